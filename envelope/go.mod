@@ -1,0 +1,3 @@
+module kafka-e2ee/envelope
+
+go 1.26.0

@@ -1,0 +1,18 @@
+module kafka-e2ee/lab
+
+go 1.26.0
+
+replace (
+	kafka-e2ee => ../
+	kafka-e2ee/envelope => ../envelope
+	kafka-e2ee/lab => ../lab
+	kafka-e2ee/skrclient => ../skrclient
+)
+
+require (
+	github.com/klauspost/compress v1.20.3 // indirect
+	github.com/pierrec/lz4/v4 v4.1.33 // indirect
+	github.com/twmb/franz-go v1.22.2 // indirect
+	github.com/twmb/franz-go/pkg/kfake v0.0.0-20260918054303-01f206a7e32c // indirect
+	github.com/twmb/franz-go/pkg/kmsg v1.15.0 // indirect
+)
