@@ -139,7 +139,7 @@ func (c *Client) ask(ctx context.Context, request Request) (*rsa.PrivateKey, *Er
 	if err != nil {
 		return nil, broken(ctx, 0)
 	}
-	defer func() { _ = response.Body.Close() }()
+	defer response.Body.Close() //nolint:errcheck // it was only read from
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
 		return nil, broken(ctx, response.StatusCode)
@@ -159,12 +159,7 @@ func (c *Client) token() (string, error) {
 	if c.tokenFile == "" {
 		return "", nil
 	}
-	file, err := os.Open(c.tokenFile)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = file.Close() }()
-	content, err := io.ReadAll(io.LimitReader(file, maxToken+1))
+	content, err := os.ReadFile(c.tokenFile)
 	if err != nil {
 		return "", err
 	}

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
+	"math/rand/v2" //nolint:depguard // the rule is about math/rand and itself names v2 for jitter
 	"slices"
 	"sync"
 	"sync/atomic"
