@@ -1,0 +1,124 @@
+package producer
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// The values of the metrics' outcome label.
+const (
+	outcomeAcknowledged = "acknowledged"
+	outcomeFailed       = "failed"
+)
+
+// inFlight is how many records may wait for Kafka; then the source waits. It bounds the memory, since sarama
+// itself buffers without limit while a broker is away.
+const inFlight = 4096
+
+// delivery hands records to Kafka and counts what becomes of them.
+type delivery struct {
+	link
+	metrics metrics
+	log     *slog.Logger
+	window  chan struct{} // one token a record under way
+	counted chan struct{} // closed when sarama has nothing more to say
+
+	sent, skipped         uint64
+	acknowledged, refused atomic.Uint64
+}
+
+func newDelivery(l link, m metrics, log *slog.Logger) *delivery {
+	d := &delivery{link: l, metrics: m, log: log, window: make(chan struct{}, inFlight), counted: make(chan struct{})}
+	go d.count()
+	return d
+}
+
+// skip counts a message that could not be sealed.
+func (d *delivery) skip() {
+	d.skipped++
+	d.metrics.records.WithLabelValues(outcomeFailed).Inc()
+}
+
+// send hands a record over. It waits while too many are under way, and gives up once hurry is done.
+func (d *delivery) send(hurry context.Context, topic string, value []byte) {
+	d.sent++
+	d.metrics.queue.Inc()
+	select {
+	case d.window <- struct{}{}:
+	case <-hurry.Done():
+		return
+	}
+	select {
+	case d.producer.Input() <- &sarama.ProducerMessage{Topic: topic, Value: sarama.ByteEncoder(value)}:
+	case <-hurry.Done():
+	}
+}
+
+// count follows sarama's answers until it is closed.
+func (d *delivery) count() {
+	defer close(d.counted)
+	successes, failures := d.producer.Successes(), d.producer.Errors()
+	var logged time.Time
+	for successes != nil || failures != nil {
+		select {
+		case _, more := <-successes:
+			if !more {
+				successes = nil
+				continue
+			}
+			d.acknowledged.Add(1)
+			d.metrics.records.WithLabelValues(outcomeAcknowledged).Inc()
+		case failure, more := <-failures:
+			if !more {
+				failures = nil
+				continue
+			}
+			d.refused.Add(1)
+			d.metrics.records.WithLabelValues(outcomeFailed).Inc()
+			if time.Since(logged) > time.Second { // one line stands for a whole batch
+				logged = time.Now()
+				d.log.Error("record not acknowledged", slog.Uint64("failed", d.refused.Load()), slog.Any("error", failure.Err))
+			}
+		}
+		d.metrics.queue.Dec()
+		<-d.window
+	}
+}
+
+// finish waits until every record has its answer or hurry is done, closes the link and sums up.
+func (d *delivery) finish(hurry context.Context) Summary {
+	if d.settle(hurry) {
+		// Only now: closing sarama while it retries may fail records that it could still deliver.
+		d.producer.AsyncClose()
+		<-d.counted
+		if err := d.client.Close(); err != nil {
+			d.log.WarnContext(hurry, "closing the connection to Kafka failed", slog.Any("error", err))
+		}
+	} else {
+		// sarama's retries end only one by one; nobody waits for them.
+		d.producer.AsyncClose()
+		go func() { _ = d.client.Close() }() //nolint:errcheck // nobody is left to tell
+	}
+	acknowledged, refused := d.acknowledged.Load(), d.refused.Load()
+	if open := d.sent - acknowledged - refused; open > 0 {
+		d.metrics.records.WithLabelValues(outcomeFailed).Add(float64(open))
+		d.log.ErrorContext(hurry, "records not acknowledged in time", slog.Uint64("records", open))
+	}
+	return Summary{Sent: d.sent, Acknowledged: acknowledged, Failed: d.sent - acknowledged + d.skipped}
+}
+
+// settle says whether every record under way got its answer: then the whole window is free.
+func (d *delivery) settle(hurry context.Context) bool {
+	for range inFlight {
+		select {
+		case d.window <- struct{}{}:
+		case <-hurry.Done():
+			return false
+		}
+	}
+	return true
+}

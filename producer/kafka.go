@@ -1,0 +1,127 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"kafka-e2ee/kafkaconf"
+)
+
+// Kafka away for hours is waited out: this many tries, at most slowest apart. sarama holds some bytes for each.
+const (
+	tries   = 10_000
+	slowest = 5 * time.Second
+)
+
+// link is a connection to Kafka that produces.
+type link struct {
+	client   sarama.Client
+	producer sarama.AsyncProducer
+	err      error
+}
+
+// connect tries until Kafka has the topic and accepts a producer, or ctx is done.
+func connect(ctx, hurry context.Context, cfg Config, log *slog.Logger) (link, error) {
+	idempotent := true
+	for n := 0; ; n++ {
+		opened := make(chan link, 1)
+		go func() { opened <- open(hurry, cfg, idempotent, log) }()
+		var l link
+		select {
+		case l = <-opened:
+		case <-ctx.Done():
+			// sarama knows no context: leave it behind, and close what it may still bring.
+			go func() { (<-opened).abandon() }()
+			return link{}, ctx.Err()
+		}
+		if l.err == nil {
+			log.InfoContext(ctx, "connected to Kafka", slog.String("topic", cfg.Topic), slog.Bool("idempotent", idempotent))
+			return l, nil
+		}
+		if idempotent && refusesIdempotence(l.err) {
+			log.WarnContext(ctx, "broker refuses idempotent writes, a retry may repeat a record", slog.Any("error", l.err))
+			idempotent = false
+			continue
+		}
+		wait := kafkaconf.Backoff(n, slowest)
+		log.WarnContext(ctx, "Kafka is not ready, trying again", slog.String("topic", cfg.Topic), slog.Duration("wait", wait), slog.Any("error", l.err))
+		if !realClock().sleep(ctx, wait) {
+			return link{}, errors.Join(ctx.Err(), l.err)
+		}
+	}
+}
+
+// refusesIdempotence says whether the broker denies the right to it, or does not know it. Nothing else is weakened for any broker.
+func refusesIdempotence(err error) bool {
+	return errors.Is(err, sarama.ErrClusterAuthorizationFailed) || errors.Is(err, sarama.ErrUnsupportedVersion)
+}
+
+func open(hurry context.Context, cfg Config, idempotent bool, log *slog.Logger) link {
+	// First a look with a client that gives up at once, so that each failure is seen; the one that produces is patient.
+	if err := look(cfg); err != nil {
+		return link{err: err}
+	}
+	c, err := cfg.Sarama("e2ee-produce")
+	if err != nil {
+		return link{err: err}
+	}
+	c.Producer.RequiredAcks = sarama.WaitForAll
+	c.Producer.Idempotent = idempotent
+	c.Producer.Return.Successes = true
+	c.Net.MaxOpenRequests = 1 // keeps the order, also without idempotence
+	c.Producer.Retry.Max = tries
+	c.Producer.Retry.BackoffFunc = func(n, _ int) time.Duration { return pause(hurry, n) }
+	c.Metadata.Retry.Max = tries
+	c.Metadata.Retry.BackoffFunc = func(n, _ int) time.Duration {
+		wait := pause(hurry, n)
+		if wait > 0 {
+			log.WarnContext(hurry, "Kafka is away, trying again", slog.Duration("wait", wait))
+		}
+		return wait
+	}
+	client, err := sarama.NewClient(cfg.Brokers, c)
+	if err != nil {
+		return link{err: err}
+	}
+	producer, err := sarama.NewAsyncProducerFromClient(client)
+	if err != nil {
+		return link{err: errors.Join(err, client.Close())}
+	}
+	return link{client: client, producer: producer}
+}
+
+// pause is the wait before a retry; none once nobody waits for its outcome.
+func pause(hurry context.Context, n int) time.Duration {
+	if hurry.Err() != nil {
+		return 0
+	}
+	return kafkaconf.Backoff(n, slowest)
+}
+
+// look says why the topic cannot be written to now.
+func look(cfg Config) error {
+	c, err := cfg.Sarama("e2ee-produce")
+	if err != nil {
+		return err
+	}
+	c.Metadata.Retry.Max = 0
+	client, err := sarama.NewClient(cfg.Brokers, c)
+	if err != nil {
+		return err
+	}
+	return errors.Join(client.RefreshMetadata(cfg.Topic), client.Close())
+}
+
+// abandon frees a link that nobody waits for any more.
+func (l link) abandon() {
+	if l.err != nil {
+		return
+	}
+	l.producer.AsyncClose()
+	<-l.producer.Errors() // closed once it is down; nothing was sent, so nothing else comes
+	_ = l.client.Close()  //nolint:errcheck // nobody is left to tell
+}

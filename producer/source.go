@@ -1,0 +1,109 @@
+package producer
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2" //nolint:depguard // the rule means math/rand, and matches by prefix
+	"time"
+)
+
+// message is one text to seal. Its number counts from 1; a line that is too long has lost its text.
+type message struct {
+	number  uint64
+	text    []byte
+	tooLong bool
+}
+
+// numbered yields "Msg 1: …", "Msg 2: …" at the configured pace until COUNT is reached, yield says no, or ctx ends.
+func (c Config) numbered(ctx context.Context, clock clock, yield func(message) bool) {
+	for n := uint64(0); ; {
+		size, over, rest := c.Pace.burst(clock.vary)
+		for range size {
+			if n++; !yield(message{number: n, text: append([]byte(prefix(n)), c.Message...)}) || n == c.Count {
+				return
+			}
+			if !clock.sleep(ctx, over/time.Duration(size)) {
+				return
+			}
+		}
+		if !clock.sleep(ctx, rest) {
+			return
+		}
+	}
+}
+
+// burst draws the next burst: how many messages, over which time, and the rest after them.
+func (p Pace) burst(vary func(by float64) float64) (size int, over, rest time.Duration) {
+	seconds := func(mean, deviation float64) time.Duration {
+		return time.Duration(max(0, mean+vary(deviation)) * float64(time.Second))
+	}
+	size = max(1, int(math.Round(p.Rate+vary(p.RateDeviation))))
+	return size, seconds(p.SendDuration, p.SendDurationDeviation), seconds(p.RestDuration, p.RestDurationDeviation)
+}
+
+// clock is time and chance, so that a test can hold both still.
+type clock struct {
+	sleep func(ctx context.Context, d time.Duration) bool // false when ctx ended
+	vary  func(by float64) float64                        // even between -by and by
+}
+
+func realClock() clock {
+	return clock{
+		sleep: func(ctx context.Context, d time.Duration) bool {
+			if d <= 0 {
+				return ctx.Err() == nil
+			}
+			select {
+			case <-ctx.Done():
+				return false
+			case <-time.After(d):
+				return true
+			}
+		},
+		vary: func(by float64) float64 { return (2*rand.Float64() - 1) * by }, //nolint:gosec // the pace needs no secrecy
+	}
+}
+
+// lines yields each line of in as it is, without its newline, until in ends, COUNT is reached or yield says no.
+// It holds at most limit bytes of a line: a longer one is yielded as too long.
+func (c Config) lines(in io.Reader, limit int, yield func(message) bool) error {
+	r := bufio.NewReader(in)
+	for n := uint64(1); ; n++ {
+		line, tooLong, err := readLine(r, limit)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("reading line %d: %w", n, err)
+		}
+		if err != nil && len(line) == 0 && !tooLong {
+			return nil
+		}
+		if !yield(message{number: n, text: line, tooLong: tooLong}) || err != nil || n == c.Count {
+			return nil
+		}
+	}
+}
+
+// readLine reads up to and with the next newline, which it drops. It drops the text of a line longer than limit too.
+func readLine(r *bufio.Reader, limit int) (line []byte, tooLong bool, err error) {
+	for {
+		part, err := r.ReadSlice('\n')
+		ended := err == nil
+		if ended {
+			part = part[:len(part)-1]
+		}
+		if tooLong = tooLong || len(line)+len(part) > limit; tooLong {
+			line = nil
+		} else {
+			line = append(line, part...)
+		}
+		if ended {
+			return line, tooLong, nil
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, tooLong, err
+		}
+	}
+}
