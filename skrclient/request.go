@@ -34,11 +34,10 @@ func validateHost(field, endpoint string) error {
 	if endpoint == "" {
 		return fmt.Errorf("checking %s: it is empty", field)
 	}
-	if scheme, _, found := strings.Cut(endpoint, "://"); found {
-		if scheme != "https" && scheme != "http" {
-			scheme = "the scheme"
+	for _, scheme := range []string{"https://", "http://"} {
+		if strings.HasPrefix(endpoint, scheme) {
+			return fmt.Errorf("checking %s: want a host name alone; drop the leading %s", field, scheme)
 		}
-		return fmt.Errorf("checking %s: want a host name alone; drop the leading %s://", field, scheme)
 	}
 	host := endpoint
 	if name, port, err := net.SplitHostPort(endpoint); err == nil {

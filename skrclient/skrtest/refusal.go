@@ -6,7 +6,7 @@ import "strings"
 // belongs, stand for the values of the request.
 type Refusal string
 
-// The refusals that were seen with the real services.
+// The refusals: the wrapping is that of the sidecar's source, the services' own texts are shortened.
 const (
 	RefusalUnknown       Refusal = "something unheard of"
 	RefusalMAAName       Refusal = `attestation failed: Retrieving MAA token from MAA endpoint failed: maa post request failed: HTTP GET failed: Post "https://MAA/attest/SevSnpVM?api-version=2020-10-01": dial tcp: lookup MAA on 168.63.129.16:53: no such host`

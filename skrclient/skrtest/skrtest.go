@@ -48,7 +48,8 @@ type Sidecar struct {
 	keys      map[string]string // name to JWK
 	behaviour Behaviour
 	refusal   Refusal // if not empty, it goes before the behaviour
-	asked     []Asked
+	requests  int
+	asked     Asked
 }
 
 // New makes a sidecar that releases the keys under their names.
@@ -100,17 +101,14 @@ func (s *Sidecar) Refuse(refusal Refusal) {
 func (s *Sidecar) Requests() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.asked)
+	return s.requests
 }
 
-// Asked returns the latest well-formed request for a key.
-func (s *Sidecar) Asked() (last Asked, found bool) {
+// Asked returns the latest well-formed request for a key; it is empty if there was none.
+func (s *Sidecar) Asked() Asked {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.asked) == 0 {
-		return Asked{}, false
-	}
-	return s.asked[len(s.asked)-1], true
+	return s.asked
 }
 
 // ServeHTTP answers GET /status and POST /key/release.
@@ -124,7 +122,8 @@ func (s *Sidecar) release(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	s.asked = append(s.asked, asked)
+	s.requests++
+	s.asked = asked
 	behaviour, refusal, jwk := s.behaviour, s.refusal, s.keys[asked.KeyName]
 	s.mu.Unlock()
 
