@@ -318,7 +318,7 @@ func secrets(key *rsa.PrivateKey) map[string]string {
 		found[name+" HEX"] = strings.ToUpper(hex.EncodeToString(number))[10:40]
 		found[name+" base64"] = base64.StdEncoding.EncodeToString(number)[8:40]
 		found[name+" base64url"] = base64.RawURLEncoding.EncodeToString(number)[8:40]
-		found[name+" bytes"] = strings.Trim(fmt.Sprint(number[8:24]), "[]")
+		found[name+" bytes"] = strings.Trim(fmt.Sprintf("%d", number[8:24]), "[]")
 		found[name+" words"] = strings.Trim(fmt.Sprint(key.D.Bits()[2:6]), "[]")
 	}
 	found["d decimal"], found["p decimal"], found["q decimal"] = key.D.String()[10:40], key.Primes[0].String()[10:40], key.Primes[1].String()[10:40]
