@@ -162,8 +162,8 @@ func checkPublicKey(key *rsa.PublicKey) error {
 	return nil
 }
 
-// checkedPrivateKey returns a copy that is validated and ready for fast use,
-// which the caller's later changes do not reach.
+// checkedPrivateKey returns a copy that is validated and ready for fast use:
+// the caller may be using the original at this moment.
 func checkedPrivateKey(key *rsa.PrivateKey) (*rsa.PrivateKey, error) {
 	if key == nil {
 		return nil, errors.New("the key is nil")

@@ -31,7 +31,8 @@ func NewOpener(OpenerConfig) *Opener {
 // SetKeys replaces all keys at once, so that no record ever sees half a ring;
 // without arguments it drops them. Each key is checked like one that
 // [ParsePrivateKey] reads. If one is not sound, nothing changes and the error
-// says which and why. The keys are copied.
+// says which and why. It does not write to the keys, and neither may the caller
+// from then on.
 func (o *Opener) SetKeys(keys ...*rsa.PrivateKey) error {
 	ring := make([]ringKey, len(keys))
 	for i, key := range keys {
@@ -109,19 +110,19 @@ func isBlock(size int) bool { return size == 256 || size == 384 || size == 512 }
 
 // decodeBlock returns nil for what is not a record of the format rsa. It looks
 // at the length first, so that a long value is never decoded. Strict refuses a
-// second spelling of the same bytes; it would skip line breaks, but a value
-// with one is longer than its block, and the size no longer fits.
+// second spelling of the same bytes, but skips line breaks; a value with one
+// decodes to less than its length promises.
 func decodeBlock(value []byte) []byte {
-	var block [512 + 2]byte // room for the padding
-	size := base64.StdEncoding.DecodedLen(len(value))
-	if size > len(block) || !isBlock(size-size%128) {
+	most := base64.StdEncoding.DecodedLen(len(value))
+	size := most / 128 * 128 // the padding stands for up to two bytes
+	if !isBlock(size) || base64.StdEncoding.EncodedLen(size) != len(value) {
 		return nil
 	}
-	n, err := base64.StdEncoding.Strict().Decode(block[:], value)
-	if err != nil || !isBlock(n) || base64.StdEncoding.EncodedLen(n) != len(value) {
+	block := make([]byte, most)
+	if n, err := base64.StdEncoding.Strict().Decode(block, value); err != nil || n != size {
 		return nil
 	}
-	return block[:n]
+	return block[:size]
 }
 
 // isBase64 reports whether the value is in the alphabets of RFC 4648, sections
