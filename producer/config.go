@@ -53,7 +53,7 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 
 // sealer checks the settings and makes of them what encrypts. The error joins all problems.
 func (c Config) sealer() (*envelope.Sealer, error) {
-	problems := []error{c.Settings.Check(), c.Pace.check()}
+	problems := []error{c.Check(), c.checkPace()}
 	if c.Topic == "" {
 		problems = append(problems, errors.New("TOPIC: is empty"))
 	}
@@ -106,7 +106,7 @@ func (c Config) prefix() string {
 
 func prefix(n uint64) string { return "Msg " + strconv.FormatUint(n, 10) + ": " }
 
-func (p Pace) check() error {
+func (p Pace) checkPace() error {
 	const most = 1e9 // seconds fit a time.Duration with ease
 	var problems []error
 	for _, v := range []struct {

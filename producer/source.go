@@ -21,7 +21,7 @@ type message struct {
 // numbered yields "Msg 1: …", "Msg 2: …" at the configured pace until COUNT is reached, yield says no, or ctx ends.
 func (c Config) numbered(ctx context.Context, clock clock, yield func(message) bool) {
 	for n := uint64(0); ; {
-		size, over, rest := c.Pace.burst(clock.vary)
+		size, over, rest := c.burst(clock.vary)
 		for range size {
 			if n++; !yield(message{number: n, text: append([]byte(prefix(n)), c.Message...)}) || n == c.Count {
 				return
@@ -74,13 +74,14 @@ func (c Config) lines(in io.Reader, limit int, yield func(message) bool) error {
 	r := bufio.NewReader(in)
 	for n := uint64(1); ; n++ {
 		line, tooLong, err := readLine(r, limit)
-		if err != nil && !errors.Is(err, io.EOF) {
+		last := errors.Is(err, io.EOF)
+		if err != nil && !last {
 			return fmt.Errorf("reading line %d: %w", n, err)
 		}
-		if err != nil && len(line) == 0 && !tooLong {
+		if last && len(line) == 0 && !tooLong {
 			return nil
 		}
-		if !yield(message{number: n, text: line, tooLong: tooLong}) || err != nil || n == c.Count {
+		if !yield(message{number: n, text: line, tooLong: tooLong}) || last || n == c.Count {
 			return nil
 		}
 	}
