@@ -13,9 +13,9 @@ import (
 )
 
 // Limits of a key. Below 2048 bits RSA is not safe (NIST SP 800-131A, section
-// 6); above 8192 one record costs a reader a second. Exponents from 65537 up
-// are those of NIST SP 800-56B, section 6.2; crypto/rsa takes none beyond 31
-// bits.
+// 6); a reader's work grows with the cube of the size, and beyond 8192 buys
+// nothing. Exponents from 65537 up are those of NIST SP 800-56B, section 6.2;
+// crypto/rsa takes none of more than 31 bits.
 const (
 	minBits     = 2048
 	maxBits     = 8192
