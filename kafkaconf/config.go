@@ -3,7 +3,7 @@ package kafkaconf
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2" //nolint:depguard // the rule means math/rand, and matches by prefix
+	"math/rand/v2"
 	"strings"
 	"time"
 

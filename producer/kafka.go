@@ -48,7 +48,7 @@ func connect(ctx, hurry context.Context, cfg Config, log *slog.Logger) (link, er
 			continue
 		}
 		wait := kafkaconf.Backoff(n, slowest)
-		log.WarnContext(ctx, "Kafka is not ready, trying again", slog.String("topic", cfg.Topic), slog.Duration("wait", wait), slog.Any("error", l.err))
+		log.WarnContext(ctx, "Kafka is not ready, trying again", slog.String("topic", cfg.Topic), slog.String("wait", wait.Round(time.Millisecond).String()), slog.Any("error", l.err))
 		if !realClock().sleep(ctx, wait) {
 			return link{}, errors.Join(ctx.Err(), l.err)
 		}
@@ -79,7 +79,7 @@ func open(hurry context.Context, cfg Config, idempotent bool, log *slog.Logger) 
 	c.Metadata.Retry.BackoffFunc = func(n, _ int) time.Duration {
 		wait := pause(hurry, n)
 		if wait > 0 {
-			log.WarnContext(hurry, "Kafka is away, trying again", slog.Duration("wait", wait))
+			log.WarnContext(hurry, "Kafka is away, trying again", slog.String("wait", wait.Round(time.Millisecond).String()))
 		}
 		return wait
 	}

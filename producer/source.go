@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"math/rand/v2" //nolint:depguard // the rule means math/rand, and matches by prefix
+	"math/rand/v2"
 	"time"
 )
 
