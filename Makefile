@@ -9,13 +9,56 @@ CACHE := .cache
 LINTER := $(CACHE)/golangci-lint
 TOOL := GOWORK=off go tool -modfile=tools/go.mod
 
+PORT ?= 3333
+FUZZTIME ?= 5s
+# The race detector needs a C compiler; without one the tests run all the same.
+RACE := $(if $(shell command -v gcc || command -v clang),-race)
+STAMP := -X main.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo dev) -X main.commit=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+
 .PHONY: help
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-16s %s\n", $$1, $$2 }'
 
+.PHONY: demo
+demo: ## Run the whole story on this computer: pages at PORT (3333) and the next one
+	@go run ./lab/cmd/lab -port $(PORT)
+
+.PHONY: build
+build: ## Build the programs into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w $(STAMP)' -o bin/ ./cmd/produce ./cmd/consume ./lab/cmd/lab
+
+.PHONY: test
+test: ## Run every test
+	go vet work
+	go test $(RACE) -timeout 30m work
+
+.PHONY: bench
+bench: ## Measure throughput and memory, each against its plain baseline in the same run
+	go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./e2e
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (5s)
+	@for module in $(MODULES); do ( cd $$module; \
+		grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -rn1 dirname | sort -u | while read -r dir; do \
+			[ $$module = . ] && [[ $$dir =~ ^\./(envelope|skrclient|lab|e2e)(/|$$) ]] && continue; \
+			for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6-); do \
+				echo "== $$module $$dir $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir; \
+			done; \
+		done ); \
+	done
+
 .PHONY: generate
 generate: ## Write the generated files anew
 	$(TOOL) templ generate -path web
+	go test -count=1 -run TestREADMESettings ./e2e -update
+
+.PHONY: check-generated
+check-generated: generate ## Fail if the generated files were not up to date
+	@git diff --exit-code -- '*_templ.go' README.md || { echo 'generated files are out of date: commit what "make generate" wrote' >&2; exit 1; }
+
+.PHONY: tidy-check
+tidy-check: ## Fail if a go.mod is untidy, or a module does not build alone
+	@for module in $(MODULES); do ( cd $$module; echo "== $$module"; GOWORK=off go mod tidy -diff; GOWORK=off go build ./... ); done
 
 $(LINTER): tools/go.sum
 	mkdir -p $(CACHE)

@@ -33,8 +33,6 @@ import (
 
 const producerTopic = "produced"
 
-// patience bounds a test that hangs; nothing is measured with it.
-const patience = 90 * time.Second
 
 type producerBench struct {
 	key    *rsa.PrivateKey

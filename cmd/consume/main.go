@@ -1,0 +1,30 @@
+// Command consume reads a topic, opens what it has a key for, and shows it at
+// WEB_ADDR. Its settings are environment variables; see the README.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"kafka-e2ee/consumer"
+)
+
+var version, commit = "dev", "unknown"
+
+func main() {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	cfg, err := consumer.Load(os.LookupEnv)
+	if err != nil {
+		log.ErrorContext(ctx, "settings are wrong", slog.String("error", err.Error()))
+		os.Exit(2)
+	}
+	if err := consumer.Run(ctx, cfg, consumer.Build{Version: version, Commit: commit}, log); err != nil {
+		log.ErrorContext(ctx, "stopped by an error", slog.String("error", err.Error()))
+		os.Exit(1)
+	}
+}

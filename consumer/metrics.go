@@ -1,0 +1,65 @@
+package consumer
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"kafka-e2ee/web"
+)
+
+// metrics are the consumer's own. Labels hold names and numbers that Kafka and
+// the settings know already, never anything out of a record.
+type metrics struct {
+	registry *prometheus.Registry
+	records  *prometheus.CounterVec // by topic and state
+	decrypt  prometheus.Histogram   // seconds of one private-key operation
+	attempts *prometheus.CounterVec // by outcome
+	released prometheus.Gauge       // 0 or 1
+	lag      *prometheus.GaugeVec   // records, by topic and partition
+}
+
+func newMetrics(build Build) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		records: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "e2ee_consumer_records_total", Help: "Records read, by what is true of them when read.",
+		}, []string{"topic", "state"}),
+		decrypt: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "e2ee_consumer_decrypt_seconds", Help: "Time to open one encrypted record.",
+			Buckets: []float64{1e-6, 1e-5, 1e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.5},
+		}),
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "e2ee_key_release_attempts_total", Help: "Requests for the private key, by outcome.",
+		}, []string{"outcome"}),
+		released: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "e2ee_key_released", Help: "1 while this process holds every key that it asked for.",
+		}),
+		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "e2ee_consumer_lag", Help: "Records in the partition that this consumer has not read yet.",
+		}, []string{"topic", "partition"}),
+	}
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "e2ee_build_info", Help: "Always 1; the labels say what is running.",
+		ConstLabels: prometheus.Labels{"program": "consume", "version": build.Version, "commit": build.Commit},
+	})
+	info.Set(1)
+	m.registry.MustRegister(m.records, m.decrypt, m.attempts, m.released, m.lag, info,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *metrics) sawBatch(records []*web.Record) {
+	for _, r := range records {
+		m.records.WithLabelValues(r.Topic, string(r.State)).Inc()
+	}
+}
+
+func (m *metrics) setLag(topic string, partition int32, records int64) {
+	m.lag.WithLabelValues(topic, strconv.Itoa(int(partition))).Set(float64(max(records, 0)))
+}
+
+func (m *metrics) dropLag(topic string, partition int32) {
+	m.lag.DeleteLabelValues(topic, strconv.Itoa(int(partition)))
+}

@@ -1,0 +1,119 @@
+// Package consumer reads a topic, opens what this pod has a key for, and shows
+// every record on a page with what is true of it.
+//
+// It needs nothing to start: without a broker, a topic, a sidecar or a key it
+// serves the page, says what is missing, and goes on by itself when that comes.
+// Run is the whole program; cmd/consume adds the environment and the signals.
+//
+// Plaintext is held in memory and served to whoever can reach the page; it is
+// not written anywhere else. The page itself has no sign-in.
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"kafka-e2ee/envelope"
+	"kafka-e2ee/web"
+)
+
+// Build says which build is running; it is shown in /metrics.
+type Build struct{ Version, Commit string }
+
+// Run consumes and serves until ctx ends. It returns an error only where the
+// program cannot be of use at all: an address that it cannot listen on, or
+// settings that contradict each other.
+func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
+	if err := cfg.check(); err != nil {
+		return err
+	}
+	conf, err := cfg.saramaConfig()
+	if err != nil {
+		return err
+	}
+	page, err := listen(ctx, "WEB_ADDR", cfg.WebAddr)
+	if err != nil {
+		return err
+	}
+	defer page.Close() //nolint:errcheck // closed by its server before this
+	metrics := newMetrics(build)
+	feed := web.NewFeed(cfg.WebHistory)
+	opener := envelope.NewOpener(envelope.OpenerConfig{})
+	opening := &opening{opener: opener, took: metrics.decrypt}
+	keys, err := newKeys(cfg, opener, metrics, log, func() { feed.Reopen(opening.reopen) }, feed.Changed)
+	if err != nil {
+		return err
+	}
+	reader := &reader{cfg: cfg, sarama: conf, feed: feed, opening: opening, keys: keys, metrics: metrics, log: log}
+	reader.status.Store(&web.KafkaStatus{State: web.KafkaConnecting, Topic: cfg.Topic, Since: time.Now()})
+	kafka := func() web.KafkaStatus { return *reader.status.Load() }
+
+	site, err := web.New(web.Options{
+		Feed: feed, Key: keys.status, Kafka: kafka, Notice: cfg.WebNotice, Registerer: metrics.registry,
+	})
+	if err != nil {
+		return err
+	}
+	servers := []server{{site.HTTPServer(), page}}
+	if cfg.MetricsAddr != "" {
+		l, err := listen(ctx, "METRICS_ADDR", cfg.MetricsAddr)
+		if err != nil {
+			return err
+		}
+		servers = append(servers, server{operationsServer(operations(metrics, keys.status, kafka)), l})
+	}
+	log.InfoContext(ctx, "serving", slog.String("page", page.Addr().String()))
+
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var parts sync.WaitGroup
+	parts.Go(func() { reader.run(ctx) })
+	parts.Go(func() { keys.run(ctx) })
+	parts.Go(func() { site.Run(ctx) })
+	for _, s := range servers {
+		parts.Go(func() {
+			if err := s.Serve(s.on); !errors.Is(err, http.ErrServerClosed) {
+				stop(fmt.Errorf("serving %s: %w", s.on.Addr(), err))
+			}
+		})
+	}
+	<-ctx.Done()
+	for _, s := range servers {
+		s.end()
+	}
+	parts.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	log.InfoContext(ctx, "stopped")
+	return nil
+}
+
+type server struct {
+	*http.Server
+	on net.Listener
+}
+
+// end lets requests under way finish, but not for long: a viewer's open stream
+// must not hold the process.
+func (s server) end() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if s.Shutdown(ctx) != nil {
+		_ = s.Close() //nolint:errcheck // the process ends next
+	}
+}
+
+func listen(ctx context.Context, name, addr string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%s: listening: %w (hint: is the port in use? choose another)", name, err)
+	}
+	return l, nil
+}

@@ -1,0 +1,169 @@
+package web
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	usualLimit = 100
+	mostLimit  = 1000
+)
+
+type recordsJSON struct {
+	Feed    string       `json:"feed"`
+	Records []recordJSON `json:"records"`
+	Next    uint64       `json:"next"`
+}
+
+type recordJSON struct {
+	Rev       uint64     `json:"rev"`
+	Topic     string     `json:"topic"`
+	Partition int32      `json:"partition"`
+	Offset    int64      `json:"offset"`
+	Timestamp string     `json:"timestamp"`
+	State     State      `json:"state"`
+	Reason    string     `json:"reason"`
+	KeyID     string     `json:"key_id"`
+	Sender    senderJSON `json:"sender"`
+	Flags     []string   `json:"flags"`
+	RecordKey string     `json:"record_key"`
+	Encoding  string     `json:"encoding"`
+	Value     string     `json:"value"`
+	Wire      string     `json:"wire"`
+}
+
+type senderJSON struct {
+	State  string `json:"state"`
+	Name   string `json:"name"`
+	KeyID  string `json:"key_id"`
+	Reason string `json:"reason"`
+}
+
+func rfc3339(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+
+// asText gives bytes as text where they are valid UTF-8, else as base64.
+func asText(b []byte) (text, encoding string) {
+	if utf8.Valid(b) {
+		return string(b), "utf-8"
+	}
+	return base64.StdEncoding.EncodeToString(b), "base64"
+}
+
+func (s *Server) recordJSON(r revised) recordJSON {
+	j := recordJSON{
+		Rev: r.Rev, Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: rfc3339(r.Timestamp),
+		State: r.State, Reason: s.why(r.Record), KeyID: r.KeyID, Flags: []string{},
+		Wire: base64.StdEncoding.EncodeToString(r.Wire),
+	}
+	j.Value, j.Encoding = asText(r.shown())
+	j.RecordKey, _ = asText(r.Key)
+	j.Sender.State = "unchecked"
+	if r.State == StateDecrypted {
+		j.Sender.State = "unverified"
+	}
+	j.Sender.Reason = s.words.say("sender." + j.Sender.State)
+	return j
+}
+
+// records answers GET /api/records?limit=N&after=REV. Without after it gives the
+// newest; with it, what changed since, the earliest changes first where there
+// are more than limit, so that a poller that passes on next misses nothing that
+// is still held. Within an answer the newest record stands first.
+func (s *Server) records(w http.ResponseWriter, r *http.Request) {
+	limit, after, polling, err := recordsQuery(r.URL.Query().Get("limit"), r.URL.Query().Get("after"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	answer := recordsJSON{Feed: s.feed.id, Records: []recordJSON{}}
+	var list []revised
+	if polling {
+		list, answer.Next = s.feed.since(after)
+		if len(list) > limit {
+			revs := make([]uint64, len(list))
+			for i, r := range list {
+				revs[i] = r.Rev
+			}
+			slices.Sort(revs)
+			answer.Next = revs[limit-1]
+			list = slices.DeleteFunc(list, func(r revised) bool { return r.Rev > answer.Next })
+		}
+	} else {
+		list, answer.Next = s.feed.newest(limit)
+	}
+	for _, r := range list {
+		answer.Records = append(answer.Records, s.recordJSON(r))
+	}
+	s.writeJSON(w, answer)
+}
+
+// recordsQuery reads the parameters; the error is meant for the caller.
+func recordsQuery(limitText, afterText string) (limit int, after uint64, polling bool, err error) {
+	limit = usualLimit
+	if limitText != "" {
+		if limit, err = strconv.Atoi(limitText); err != nil || limit < 1 || limit > mostLimit {
+			return 0, 0, false, fmt.Errorf("limit: want a number from 1 to %d", mostLimit)
+		}
+	}
+	if afterText != "" {
+		if after, err = strconv.ParseUint(afterText, 10, 64); err != nil {
+			return 0, 0, false, fmt.Errorf("after: want a rev, as in next of an earlier answer")
+		}
+	}
+	return limit, after, afterText != "", nil
+}
+
+type keyJSON struct {
+	State       KeyState      `json:"state"`
+	Keys        []keyInfoJSON `json:"keys"`
+	Since       string        `json:"since"`
+	Attempts    int           `json:"attempts"`
+	Reason      string        `json:"reason"`
+	NextAttempt string        `json:"next_attempt"`
+	Checks      []struct{}    `json:"checks"` // none yet: nothing is attested to this process
+}
+
+type keyInfoJSON struct {
+	KeyName string   `json:"key_name"`
+	KeyID   string   `json:"key_id"`
+	State   KeyState `json:"state"`
+}
+
+// keyStatus answers GET /api/key.
+func (s *Server) keyStatus(w http.ResponseWriter, _ *http.Request) {
+	k := s.key()
+	v := s.verdict(k)
+	answer := keyJSON{
+		State: k.State, Keys: []keyInfoJSON{}, Since: rfc3339(k.Since), Attempts: k.Attempts, Checks: []struct{}{},
+		Reason: joined(v.Title+".", v.Why, v.Todo),
+	}
+	if !k.NextAttempt.IsZero() {
+		answer.NextAttempt = rfc3339(k.NextAttempt)
+	}
+	for _, key := range k.Keys {
+		answer.Keys = append(answer.Keys, keyInfoJSON{key.Name, key.ID, key.State})
+	}
+	s.writeJSON(w, answer)
+}
+
+func joined(sentences ...string) string {
+	text := ""
+	for _, s := range sentences {
+		if s != "" {
+			text += " " + s
+		}
+	}
+	return text[1:]
+}
+
+func (s *Server) writeJSON(w http.ResponseWriter, body any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	_ = json.NewEncoder(w).Encode(body) //nolint:errcheck // the caller has gone; there is no one to tell
+}

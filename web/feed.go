@@ -1,0 +1,204 @@
+package web
+
+import (
+	"bytes"
+	"crypto/rand"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// maxBytes bounds what the feed holds beside the number of its records, since
+// one record may have a megabyte. The newest record is always kept.
+const maxBytes = 32 << 20
+
+// Feed is the bounded history of records that all viewers look at. Every change
+// in it gets the next number, its rev, so that a reader can ask for what came
+// since. It is safe for concurrent use, and publishing never waits for a reader.
+type Feed struct {
+	id   string // of this process's feed: revs of another one mean nothing here
+	size int
+
+	mu      sync.Mutex
+	rev     uint64
+	entries []*entry // oldest first
+	index   map[position]*entry
+	bytes   int
+	counts  counts
+	changed chan struct{} // holds one signal at most
+}
+
+// entry keeps a record's place while the record itself is replaced.
+type entry struct {
+	record *Record
+	rev    uint64
+}
+
+// counts are totals since the start, in what is true of the records now.
+type counts struct{ Decrypted, Unreadable, Plain int }
+
+func (c *counts) add(s State, n int) {
+	switch s {
+	case StateDecrypted:
+		c.Decrypted += n
+	case StatePlain:
+		c.Plain += n
+	default:
+		c.Unreadable += n
+	}
+}
+
+// NewFeed makes a feed of at most size records and 32 MiB.
+func NewFeed(size int) *Feed {
+	return &Feed{id: rand.Text(), size: max(size, 1), index: make(map[position]*entry), changed: make(chan struct{}, 1)}
+}
+
+// Append publishes records, in order. One that is held already, at the same
+// position with the same bytes, is passed over: Kafka delivers at least once.
+func (f *Feed) Append(records ...*Record) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range records {
+		if old := f.index[r.position()]; old != nil && bytes.Equal(old.record.Wire, r.Wire) {
+			continue
+		}
+		f.rev++
+		e := &entry{record: r, rev: f.rev}
+		f.entries = append(f.entries, e)
+		f.index[r.position()] = e
+		f.bytes += r.size()
+		f.counts.add(r.State, 1)
+		for len(f.entries) > f.size || f.bytes > maxBytes && len(f.entries) > 1 {
+			f.dropOldest()
+		}
+	}
+	f.Changed()
+}
+
+func (f *Feed) dropOldest() {
+	e := f.entries[0]
+	f.entries[0] = nil
+	f.entries = f.entries[1:]
+	f.bytes -= e.record.size()
+	if f.index[e.record.position()] == e {
+		delete(f.index, e.record.position())
+	}
+}
+
+// healed is how many records are judged again before the result is published.
+const healed = 64
+
+// Reopen has judge look at every record again, the newest first and on all
+// cores, and publishes those for which it returns another one. It returns when
+// all are judged; the feed can be used meanwhile.
+func (f *Feed) Reopen(judge func(*Record) *Record) {
+	f.mu.Lock()
+	entries := slices.Clone(f.entries)
+	records := make([]*Record, len(entries))
+	for i, e := range entries {
+		records[i] = e.record
+	}
+	f.mu.Unlock()
+	for end := len(entries); end > 0; end -= healed {
+		start := max(end-healed, 0)
+		f.replace(entries[start:end], records[start:end], judgeAll(records[start:end], judge))
+	}
+}
+
+func judgeAll(records []*Record, judge func(*Record) *Record) []*Record {
+	out := make([]*Record, len(records))
+	var next atomic.Int64
+	var cores sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		cores.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(records)); i = next.Add(1) - 1 {
+				out[i] = judge(records[i])
+			}
+		})
+	}
+	cores.Wait()
+	return out
+}
+
+// replace publishes the records that changed, unless something else changed
+// them or pushed them out in the meantime.
+func (f *Feed) replace(entries []*entry, before, after []*Record) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, e := range entries {
+		if after[i] == nil || e.record != before[i] || f.index[before[i].position()] != e {
+			continue
+		}
+		f.rev++
+		e.record, e.rev = after[i], f.rev
+		f.bytes += after[i].size() - before[i].size()
+		f.counts.add(before[i].State, -1)
+		f.counts.add(after[i].State, 1)
+	}
+	f.Changed()
+}
+
+// Changed tells the viewers' pages that there is something new to show, also
+// where it is not a record.
+func (f *Feed) Changed() {
+	select {
+	case f.changed <- struct{}{}:
+	default:
+	}
+}
+
+// revised is a record with its number.
+type revised struct {
+	*Record
+	Rev uint64
+}
+
+// newest gives the last limit entries, newest first, and the feed's rev.
+func (f *Feed) newest(limit int) (list []revised, rev uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range slices.Backward(f.entries) {
+		if len(list) == limit {
+			break
+		}
+		list = append(list, revised{e.record, e.rev})
+	}
+	return list, f.rev
+}
+
+// since gives what changed after a rev, newest record first, and the feed's rev.
+func (f *Feed) since(after uint64) (list []revised, rev uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.rev == after {
+		return nil, after
+	}
+	for _, e := range slices.Backward(f.entries) {
+		if e.rev > after {
+			list = append(list, revised{e.record, e.rev})
+		}
+	}
+	return list, f.rev
+}
+
+// glance is what the head of the page shows of the feed.
+func (f *Feed) glance() (c counts, best *Record) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range slices.Backward(f.entries) {
+		if best == nil {
+			best = e.record
+		}
+		if e.record.State == StateDecrypted {
+			return f.counts, e.record
+		}
+	}
+	return f.counts, best
+}
+
+func (f *Feed) held() (records, size int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.entries), f.bytes
+}
