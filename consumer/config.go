@@ -46,7 +46,7 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 const maxHistory = 100_000
 
 func (c Config) check() error {
-	errs := []error{c.Settings.Check()}
+	errs := []error{c.Check()}
 	problem := func(name, what string) { errs = append(errs, fmt.Errorf("%s: %s", name, what)) }
 	if c.WebHistory < 1 || c.WebHistory > maxHistory {
 		problem("WEB_HISTORY", fmt.Sprintf("must be 1 to %d", maxHistory))

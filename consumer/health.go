@@ -45,7 +45,7 @@ func writeJSON(w http.ResponseWriter, body any) {
 // operationsServer bounds every phase of a request: its callers are machines.
 func operationsServer(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler: h,
+		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 	}

@@ -28,13 +28,6 @@ func createTopic(t testing.TB, c *kfake.Cluster, partitions int32) {
 	}
 }
 
-func deleteTopic(t testing.TB, c *kfake.Cluster) {
-	t.Helper()
-	if err := admin(t, c).DeleteTopic(topic); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // committed gives the group's offsets by partition.
 func committed(t testing.TB, c *kfake.Cluster) map[int32]int64 {
 	t.Helper()

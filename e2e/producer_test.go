@@ -33,7 +33,6 @@ import (
 
 const producerTopic = "produced"
 
-
 type producerBench struct {
 	key    *rsa.PrivateKey
 	pem    string

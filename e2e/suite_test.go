@@ -30,13 +30,13 @@ const (
 	topic   = "kafka-demo-topic"
 	keyName = "kafka-encryption-demo"
 	// patience is for a machine that is slow, not for a test that is wrong.
-	patience = 5 * time.Minute
+	patience = 2 * time.Minute
 )
 
 // broker is an embedded Kafka, on ports of its own.
-func broker(t testing.TB, partitions int32, opts ...kfake.Opt) *kfake.Cluster {
+func broker(t testing.TB, partitions int32) *kfake.Cluster {
 	t.Helper()
-	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(partitions, topic)}, opts...)...)
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, topic))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -136,7 +136,7 @@ func produce(ctx context.Context, kafka kafkaconf.Settings, key *rsa.PrivateKey,
 	_, err = producer.Run(ctx, producer.Config{
 		Settings: kafka, Topic: topic, Message: "Azure Confidential Computing",
 		PublicKey: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pub})),
-		Pace: producer.Pace{Rate: 1, SendDuration: 1}, // a burst of one message in one second, and no rest
+		Pace:      producer.Pace{Rate: 1, SendDuration: 1}, // a burst of one message in one second, and no rest
 	}, in, log)
 	return err
 }

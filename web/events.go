@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -89,7 +90,7 @@ func (s *Server) flush(ctx context.Context) {
 			changed[id] = html
 		}
 	}
-	frame := s.frame(ctx, list, rev, flush{Passed: int(rev-h.sent) - len(list), Parts: changed})
+	frame := s.frame(ctx, list, rev, flush{Passed: passed(h.sent, rev, list), Parts: changed})
 	h.sent, h.parts = rev, parts
 	for viewer := range h.viewers {
 		select {
@@ -115,7 +116,7 @@ func (s *Server) join(ctx context.Context, after uint64, known bool) chan []byte
 	var rev uint64
 	if known {
 		list, rev = s.feed.since(after)
-		first.Passed = max(int(rev-after)-len(list), 0)
+		first.Passed = passed(after, rev, list)
 	} else {
 		first.Reset = true
 		list, rev = s.feed.newest(firstRows)
@@ -124,6 +125,12 @@ func (s *Server) join(ctx context.Context, after uint64, known bool) chan []byte
 	viewer <- s.frame(ctx, list, rev, first)
 	h.viewers[viewer] = struct{}{}
 	return viewer
+}
+
+// passed is how many changes left the feed before they could be shown. A record
+// that changed twice is counted twice.
+func passed(after, rev uint64, list []revised) int {
+	return max(int(min(rev-after, math.MaxInt32))-len(list), 0) //nolint:gosec // bounded in the same line
 }
 
 func (h *hub) leave(viewer chan []byte) {

@@ -25,7 +25,7 @@ import (
 )
 
 //go:embed static
-var static embed.FS //nolint:gochecknoglobals // go:embed needs one
+var static embed.FS
 
 // Options are what a Server shows. All but Notice are required.
 type Options struct {

@@ -55,7 +55,7 @@ func tone[S ~string](state S) (name, icon string) {
 	case string(StateDecrypted), string(KeyReleased):
 		return "good", "✓"
 	case string(StateNoKey), string(StateUnknownKey), string(KeyWaiting), string(KeyNotConfigured), string(KeyUnreachable):
-		return "wait", "🔒"
+		return "wait", "⊘"
 	default:
 		return "bad", "⚠"
 	}
@@ -84,6 +84,9 @@ func (s *Server) verdict(k KeyStatus) verdictView {
 	v := verdictView{Title: w.say("key."+id, "url", k.URL, "step", w.say("step."+k.Step), "time", clock(k.Since))}
 	v.Tone, v.Icon = tone(k.State)
 	v.Why, v.Todo = sentence(k.Reason), w.say("todo."+id)
+	if k.State == KeyUnreachable {
+		v.Why = "" // the title says it
+	}
 	if v.Todo == "" || k.State == KeyWaiting && k.Hint != "" {
 		v.Todo = k.Hint
 	}
