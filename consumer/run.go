@@ -85,7 +85,7 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	}
 	<-ctx.Done()
 	for _, s := range servers {
-		s.end()
+		s.end(context.WithoutCancel(ctx))
 	}
 	parts.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -102,8 +102,8 @@ type server struct {
 
 // end lets requests under way finish, but not for long: a viewer's open stream
 // must not hold the process.
-func (s server) end() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+func (s server) end(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if s.Shutdown(ctx) != nil {
 		_ = s.Close() //nolint:errcheck // the process ends next

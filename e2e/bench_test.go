@@ -135,7 +135,7 @@ func BenchmarkMemory(b *testing.B) {
 		p.wait("the page is served", func() bool { return p.get(p.page+"/api/key") != nil })
 		ctx, cancel := context.WithCancel(context.Background())
 		for range viewers {
-			go watch(ctx, p.page)
+			go watch(ctx, b, p.page)
 		}
 		p.wait("the viewers are there", func() bool {
 			return strings.Contains(string(p.get(p.metrics+"/metrics")), fmt.Sprintf("e2ee_viewers %d", viewers))
@@ -171,7 +171,7 @@ func BenchmarkMemory(b *testing.B) {
 }
 
 // watch is a viewer that reads its stream as a browser does.
-func watch(ctx context.Context, page string) {
+func watch(ctx context.Context, b testing.TB, page string) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, page+"/api/events", http.NoBody)
 	if err != nil {
 		return
@@ -181,7 +181,10 @@ func watch(ctx context.Context, page string) {
 		return
 	}
 	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, resp.Body)
+	_, err = io.Copy(io.Discard, resp.Body)
+	if err != nil && ctx.Err() == nil {
+		b.Errorf("a viewer was cut off: %v", err)
+	}
 }
 
 func resident(b testing.TB, pid int) int { return memory(b, pid, "VmRSS:") }
@@ -198,7 +201,9 @@ func memory(b testing.TB, pid int, name string) int {
 	var kib int
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		if rest, ok := strings.CutPrefix(lines.Text(), name); ok {
-			_, _ = fmt.Sscan(rest, &kib)
+			if _, err := fmt.Sscan(rest, &kib); err != nil {
+				b.Fatalf("reading %s: %v", name, err)
+			}
 		}
 	}
 	return kib

@@ -39,7 +39,7 @@ func main() {
 }
 
 func run(ctx context.Context, in io.Reader, log *slog.Logger) (producer.Summary, error) {
-	cfg, err := producer.Load(os.LookupEnv) //nolint:forbidigo // the one place where the environment comes in
+	cfg, err := producer.Load(os.LookupEnv)
 	if err != nil {
 		return producer.Summary{}, err
 	}
