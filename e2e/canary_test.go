@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/producer"
 	"kafka-e2ee/skrclient/skrtest"
@@ -33,7 +34,7 @@ func TestSecretsStayOutOfLogsAndMetrics(t *testing.T) {
 	var producerLog buffer
 	log := slog.New(slog.NewJSONHandler(&producerLog, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	conf := producer.Config{
-		Settings: kafkaconf.Settings{Brokers: c.ListenAddrs()}, Topic: topic, Message: secret, Count: 3,
+		Settings: kafkaconf.Settings{Brokers: c.ListenAddrs()}, Topic: topic, Format: envelope.FormatRSA, Message: secret, Count: 3,
 		PublicKey: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
 	}
 	if _, err := producer.Run(context.Background(), conf, nil, log); err != nil {
@@ -42,7 +43,7 @@ func TestSecretsStayOutOfLogsAndMetrics(t *testing.T) {
 	// Everything that goes wrong is where secrets leak: too long, damaged, refused, nonsense.
 	lines := io.Reader(strings.NewReader(secret + strings.Repeat("x", 1000) + "\n" + secret + "\n"))
 	_, failed := producer.Run(context.Background(), producer.Config{
-		Settings: conf.Settings, Topic: topic, PublicKey: conf.PublicKey,
+		Settings: conf.Settings, Topic: topic, Format: envelope.FormatRSA, PublicKey: conf.PublicKey,
 	}, lines, log)
 	write(t, c, 0, []byte(secret), []byte(base64.StdEncoding.EncodeToString([]byte(strings.Repeat(secret, 20)))))
 	p.wait("all is read", func() bool { return read(p) >= 6 })

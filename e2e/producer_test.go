@@ -27,6 +27,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/producer"
 )
@@ -86,7 +87,7 @@ func (b *producerBench) start(t *testing.T, opts ...kfake.Opt) {
 }
 
 func (b *producerBench) config() producer.Config {
-	return producer.Config{Settings: kafkaconf.Settings{Brokers: []string{b.addr}}, Topic: producerTopic, PublicKey: b.pem, Message: "canary"}
+	return producer.Config{Settings: kafkaconf.Settings{Brokers: []string{b.addr}}, Topic: producerTopic, Format: envelope.FormatRSA, PublicKey: b.pem, Message: "canary"}
 }
 
 func (b *producerBench) run(ctx context.Context, cfg producer.Config, in io.Reader) (producer.Summary, error) {

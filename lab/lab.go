@@ -26,6 +26,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"kafka-e2ee/consumer"
+	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/producer"
 	"kafka-e2ee/skrclient/skrtest"
@@ -134,7 +135,7 @@ func produce(ctx context.Context, kafka kafkaconf.Settings, key *rsa.PrivateKey,
 		return fmt.Errorf("encoding the public key: %w", err)
 	}
 	_, err = producer.Run(ctx, producer.Config{
-		Settings: kafka, Topic: topic, Message: "Azure Confidential Computing",
+		Settings: kafka, Topic: topic, Format: envelope.FormatRSA, Message: "Azure Confidential Computing",
 		PublicKey: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pub})),
 		Pace:      producer.Pace{Rate: 1, SendDuration: 1}, // a burst of one message in one second, and no rest
 	}, in, log)
