@@ -84,9 +84,10 @@ func (h *header) prefix(recipients []recipient) (*prefix, error) {
 }
 
 // decode decodes canonical base64url that fills dst exactly. The decoder skips
-// line breaks, and would then come out short.
+// line breaks; it would then come out short, but for a single one more than a
+// multiple of four characters, a length that no text has.
 func decode(dst, text []byte) bool {
-	if base64.RawURLEncoding.DecodedLen(len(text)) != len(dst) {
+	if len(text)%4 == 1 || base64.RawURLEncoding.DecodedLen(len(text)) != len(dst) {
 		return false
 	}
 	n, err := base64.RawURLEncoding.Strict().Decode(dst, text)
