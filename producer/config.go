@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/IBM/sarama"
+
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
 )
@@ -29,6 +31,8 @@ type Config struct {
 	SigningKeyFile string          `envconfig:"SIGNING_KEY_FILE" desc:"file with an Ed25519 private key (PKCS#8 PEM) that proves the sender; envelope and jwe"`
 	Count          uint64          `envconfig:"COUNT" default:"0" desc:"stop after that many messages; 0 means never"`
 	MetricsAddr    string          `envconfig:"METRICS_ADDR" default:":9464" desc:"address of /metrics and /healthz; empty means none"`
+
+	Compression string `envconfig:"KAFKA_COMPRESSION" default:"none" desc:"codec of the batches: none, gzip, snappy, lz4 or zstd"`
 
 	Pace
 }
@@ -58,7 +62,8 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 
 // sealer checks the settings and makes of them what encrypts, with what the files hold now. The error joins all problems.
 func (c Config) sealer() (*envelope.Sealer, error) {
-	problems := []error{c.Check(), c.checkPace(), checkTopic(c.Topic), c.checkFormat()}
+	_, err := c.codec()
+	problems := []error{err, c.Check(), c.checkPace(), checkTopic(c.Topic), c.checkFormat()}
 	readers, err := c.readers()
 	problems = append(problems, err)
 	signing, err := c.signingKey()
@@ -73,6 +78,14 @@ func (c Config) sealer() (*envelope.Sealer, error) {
 		return nil, fmt.Errorf("MSG: %d bytes, but %s holds at most %d beside the %q in front; hint: %s", got, holder(c.Format), limit, c.prefix(), shorter(c.Format))
 	}
 	return sealer, nil
+}
+
+// codec compresses batches. What all records of a data key have in common then takes next to no room.
+func (c Config) codec() (codec sarama.CompressionCodec, err error) {
+	if c.Compression != "" && codec.UnmarshalText([]byte(c.Compression)) != nil {
+		return codec, errors.New("KAFKA_COMPRESSION: want none, gzip, snappy, lz4 or zstd")
+	}
+	return codec, nil
 }
 
 // holder is what limits the length of a message.
@@ -174,7 +187,7 @@ func (c Config) signingKey() (ed25519.PrivateKey, error) {
 
 // readFile reports a cause without the path, which is the variable's value.
 func readFile(variable, path string) ([]byte, error) {
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // the operator says which
 	if pathError := (*os.PathError)(nil); errors.As(err, &pathError) {
 		err = pathError.Err
 	}

@@ -78,6 +78,9 @@ func open(hurry context.Context, cfg Config, idempotent bool, log *slog.Logger) 
 	if err != nil {
 		return link{err: err}
 	}
+	if c.Producer.Compression, err = cfg.codec(); err != nil {
+		return link{err: err}
+	}
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Producer.Idempotent = idempotent
 	c.Producer.Return.Successes = true
