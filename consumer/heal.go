@@ -30,7 +30,7 @@ func (r *reader) useKeys(keys []*rsa.PrivateKey) error {
 	if err := opener.SetKeys(keys...); err != nil {
 		return fmt.Errorf("using released keys: %w", err)
 	}
-	h := &healing{reader: r, next: &opening{Opener: opener, took: r.metrics.decrypt}, tried: make(map[*web.Record]opened)}
+	h := &healing{reader: r, next: newOpening(opener, r.metrics.decrypt), tried: make(map[*web.Record]opened)}
 	const most = 5 // rounds; a writer could send what is slow to try without end
 	for round := 0; round < most && h.try() > healed; round++ {
 	}
@@ -50,7 +50,7 @@ func (h *healing) try() int {
 			fresh = append(fresh, r)
 		}
 	}
-	for i, o := range h.again(fresh) {
+	for i, o := range h.next.again(fresh) {
 		h.tried[fresh[i]] = o
 	}
 	return len(fresh)
@@ -90,18 +90,12 @@ func (h *healing) rest() {
 	}
 	loose := envelope.NewTracker(1) // there is no counter to follow; it tells what is not bound to a topic
 	for part := range slices.Chunk(others, healed) {
-		after := h.again(part)
+		after := h.next.again(part)
 		for _, o := range after {
 			o.flag(loose)
 		}
 		h.publish(part, after)
 	}
-}
-
-func (h *healing) again(records []*web.Record) []opened {
-	out := make([]opened, len(records))
-	onAllCores(len(records), func(i int) { out[i] = h.next.again(records[i]) })
-	return out
 }
 
 // publish shows those for which the new keys make a difference.

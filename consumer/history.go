@@ -80,8 +80,9 @@ func (h *history) add(claim sarama.ConsumerGroupClaim, messages []*sarama.Consum
 	for partition, offset := range h.first {
 		h.reader.from(partition, offset)
 	}
+	var w work
 	for part := range slices.Chunk(h.newest.messages, firstBatch) {
-		h.reader.show(part)
+		h.reader.show(&w, part)
 	}
 	h.newest = tail{}
 	close(h.shown)

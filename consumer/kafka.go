@@ -166,13 +166,14 @@ func (s *session) ConsumeClaim(cgs sarama.ConsumerGroupSession, claim sarama.Con
 	r := s.reader
 	s.history.load(cgs.Context(), claim)
 	r.from(claim.Partition(), claim.InitialOffset())
+	var w work
 	for size := firstBatch; ; {
 		batch := take(cgs.Context(), claim.Messages(), size)
 		if len(batch) == 0 {
 			return nil
 		}
 		started := time.Now()
-		r.show(batch)
+		r.show(&w, batch)
 		size = nextSize(size, time.Since(started))
 		last := batch[len(batch)-1]
 		cgs.MarkMessage(last, "")
@@ -180,20 +181,26 @@ func (s *session) ConsumeClaim(cgs sarama.ConsumerGroupSession, claim sarama.Con
 	}
 }
 
+// work is room for a batch, to be used again for the next one.
+type work struct {
+	records []opened
+	shown   []*web.Record
+}
+
 // show opens a batch and puts it into the feed.
-func (r *reader) show(batch []*sarama.ConsumerMessage) {
+func (r *reader) show(w *work, batch []*sarama.ConsumerMessage) {
 	r.gate.RLock()
 	defer r.gate.RUnlock()
-	records := r.opening.Load().all(batch)
-	r.partitions.follow(records)
-	r.metrics.sawBatch(records)
-	shown := make([]*web.Record, len(records))
+	w.records = r.opening.Load().all(batch, w.records)
+	r.partitions.follow(w.records)
+	r.metrics.sawBatch(w.records)
+	w.shown = w.shown[:0]
 	unknown := false
-	for i, o := range records {
-		shown[i] = o.record
+	for _, o := range w.records {
+		w.shown = append(w.shown, o.record)
 		unknown = unknown || o.record.State == web.StateUnknownKey
 	}
-	r.feed.Append(shown...)
+	r.feed.Append(w.shown...)
 	if unknown {
 		r.keys.look()
 	}

@@ -18,7 +18,12 @@ import (
 // opening turns Kafka's records into what the page shows.
 type opening struct {
 	*envelope.Opener
-	took prometheus.Histogram
+	took  prometheus.Histogram
+	began time.Time
+}
+
+func newOpening(opener *envelope.Opener, took prometheus.Histogram) *opening {
+	return &opening{Opener: opener, took: took, began: time.Now()}
 }
 
 // opened is a record and, where it was opened, what its format says of it.
@@ -27,60 +32,115 @@ type opened struct {
 	msg    envelope.Message
 }
 
-// all opens a batch on every core and keeps its order.
-func (o *opening) all(batch []*sarama.ConsumerMessage) []opened {
-	out := make([]opened, len(batch))
-	onAllCores(len(batch), func(i int) { out[i] = o.one(batch[i]) })
+// all opens a batch on every core and keeps its order. It reuses the room of
+// out. The records of a batch share few large pieces of memory: they come and go
+// together, and a piece for each would cost as much as opening it.
+func (o *opening) all(batch []*sarama.ConsumerMessage, out []opened) []opened {
+	size := 0
+	for _, m := range batch {
+		size += len(m.Key) + len(m.Value)
+	}
+	// Copied, since a message's bytes are a window into the whole fetch response,
+	// which the history would otherwise hold in memory.
+	copies := make([]byte, 0, size)
+	kept := func(b []byte) []byte {
+		if b == nil {
+			return nil
+		}
+		start := len(copies)
+		copies = append(copies, b...)
+		return copies[start:len(copies):len(copies)]
+	}
+	records := make([]web.Record, len(batch))
+	out = slices.Grow(out[:0], len(batch))[:len(batch)]
+	for i, m := range batch {
+		records[i] = web.Record{
+			Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Timestamp: m.Timestamp,
+			Key: kept(m.Key), Wire: kept(m.Value),
+		}
+		out[i].record = &records[i]
+	}
+	onAllCores(len(batch), func(from, to int) { o.judgeAll(out[from:to]) })
 	return out
 }
 
-// onAllCores does work for 0 to n-1. Each core takes the next as soon as it is
-// free: a private-key operation costs a thousand times what handing one out
-// does, so the cores finish together.
-func onAllCores(n int, work func(i int)) {
+// judgeAll opens records one after the other. Once one is open, the others go
+// into one piece of memory: they are likely to open, too.
+func (o *opening) judgeAll(records []opened) {
+	var room []byte
+	done := time.Since(o.began)
+	for i := range records {
+		r, started := records[i].record, done
+		records[i].msg = o.judge(r, room)
+		done = time.Since(o.began)
+		if r.State != web.StateDecrypted {
+			if r.State == web.StateUndecryptable {
+				o.took.Observe((done - started).Seconds())
+			}
+			continue
+		}
+		o.took.Observe((done - started).Seconds())
+		if room == nil {
+			size := 0
+			for _, rest := range records[i+1:] {
+				size += len(rest.record.Wire)
+			}
+			room = make([]byte, 0, size)
+		} else {
+			room = room[len(r.Value):len(r.Value)]
+		}
+	}
+}
+
+// onAllCores does work for 0 to n-1, in parts. Each core takes the next part as
+// soon as it is free, and the parts become smaller, down to one: a private-key
+// operation takes milliseconds, and the cores shall finish together.
+func onAllCores(n int, work func(from, to int)) {
+	cores := max(min(runtime.GOMAXPROCS(0), n), 1)
 	var next atomic.Int64
 	each := func() {
-		for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
-			work(int(i))
+		for {
+			from := next.Load()
+			to := from + max((int64(n)-from)/int64(4*cores), 1)
+			switch {
+			case from >= int64(n):
+				return
+			case next.CompareAndSwap(from, to):
+				work(int(from), int(to))
+			}
 		}
 	}
 	var others sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), n) - 1 {
+	for range cores - 1 {
 		others.Go(each)
 	}
 	each()
 	others.Wait()
 }
 
-// one copies what it keeps: a message's bytes are a window into the whole fetch
-// response, which the history would otherwise hold in memory.
-func (o *opening) one(m *sarama.ConsumerMessage) opened {
-	r := &web.Record{
-		Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Timestamp: m.Timestamp,
-		Key: slices.Clone(m.Key), Wire: slices.Clone(m.Value),
+// again judges records anew, on every core, with the keys held now. They are
+// others: those in the feed are never written to.
+func (o *opening) again(records []*web.Record) []opened {
+	out := make([]opened, len(records))
+	for i, r := range records {
+		next := *r
+		out[i].record = &next
 	}
-	return opened{r, o.judge(r)}
+	onAllCores(len(out), func(from, to int) { o.judgeAll(out[from:to]) })
+	return out
 }
 
-// again judges a record anew, with the keys held now. The record is another
-// one: those in the feed are never written to.
-func (o *opening) again(r *web.Record) opened {
-	next := *r
-	return opened{&next, o.judge(&next)}
-}
-
-// judge opens a record and says what is true of it, all but its flags: for them
-// the records before it must have been followed.
-func (o *opening) judge(r *web.Record) envelope.Message {
-	start := time.Now()
-	msg, err := o.Open(nil, r.Topic, r.Wire)
+// judge opens a record, into the room if it is large enough, and says what is
+// true of it, all but its flags: for them the records before it must have been
+// followed.
+func (o *opening) judge(r *web.Record, room []byte) envelope.Message {
+	msg, err := o.Open(room, r.Topic, r.Wire)
 	r.Format, r.KeyID, r.Needs, r.Holds = string(msg.Format), msg.KeyID, msg.Needs, nil
 	r.Sender = web.Sender{State: web.SenderUnchecked}
 	switch {
 	case err == nil:
-		r.State, r.Value = web.StateDecrypted, msg.Plaintext
+		r.State, r.Value = web.StateDecrypted, slices.Clip(msg.Plaintext)
 		r.Sender, r.DataKey, r.Counter = senderOf(msg.Sender), msg.DataKey, msg.Counter
-		o.took.Observe(time.Since(start).Seconds())
 	case errors.Is(err, envelope.ErrNotEncrypted):
 		r.State = web.StatePlain
 	case errors.Is(err, envelope.ErrMalformed):
@@ -91,7 +151,6 @@ func (o *opening) judge(r *web.Record) envelope.Message {
 		r.State, r.Holds = web.StateUnknownKey, o.KeyIDs()
 	default:
 		r.State, r.Holds = web.StateUndecryptable, o.KeyIDs()
-		o.took.Observe(time.Since(start).Seconds())
 	}
 	return msg
 }

@@ -49,7 +49,7 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	metrics := newMetrics(build)
 	feed := web.NewFeed(cfg.WebHistory)
 	reader := &reader{cfg: cfg, sarama: conf, feed: feed, trusted: trusted, metrics: metrics, log: log}
-	reader.opening.Store(&opening{Opener: envelope.NewOpener(envelope.OpenerConfig{TrustedSenders: trusted}), took: metrics.decrypt})
+	reader.opening.Store(newOpening(envelope.NewOpener(envelope.OpenerConfig{TrustedSenders: trusted}), metrics.decrypt))
 	keys, err := newKeys(cfg, metrics, log, reader.useKeys, feed.Changed)
 	if err != nil {
 		return err
