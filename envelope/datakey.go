@@ -149,7 +149,7 @@ func (m *keyMaker) make() (*dataKey, error) {
 	raw := make([]byte, 32)
 	defer clear(raw)
 	rand.Read(raw) //nolint:errcheck // it never fails: see its documentation
-	p := &prefix{topic: m.topic, commitment: commit(raw), recipients: make([]recipient, len(m.readers))}
+	p := &prefix{topic: m.topic, recipients: make([]recipient, len(m.readers))}
 	for i, reader := range m.readers {
 		wrapped, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, reader, raw, nil)
 		if err != nil {
@@ -157,6 +157,7 @@ func (m *keyMaker) make() (*dataKey, error) {
 		}
 		p.recipients[i] = recipient{id: m.ids[i], wrapped: wrapped}
 	}
+	p.commitment = p.commitTo(raw)
 	if m.signing != nil {
 		p.signed, p.signer = true, m.signer
 		copy(p.signature[:], ed25519.Sign(m.signing, p.transcript()))

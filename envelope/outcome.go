@@ -103,7 +103,7 @@ func (f *outcome) fromPrefix(ring *keyring, trusted map[[idSize]byte]TrustedSend
 		f.msg.Needs = append(f.msg.Needs, b64(r.id[:]))
 	}
 	committed := func(key []byte) bool {
-		got := commit(key)
+		got := p.commitTo(key)
 		return subtle.ConstantTimeCompare(got[:], p.commitment[:]) == 1
 	}
 	if f.err = ring.lacks(f.msg.Needs); f.err != nil {

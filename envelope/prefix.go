@@ -45,9 +45,10 @@ type recipient struct {
 // b64 is base64url without padding, in its one canonical spelling.
 func b64(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
 
-// commit hashes a data key into the public name that binds all readers to it.
-func commit(key []byte) [idSize]byte {
-	return sha256.Sum256(append([]byte(commitmentDomain), key...))
+// commitTo hashes a data key, and for whom it is wrapped, into the public name
+// that binds all readers to both: the cipher's tag covers no wrapped key.
+func (p *prefix) commitTo(key []byte) [idSize]byte {
+	return sha256.Sum256(p.appendRecipients(append([]byte(commitmentDomain), key...)))
 }
 
 // header is the protected header; SPEC.md, section 4.
