@@ -148,7 +148,7 @@ func newKeyMaker(cfg SealerConfig) (keyMaker, error) {
 func (m *keyMaker) make() (*dataKey, error) {
 	raw := make([]byte, 32)
 	defer clear(raw)
-	rand.Read(raw) //nolint:errcheck // it never fails: see its documentation
+	rand.Read(raw) // never fails: see its documentation
 	p := &prefix{topic: m.topic, recipients: make([]recipient, len(m.readers))}
 	for i, reader := range m.readers {
 		wrapped, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, reader, raw, nil)

@@ -78,12 +78,12 @@ func (p *prefix) unsignedHeader() []byte {
 // value, and who can open it, with which wrapped keys.
 func (p *prefix) transcript() []byte {
 	header := p.unsignedHeader()
-	text := append([]byte(signatureDomain), byte(len(header)>>8), byte(len(header)))
+	text := binary.BigEndian.AppendUint16([]byte(signatureDomain), uint16(len(header))) //nolint:gosec // a few hundred
 	return p.appendRecipients(append(text, header...))
 }
 
 func (p *prefix) appendRecipients(dst []byte) []byte {
-	dst = append(dst, byte(len(p.recipients)))
+	dst = append(dst, byte(len(p.recipients))) //nolint:gosec // at most maxReaders
 	for i := range p.recipients {
 		r := &p.recipients[i]
 		dst = append(dst, r.id[:]...)
@@ -99,7 +99,7 @@ func (p *prefix) appendBinary(dst []byte) []byte {
 	if p.signed {
 		flags = 1
 	}
-	dst = append(dst, versionByte, flags, byte(len(p.topic)))
+	dst = append(dst, versionByte, flags, byte(len(p.topic))) //nolint:gosec // at most maxTopic
 	dst = append(dst, p.topic...)
 	dst = append(dst, p.commitment[:]...)
 	if p.signed {

@@ -120,10 +120,9 @@ func (r *record) checkIV() error {
 	return nil
 }
 
-func (r *record) appendBinary(dst []byte) []byte {
-	dst = r.prefix.appendBinary(dst)
-	dst = append(dst, r.iv...)
-	return append(dst, r.sealed...)
+func (r *record) binary() []byte {
+	out := append(r.appendBinary(nil), r.iv...)
+	return append(out, r.sealed...)
 }
 
 // parseCompact takes records of ours only.

@@ -122,12 +122,12 @@ func TestTrackerForgetsTheOldest(t *testing.T) {
 func TestTrackerForgetsOldGaps(t *testing.T) {
 	tracker := envelope.NewTracker(1)
 	for i := range uint64(1000) {
-		if got := follow(tracker, "k", 0, 2*i, 0, int64(i)); i > 0 && got.Missing != 1 { //nolint:gosec // small
+		if got := follow(tracker, "k", 0, 2*i, 0, int64(i)); i > 0 && got.Missing != 1 {
 			t.Fatalf("counter %d: %v", 2*i, got)
 		}
 	}
 	for counter, want := range map[uint64]string{1: "late", 1997: "late", 1998: "repeat of offset 999", 1996: "repeat of offset 998"} {
-		if got := follow(tracker, "k", 0, counter, 0, 5000+int64(counter)).String(); got != want { //nolint:gosec // small
+		if got := follow(tracker, "k", 0, counter, 0, 5000+int64(counter)).String(); got != want {
 			t.Errorf("counter %d: got %q, want %q", counter, got, want)
 		}
 	}
@@ -152,7 +152,7 @@ func TestTrackerIsSafeForConcurrentUse(t *testing.T) {
 	for p := range int32(4) {
 		partitions.Go(func() {
 			for i := range int64(1000) {
-				if got := follow(tracker, "k", p, uint64(i), p, i); got.Repeat || got.Missing > 0 { //nolint:gosec // small
+				if got := follow(tracker, "k", p, uint64(i), p, i); got.Repeat || got.Missing > 0 {
 					t.Errorf("partition %d, offset %d: %v", p, i, got)
 					return
 				}

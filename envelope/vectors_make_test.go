@@ -92,7 +92,7 @@ func (d *draft) record() *record {
 	return &record{prefix: &d.prefix, iv: d.iv, sealed: d.seal(b64(d.header()))}
 }
 
-func (d *draft) binary() string  { return string(d.record().appendBinary(nil)) }
+func (d *draft) binary() string  { return string(d.record().binary()) }
 func (d *draft) textual() string { return string(d.record().appendText(nil)) }
 
 // compact is the Compact Serialization under any header.

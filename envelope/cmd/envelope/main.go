@@ -14,7 +14,7 @@ func main() {
 	if err == nil {
 		return
 	}
-	fmt.Fprintln(os.Stderr, "envelope:", err) //nolint:errcheck // there is nobody else to tell
+	fmt.Fprintln(os.Stderr, "envelope:", err)
 	var wrong usageError
 	if errors.As(err, &wrong) {
 		os.Exit(2)
