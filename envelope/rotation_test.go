@@ -1,12 +1,20 @@
 package envelope_test
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"math/big"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"kafka-e2ee/envelope"
@@ -101,7 +109,6 @@ func dataKeys(t *testing.T, sealer *envelope.Sealer, n, size int, between func()
 // Without this one data key would be used for longer than is safe. Each limit
 // is reached.
 func TestLimitsRotate(t *testing.T) {
-	now := time.Unix(1_000_000, 0)
 	for _, c := range []struct {
 		name   string
 		limits envelope.Limits
@@ -118,30 +125,37 @@ func TestLimitsRotate(t *testing.T) {
 		{"default age", envelope.Limits{}, 1, 20 * time.Minute, []int{3, 3, 1}},
 		{"no limit reached", envelope.Limits{}, 1, time.Minute, []int{7}},
 	} {
-		sealer := maker{limits: c.limits}.sealer(t)
-		sealer.SetClock(func() time.Time { return now })
-		if got := dataKeys(t, sealer, 7, c.size, func() { now = now.Add(c.step) }); len(got) != len(c.want) || got[0] != c.want[0] || got[len(got)-1] != c.want[len(c.want)-1] {
-			t.Errorf("%s: got %v records a data key, want %v", c.name, got, c.want)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			between := func() { time.Sleep(c.step); synctest.Wait() }
+			if got := dataKeys(t, maker{limits: c.limits}.sealer(t), 7, c.size, between); !slices.Equal(got, c.want) {
+				t.Errorf("%s: got %v records a data key, want %v", c.name, got, c.want)
+			}
+		})
 	}
 }
 
 // Without this a data key that has waited would be thrown away unused, or one
 // that nobody used for long would go on.
 func TestAgeCountsFromTheFirstRecord(t *testing.T) {
-	now := time.Unix(1_000_000, 0)
-	sealer := maker{limits: envelope.Limits{Age: time.Hour}}.sealer(t)
-	sealer.SetClock(func() time.Time { return now })
-	now = now.Add(24 * time.Hour) // made long before it is used
-	first := use(t, sealed(t, sealer, "x", 0))[:43]
-	now = now.Add(time.Hour - 1)
-	if second := use(t, sealed(t, sealer, "x", 0))[:43]; second != first {
-		t.Error("replaced within the hour")
-	}
-	now = now.Add(1)
-	if third := use(t, sealed(t, sealer, "x", 0))[:43]; third == first {
-		t.Error("not replaced after the hour")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		sealer := maker{limits: envelope.Limits{Age: time.Hour}}.sealer(t)
+		dataKey := func(wait time.Duration) string {
+			time.Sleep(wait)
+			synctest.Wait()
+			d, err := envelope.Describe(sealed(t, sealer, "x", 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d.DataKey
+		}
+		first := dataKey(24 * time.Hour) // made long before it is used
+		if dataKey(time.Hour-1) != first {
+			t.Error("replaced within the hour")
+		}
+		if dataKey(1) == first {
+			t.Error("not replaced after the hour")
+		}
+	})
 }
 
 // Without this a typo in a limit would start a writer that is not safe.
@@ -243,6 +257,48 @@ func TestManyDataKeys(t *testing.T) {
 	}
 	if got := opener.Remembered(); got > 512 {
 		t.Errorf("%d prefixes are remembered", got)
+	}
+}
+
+// Without this a program that prints what it holds would print the key that
+// seals or proves its messages.
+func TestNothingPrintsAKey(t *testing.T) {
+	_, signing, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealer, opener := maker{signing: signing, format: envelope.FormatJWE}.sealer(t), newOpener(t, key2048())
+	value := sealed(t, sealer, "canary", 0)
+	msg, err := opener.Open(nil, "t", value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg.Plaintext = nil // what a caller prints of it is the caller's
+	value[len(value)-1] ^= 0x40
+	_, refused := opener.Open(nil, "t", value)
+	_, tooLong := sealer.Seal(nil, make([]byte, envelope.MaxMessage+1), 0)
+	wrapped, err := base64.RawURLEncoding.DecodeString(strings.Split(string(value), ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	dataKey, err := rsa.DecryptOAEP(sha256.New(), nil, key2048(), wrapped, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	description, err := envelope.Describe(value)
+	printed := ""
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
+		printed += fmt.Sprintf(strings.Repeat(verb+"\n", 7), sealer, opener, msg, refused, tooLong, description, err)
+	}
+	for name, secret := range map[string][]byte{"the data key": dataKey, "the signing key": signing.Seed(), "the private key": key2048().D.Bytes(), "a prime": key2048().Primes[0].Bytes()} {
+		for _, spelling := range []string{
+			string(secret[:16]), hex.EncodeToString(secret[:16]), base64.StdEncoding.EncodeToString(secret[:15]),
+			strings.Trim(fmt.Sprint(secret[:16]), "[]"), strings.TrimPrefix(fmt.Sprintf("%#v", secret[:16]), "[]byte")[1:60], new(big.Int).SetBytes(secret).String(),
+		} {
+			if strings.Contains(printed, spelling) {
+				t.Errorf("%s is printed, as %q", name, spelling)
+			}
+		}
 	}
 }
 
