@@ -293,7 +293,7 @@ func TestNothingPrintsAKey(t *testing.T) {
 	for name, secret := range map[string][]byte{"the data key": dataKey, "the signing key": signing.Seed(), "the private key": key2048().D.Bytes(), "a prime": key2048().Primes[0].Bytes()} {
 		for _, spelling := range []string{
 			string(secret[:16]), hex.EncodeToString(secret[:16]), base64.StdEncoding.EncodeToString(secret[:15]),
-			strings.Trim(fmt.Sprint(secret[:16]), "[]"), strings.TrimPrefix(fmt.Sprintf("%#v", secret[:16]), "[]byte")[1:60], new(big.Int).SetBytes(secret).String(),
+			strings.Trim(fmt.Sprintf("%d", secret[:16]), "[]"), strings.TrimPrefix(fmt.Sprintf("%#v", secret[:16]), "[]byte")[1:60], new(big.Int).SetBytes(secret).String(),
 		} {
 			if strings.Contains(printed, spelling) {
 				t.Errorf("%s is printed, as %q", name, spelling)
