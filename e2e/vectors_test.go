@@ -16,7 +16,7 @@ const cryptographyVersion = "cryptography==48.0.0"
 // and nobody could write an implementation from it. The one that runs here was.
 func TestSecondImplementation(t *testing.T) {
 	python := pythonWithCryptography(t)
-	output, err := exec.Command(python, "testdata/vectors.py", "../envelope/testdata/vectors", "../envelope/testdata/keys").CombinedOutput() //nolint:gosec // what is run is ours
+	output, err := exec.Command(python, "testdata/vectors.py", "../envelope/testdata/vectors", "../envelope/testdata/keys").CombinedOutput()
 	if err != nil || !strings.HasSuffix(string(output), " 0 failed\n") {
 		t.Errorf("%v: %s", err, output)
 	}
@@ -30,15 +30,15 @@ func pythonWithCryptography(t *testing.T) string {
 	if errors.Is(err, exec.ErrNotFound) {
 		t.Skip("no python3 here: the second implementation of the opening side did not run")
 	}
-	if exec.Command(python, "-c", "import cryptography").Run() == nil { //nolint:gosec // found in PATH
+	if exec.Command(python, "-c", "import cryptography").Run() == nil {
 		return python
 	}
 	venv := filepath.Join(t.TempDir(), "venv")
-	if output, err := exec.Command(python, "-m", "venv", venv).CombinedOutput(); err != nil { //nolint:gosec // found in PATH
+	if output, err := exec.Command(python, "-m", "venv", venv).CombinedOutput(); err != nil {
 		t.Fatalf("making a Python environment: %v: %s", err, output)
 	}
 	own := filepath.Join(venv, "bin", "python")
-	if output, err := exec.Command(own, "-m", "pip", "install", "--quiet", cryptographyVersion).CombinedOutput(); err != nil { //nolint:gosec // made above
+	if output, err := exec.Command(own, "-m", "pip", "install", "--quiet", cryptographyVersion).CombinedOutput(); err != nil {
 		t.Fatalf("installing the Python package cryptography: %v: %s", err, output)
 	}
 	return own

@@ -19,7 +19,7 @@ func Convert(value []byte) ([]byte, error) {
 	case looked == looksBinary:
 		return r.appendText(nil), nil
 	default:
-		return r.appendBinary(nil), nil
+		return r.binary(), nil
 	}
 }
 
@@ -67,7 +67,7 @@ func Describe(value []byte) (Description, error) {
 		Format: FormatJWE, Header: string(r.header()), Topic: r.topic, DataKey: b64(r.commitment[:]),
 		Partition: int32(binary.BigEndian.Uint32(r.iv)), //nolint:gosec // checked to be no more
 		Counter:   binary.BigEndian.Uint64(r.iv[4:]),
-		Plaintext: len(r.sealed) - tagSize, Prefix: len(r.prefix.appendBinary(nil)),
+		Plaintext: len(r.sealed) - tagSize, Prefix: len(r.appendBinary(nil)),
 	}
 	if looked == looksBinary {
 		d.Format = FormatEnvelope

@@ -112,7 +112,7 @@ func (o *Opener) Open(dst []byte, topic string, value []byte) (Message, error) {
 		if err != nil {
 			return failed(FormatJWE, nil), ErrMalformed
 		}
-		msg, err := o.openBinary(ring, dst, topic, r.appendBinary(nil))
+		msg, err := o.openBinary(ring, dst, topic, r.binary())
 		msg.Format = FormatJWE
 		return msg, err
 	case looksRSA:

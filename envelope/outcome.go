@@ -15,6 +15,7 @@ import (
 // outcome is what became of one prefix: a data key, or why there is none. It
 // says nothing of a record, which has yet to prove that it belongs to it.
 type outcome struct {
+	prefix    string
 	once      sync.Once
 	malformed bool
 	topic     string // that it names
@@ -32,15 +33,25 @@ const generation = 256
 // takes no lock; a new one costs a copy of the map, which is little beside the
 // private-key operation that follows.
 type outcomes struct {
+	last  atomic.Pointer[outcome] // most often it is the same again, and comparing costs less than hashing
 	young atomic.Pointer[map[string]*outcome]
 	mu    sync.Mutex
 	old   map[string]*outcome
 }
 
 func (c *outcomes) of(prefix []byte) *outcome {
-	if found := (*c.young.Load())[string(prefix)]; found != nil {
-		return found
+	if last := c.last.Load(); last != nil && last.prefix == string(prefix) {
+		return last
 	}
+	found := (*c.young.Load())[string(prefix)]
+	if found == nil {
+		found = c.add(prefix)
+	}
+	c.last.Store(found)
+	return found
+}
+
+func (c *outcomes) add(prefix []byte) *outcome {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	young := *c.young.Load()
@@ -49,7 +60,7 @@ func (c *outcomes) of(prefix []byte) *outcome {
 	}
 	found := c.old[string(prefix)]
 	if found == nil {
-		found = new(outcome)
+		found = &outcome{prefix: string(prefix)}
 	}
 	if len(young) >= generation {
 		c.old, young = young, nil
@@ -58,7 +69,7 @@ func (c *outcomes) of(prefix []byte) *outcome {
 	if next == nil {
 		next = make(map[string]*outcome)
 	}
-	next[string(prefix)] = found
+	next[found.prefix] = found
 	c.young.Store(&next)
 	return found
 }
@@ -103,7 +114,7 @@ func (f *outcome) fromPrefix(ring *keyring, trusted map[[idSize]byte]TrustedSend
 		f.msg.Needs = append(f.msg.Needs, b64(r.id[:]))
 	}
 	committed := func(key []byte) bool {
-		got := commit(key)
+		got := p.commitTo(key)
 		return subtle.ConstantTimeCompare(got[:], p.commitment[:]) == 1
 	}
 	if f.err = ring.lacks(f.msg.Needs); f.err != nil {

@@ -45,9 +45,10 @@ type recipient struct {
 // b64 is base64url without padding, in its one canonical spelling.
 func b64(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
 
-// commit hashes a data key into the public name that binds all readers to it.
-func commit(key []byte) [idSize]byte {
-	return sha256.Sum256(append([]byte(commitmentDomain), key...))
+// commitTo hashes a data key, and for whom it is wrapped, into the public name
+// that binds all readers to both: the cipher's tag covers no wrapped key.
+func (p *prefix) commitTo(key []byte) [idSize]byte {
+	return sha256.Sum256(p.appendRecipients(append([]byte(commitmentDomain), key...)))
 }
 
 // header is the protected header; SPEC.md, section 4.
@@ -77,12 +78,12 @@ func (p *prefix) unsignedHeader() []byte {
 // value, and who can open it, with which wrapped keys.
 func (p *prefix) transcript() []byte {
 	header := p.unsignedHeader()
-	text := append([]byte(signatureDomain), byte(len(header)>>8), byte(len(header)))
+	text := binary.BigEndian.AppendUint16([]byte(signatureDomain), uint16(len(header))) //nolint:gosec // a few hundred
 	return p.appendRecipients(append(text, header...))
 }
 
 func (p *prefix) appendRecipients(dst []byte) []byte {
-	dst = append(dst, byte(len(p.recipients)))
+	dst = append(dst, byte(len(p.recipients))) //nolint:gosec // at most maxReaders
 	for i := range p.recipients {
 		r := &p.recipients[i]
 		dst = append(dst, r.id[:]...)
@@ -98,7 +99,7 @@ func (p *prefix) appendBinary(dst []byte) []byte {
 	if p.signed {
 		flags = 1
 	}
-	dst = append(dst, versionByte, flags, byte(len(p.topic)))
+	dst = append(dst, versionByte, flags, byte(len(p.topic))) //nolint:gosec // at most maxTopic
 	dst = append(dst, p.topic...)
 	dst = append(dst, p.commitment[:]...)
 	if p.signed {

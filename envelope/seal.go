@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 )
 
 // MaxMessage is how many bytes one record of the formats envelope and jwe
@@ -42,9 +41,8 @@ type SealerConfig struct {
 type Sealer struct {
 	format Format
 	rsa    *rsa.PublicKey // in the format rsa
-	maker  keyMaker
+	maker  *keyMaker      // behind a pointer, so that printing a sealer shows no signing key
 	limits Limits
-	clock  func() time.Time
 	fixed  int // bytes of a record beside the text of IV, message and tag
 
 	mu    sync.Mutex
@@ -54,11 +52,17 @@ type Sealer struct {
 
 // NewSealer checks the configuration, and makes the first data key.
 func NewSealer(cfg SealerConfig) (*Sealer, error) {
-	s := &Sealer{format: cfg.Format, clock: time.Now}
+	s := &Sealer{format: cfg.Format}
 	if err := s.configure(cfg); err != nil {
 		return nil, fmt.Errorf("making a sealer: %w", err)
 	}
 	return s, nil
+}
+
+// Format keeps fmt from printing the keys inside. With a verb that does not fit,
+// such as %s, it would follow pointers.
+func (s *Sealer) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "sealer of format %s", s.format) //nolint:errcheck // fmt takes no error from here
 }
 
 func (s *Sealer) configure(cfg SealerConfig) error {

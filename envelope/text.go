@@ -49,20 +49,23 @@ func isCompact(value []byte) bool {
 	if value[1] == 'y' && value[2] == 'J' {
 		return dots >= 4 || namesCipher(value)
 	}
-	for _, c := range value {
-		if c != '.' && (c == '+' || c == '/' || c == '=' || c == '\r' || c == '\n' || !isBase64([]byte{c})) {
-			return false
-		}
-	}
-	return dots == 4
+	return dots == 4 && !bytes.ContainsFunc(value, func(c rune) bool { return c != '.' && !isBase64URL(c) })
 }
 
-// namesCipher looks for "enc" in what may be a header, perhaps cut short.
+// namesCipher looks for "enc" in what may be a header, perhaps cut short or with
+// its end damaged.
 func namesCipher(value []byte) bool {
-	text, _, _ := bytes.Cut(value[:min(len(value), maxHeaderText+1)], []byte("."))
-	raw := make([]byte, base64.RawURLEncoding.DecodedLen(len(text)))
-	n, err := base64.RawURLEncoding.Decode(raw, text[:len(text)/4*4])
+	end := bytes.IndexFunc(value, func(c rune) bool { return !isBase64URL(c) })
+	if end < 0 {
+		end = len(value)
+	}
+	raw := make([]byte, base64.RawURLEncoding.DecodedLen(end))
+	n, err := base64.RawURLEncoding.Decode(raw, value[:end/4*4])
 	return err == nil && bytes.Contains(raw[:n], []byte(`"enc"`))
+}
+
+func isBase64URL(c rune) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_'
 }
 
 // maxHeaderText is how long base64url of the longest header is.
@@ -117,10 +120,9 @@ func (r *record) checkIV() error {
 	return nil
 }
 
-func (r *record) appendBinary(dst []byte) []byte {
-	dst = r.prefix.appendBinary(dst)
-	dst = append(dst, r.iv...)
-	return append(dst, r.sealed...)
+func (r *record) binary() []byte {
+	out := append(r.appendBinary(nil), r.iv...)
+	return append(out, r.sealed...)
 }
 
 // parseCompact takes records of ours only.

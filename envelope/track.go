@@ -184,7 +184,7 @@ func (k *track) found(counter uint64) bool {
 // forget drops the lowest range where there are too many.
 func (k *track) forget() {
 	if len(k.missing) > spansKept {
-		k.floor = k.missing[0].to + 1
+		k.floor = max(k.floor, k.missing[0].to+1)
 		k.missing = slices.Delete(k.missing, 0, 1)
 	}
 }

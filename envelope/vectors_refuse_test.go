@@ -1,7 +1,7 @@
 package envelope
 
 import (
-	"crypto/sha1" //nolint:gosec // what must be refused
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
 	"strings"
@@ -10,7 +10,7 @@ import (
 
 func refuseBinary(t *testing.T, s set) {
 	t.Helper()
-	one := func(change func(*draft)) string { return newDraft(t, "reader.pem").with(change).binary() }
+	one := func(change func(*draft)) string { return newDraft(t, "reader.pem").with(change).commit().binary() }
 	same := func(*draft) {}
 	good := one(same)
 	sized := func(size int) string {
@@ -183,12 +183,12 @@ func refuseJSON(t *testing.T, s set) {
 		"json_cut_early":       good[:100],
 		"json_17_recipients":   sized(17),
 		"json_one_recipient":   string(oneReader.appendJSON(nil, oneReader.sealed[:len(vectorMessage)], oneReader.sealed[len(vectorMessage):])),
-		"json_recipient_twice": two().with(func(d *draft) { d.recipients[1] = d.recipients[0] }).textual(),
+		"json_recipient_twice": two().with(func(d *draft) { d.recipients[1] = d.recipients[0] }).commit().textual(),
 		"json_alg_beside":      replaced(good, `{"kid":`, `{"alg":"RSA-OAEP-256","kid":`),
 		"json_unprotected":     replaced(good, `,"iv":`, `,"unprotected":{},"iv":`),
 		"json_aad":             replaced(good, `,"iv":`, `,"aad":"AA","iv":`),
 		"json_others":          replaced(good, b64(p.header()), b64([]byte(othersHeader))),
-		"json_wrapped_255":     two().with(func(d *draft) { d.recipients[0].wrapped = make([]byte, 255) }).textual(),
+		"json_wrapped_255":     two().with(func(d *draft) { d.recipients[0].wrapped = make([]byte, 255) }).commit().textual(),
 		"json_tag_15":          good[:len(good)-4] + `"}`,
 	})
 }
@@ -212,8 +212,8 @@ func refuseKeys(t *testing.T, s set) {
 	dataKey := func(size int) *draft {
 		return one().with(func(d *draft) {
 			d.key = make([]byte, 32)
-			d.commitment = commit(d.key[:size])
 			d.recipients[0].wrapped = wrap(t, &testKeys(t, "reader.pem")[0].PublicKey, d.key[:size], sha256.New())
+			d.commitment = d.commitTo(d.key[:size])
 		})
 	}
 	stripped := *signed
@@ -221,44 +221,48 @@ func refuseKeys(t *testing.T, s set) {
 	resigned := *signed
 	resigned.sign(t, "mallory.pem")
 	oaepSHA1 := one().with(func(d *draft) {
-		d.recipients[0].wrapped = wrap(t, &testKeys(t, "reader.pem")[0].PublicKey, d.key, sha1.New()) //nolint:gosec // what must be refused
-	})
+		d.recipients[0].wrapped = wrap(t, &testKeys(t, "reader.pem")[0].PublicKey, d.key, sha1.New())
+	}).commit()
 	under := func(p prefix, from *draft) string {
 		r := from.record()
 		r.prefix = &p
-		return string(r.appendBinary(nil))
+		return string(r.binary())
 	}
 	s.refuse(t, "undecryptable", map[string]string{
-		"envelope_tag_altered":        altered(good, -1),
-		"envelope_text_altered":       altered(good, end),
-		"envelope_counter_altered":    altered(good, end-1),
-		"envelope_partition_altered":  altered(good, end-9),
-		"envelope_wrapped_altered":    altered(good, end-ivSize-1),
-		"envelope_text_cut":           good[:len(good)-1],
-		"envelope_text_longer":        good + "\x00",
-		"envelope_topic_rewritten":    under(prefix{topic: "t", commitment: unsigned.commitment, recipients: unsigned.recipients}, one().with(func(d *draft) { d.prefix, d.key = unsigned.prefix, unsigned.key; d.topic = "u" })),
-		"envelope_signature_stripped": under(stripped.prefix, signed),
-		"envelope_signed_by_another":  under(resigned.prefix, signed),
-		"envelope_of_another_prefix":  under(one().prefix, unsigned),
-		"envelope_two_data_keys":      one().with(func(d *draft) { d.commitment = commit(make([]byte, 32)) }).binary(),
-		"envelope_wrapped_longer":     one().with(func(d *draft) { d.recipients[0].wrapped = append(d.recipients[0].wrapped, 0) }).binary(),
-		"envelope_wrapped_oaep_sha1":  oaepSHA1.binary(),
-		"envelope_data_key_31":        dataKey(31).binary(),
-		"envelope_data_key_16":        dataKey(16).binary(),
-		"envelope_data_key_empty":     dataKey(0).binary(),
-		"envelope_of_another_topic":   one().with(func(d *draft) { d.topic = "u" }).binary(),
-		"envelope_topic_by_case":      one().with(func(d *draft) { d.topic = "T" }).binary(),
-		"jwe_of_another_topic":        one().with(func(d *draft) { d.topic = "u" }).textual(),
-		"jwe_two_data_keys":           one().with(func(d *draft) { d.commitment = commit(make([]byte, 32)) }).textual(),
-		"jwe_text_altered":            one().parts(func(text []string) { text[3] = "AAAA" + text[3][4:] }),
-		"json_two_data_keys":          newDraft(t, "second.pem", "reader.pem").with(func(d *draft) { d.commitment = commit(make([]byte, 32)) }).textual(),
-		"others_of_another_topic":     one().compact(`{"alg":"RSA-OAEP-256","enc":"A256GCM","topic":"u"}`),
-		"others_data_key_16":          dataKey(16).compact(othersHeader),
-		"others_wrapped_altered":      one().with(func(d *draft) { d.recipients[0].wrapped[7] ^= 1 }).compact(othersHeader),
-		"others_for_stranger":         newDraft(t, "stranger.pem").compact(othersHeader),
-		"others_tag_altered":          altered(one().compact(othersHeader), -5),
-		"rsa_for_stranger":            base64.StdEncoding.EncodeToString(wrap(t, &testKeys(t, "stranger.pem")[0].PublicKey, []byte(vectorMessage), sha256.New())),
-		"rsa_oaep_sha1":               base64.StdEncoding.EncodeToString(wrap(t, &testKeys(t, "reader.pem")[0].PublicKey, []byte(vectorMessage), sha1.New())), //nolint:gosec // what must be refused
+		"envelope_tag_altered":          altered(good, -1),
+		"envelope_text_altered":         altered(good, end),
+		"envelope_counter_altered":      altered(good, end-1),
+		"envelope_partition_altered":    altered(good, end-9),
+		"envelope_wrapped_altered":      altered(good, end-ivSize-1),
+		"envelope_text_cut":             good[:len(good)-1],
+		"envelope_text_longer":          good + "\x00",
+		"envelope_topic_rewritten":      under(prefix{topic: "t", commitment: unsigned.commitment, recipients: unsigned.recipients}, one().with(func(d *draft) { d.prefix, d.key = unsigned.prefix, unsigned.key; d.topic = "u" })),
+		"envelope_signature_stripped":   under(stripped.prefix, signed),
+		"envelope_signed_by_another":    under(resigned.prefix, signed),
+		"envelope_of_another_prefix":    under(one().prefix, unsigned),
+		"envelope_recipient_added":      one().with(func(d *draft) { commitment := d.commitment; d.strangers(1, 256).commitment = commitment }).binary(),
+		"envelope_other_reader_altered": newDraft(t, "reader.pem", "second.pem").with(func(d *draft) { d.recipients[1].wrapped[0] ^= 1 }).binary(),
+		"json_other_reader_altered":     newDraft(t, "reader.pem", "second.pem").with(func(d *draft) { d.recipients[1].wrapped[0] ^= 1 }).textual(),
+		"json_readers_swapped":          newDraft(t, "reader.pem", "second.pem").with(func(d *draft) { d.recipients[0], d.recipients[1] = d.recipients[1], d.recipients[0] }).textual(),
+		"envelope_two_data_keys":        one().with(func(d *draft) { d.commitment = d.commitTo(make([]byte, 32)) }).binary(),
+		"envelope_wrapped_longer":       one().with(func(d *draft) { d.recipients[0].wrapped = append(d.recipients[0].wrapped, 0) }).commit().binary(),
+		"envelope_wrapped_oaep_sha1":    oaepSHA1.binary(),
+		"envelope_data_key_31":          dataKey(31).binary(),
+		"envelope_data_key_16":          dataKey(16).binary(),
+		"envelope_data_key_empty":       dataKey(0).binary(),
+		"envelope_of_another_topic":     one().with(func(d *draft) { d.topic = "u" }).binary(),
+		"envelope_topic_by_case":        one().with(func(d *draft) { d.topic = "T" }).binary(),
+		"jwe_of_another_topic":          one().with(func(d *draft) { d.topic = "u" }).textual(),
+		"jwe_two_data_keys":             one().with(func(d *draft) { d.commitment = d.commitTo(make([]byte, 32)) }).textual(),
+		"jwe_text_altered":              one().parts(func(text []string) { text[3] = "AAAA" + text[3][4:] }),
+		"json_two_data_keys":            newDraft(t, "second.pem", "reader.pem").with(func(d *draft) { d.commitment = d.commitTo(make([]byte, 32)) }).textual(),
+		"others_of_another_topic":       one().compact(`{"alg":"RSA-OAEP-256","enc":"A256GCM","topic":"u"}`),
+		"others_data_key_16":            dataKey(16).compact(othersHeader),
+		"others_wrapped_altered":        one().with(func(d *draft) { d.recipients[0].wrapped[7] ^= 1 }).compact(othersHeader),
+		"others_for_stranger":           newDraft(t, "stranger.pem").compact(othersHeader),
+		"others_tag_altered":            altered(one().compact(othersHeader), -5),
+		"rsa_for_stranger":              base64.StdEncoding.EncodeToString(wrap(t, &testKeys(t, "stranger.pem")[0].PublicKey, []byte(vectorMessage), sha256.New())),
+		"rsa_oaep_sha1":                 base64.StdEncoding.EncodeToString(wrap(t, &testKeys(t, "reader.pem")[0].PublicKey, []byte(vectorMessage), sha1.New())),
 	})
 	for name, record := range map[string]string{"envelope": good, "jwe": one().textual(), "others": one().compact(othersHeader), "json": newDraft(t, "reader.pem", "second.pem").textual()} {
 		s.add(t, name+"_without_keys", "the reader holds no key", vector{outcome: "no key", keys: "none", record: []byte(record)})

@@ -39,7 +39,7 @@ def build(topic, commitment, signer, signature, recipients):  # section 4
     listed = bytes([len(recipients)]) + b"".join(i + len(w).to_bytes(2, "big") + w for i, w in recipients)
     transcript = b"kafka-e2ee-v1 signature\0" + (len(head) + 1).to_bytes(2, "big") + head.encode() + b"}" + listed
     return SimpleNamespace(ours=True, topic=topic, commitment=commitment, signer=signer, signature=signature,
-                           recipients=recipients, header=header.encode(), transcript=transcript)
+                           recipients=recipients, listed=listed, header=header.encode(), transcript=transcript)
 def binary(record):  # section 5
     rest = memoryview(record)[1:]
     def take(n):
@@ -77,14 +77,13 @@ def protected(head, recipients):  # section 8.2, numbers 11 to 14
         return found
     need(not members.get("typ", "").lower().startswith("kafka-e2ee") and len(recipients) == 1)
     kid = unb64(kid) if re.fullmatch(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", kid or "") else None
-    return SimpleNamespace(ours=False, topic=members.get("topic"), recipients=[(kid, wrapped)], header=raw, signature=None)
+    return SimpleNamespace(ours=False, commitment=b"", topic=members.get("topic"), recipients=[(kid, wrapped)], header=raw, signature=None)
 def recognize(record):  # section 8.1
     text = record.decode("latin-1")
     if record[:1] == b"\xc1": return "envelope"
     if text.startswith('{"protected":"ey'): return "json"
-    first = text.split(".")[0]
-    usable = first[:len(first) // 4 * 4] if re.fullmatch(r"[A-Za-z0-9_-]*", first) else ""
-    if text.startswith("eyJ") and (text.count(".") >= 4 or b'"enc"' in base64.urlsafe_b64decode(usable)):
+    first = re.match(r"[A-Za-z0-9_-]*", text)[0]
+    if text.startswith("eyJ") and (text.count(".") >= 4 or b'"enc"' in base64.urlsafe_b64decode(first[:len(first) // 4 * 4])):
         return "compact"
     if re.fullmatch(r"e[yw][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]*){4}", text): return "compact"
     need(re.fullmatch(r"[A-Za-z0-9+/_=\r\n-]{201,}", text), "not encrypted")
@@ -127,9 +126,8 @@ def open_record(record, topic, keys, trusted):  # trusted is {thumbprint: (name,
     found, iv, sealed = parse(record, kind)
     need(found.topic in (None, topic), "undecryptable")
     for held, raw in unwrap(found.recipients, keys):
-        commitment = hashlib.sha256(b"kafka-e2ee-v1 commitment\0" + raw).digest()
-        if len(raw) == 32 and (not found.ours or hmac.compare_digest(commitment, found.commitment)):
-            break
+        commitment = hashlib.sha256(b"kafka-e2ee-v1 commitment\0" + raw + found.listed).digest() if found.ours else b""
+        if len(raw) == 32 and hmac.compare_digest(commitment, found.commitment): break
     else: raise Refused("undecryptable")
     try:
         plaintext = AESGCM(raw).decrypt(iv, sealed, b64(found.header).encode())
