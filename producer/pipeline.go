@@ -83,7 +83,9 @@ func (p *pipeline) source(ctx context.Context, yield func(message) bool) error {
 // sealed when its turn comes, so that the counters reach Kafka in their order.
 func (p *pipeline) begin(msg message) func() record {
 	if p.cfg.Format != envelope.FormatRSA {
-		return func() record { return p.sealing.seal(msg, p.partitions.next(len(msg.text), time.Now())) }
+		return func() record {
+			return p.sealing.seal(msg, p.partitions.next(p.sealing.size(msg), time.Now()))
+		}
 	}
 	sealed := make(chan record, 1)
 	go func() { sealed <- p.sealing.seal(msg, 0) }()

@@ -45,6 +45,9 @@ func (s *sealing) use(with *envelope.Sealer) {
 // limit is the length of the longest message that can be sent now, in bytes.
 func (s *sealing) limit() int { return s.current.Load().limit }
 
+// size is how many bytes the record of a message will have.
+func (s *sealing) size(msg message) int { return s.current.Load().Size(len(msg.text)) }
+
 // seal makes the record of a message. It is sealed once: sending it again means sending these bytes again.
 func (s *sealing) seal(msg message, partition int32) record {
 	with := s.current.Load()
