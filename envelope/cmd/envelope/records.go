@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/rsa"
 	"encoding/json"
+	"errors"
 	"flag"
+	"fmt"
 	"os"
 
 	"kafka-e2ee/envelope"
@@ -117,19 +119,18 @@ func newOpener(keys files, trusted string) (*envelope.Opener, error) {
 }
 
 func (t *tool) try(opener *envelope.Opener, topic string, message []byte) (envelope.Message, error) {
-	if topic == "" {
-		if d, err := envelope.Describe(message); err == nil {
-			topic = d.Topic
-		}
+	if topic != "" {
+		return opener.Open(nil, topic, message)
 	}
-	msg, err := opener.Open(nil, topic, message)
-	if err != nil {
-		return msg, err
+	d, wrong := envelope.Describe(message)
+	msg, err := opener.Open(nil, d.Topic, message)
+	switch {
+	case err == nil && msg.Bound:
+		t.warn("topic %s, as the record says (hint: -topic checks it)", d.Topic)
+	case wrong != nil && errors.Is(err, envelope.ErrUndecryptable):
+		return msg, fmt.Errorf("%w (hint: if it names a topic, give -topic)", err)
 	}
-	if msg.Bound && topic != "" {
-		t.warn("topic %s", topic)
-	}
-	return msg, nil
+	return msg, err
 }
 
 // opened writes the message, and says what is proven beside it.
