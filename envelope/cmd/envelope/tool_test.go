@@ -261,7 +261,13 @@ func TestOpenRecordsOfOthers(t *testing.T) {
 	if out, _, err := s.do(bound, "open", "-key", "k.pem", "-topic", "t"); err != nil || out != "hello" {
 		t.Errorf("%q, %v", out, err)
 	}
-	if out, _, err := s.do(bound, "open", "-key", "k.pem"); err == nil || out != "" || !strings.Contains(err.Error(), "give -topic") {
-		t.Errorf("without a topic: %q, %v", out, err)
+	if out, diag, err := s.do(bound, "open", "-key", "k.pem"); err != nil || out != "hello" || !strings.Contains(diag, `topic "t", as the record says`) {
+		t.Errorf("without a topic: %q, %q, %v", out, diag, err)
+	}
+	if out := s.must(bound, "inspect"); !strings.Contains(out, `"topic": "t"`) || strings.Contains(out, "counter") {
+		t.Errorf("inspect says %s", out)
+	}
+	if out := s.must(s.must("hello", "seal", "-pubkey", "p.pem", "-topic", "t", "-format", "rsa")+"\n", "inspect"); out != "{\n  \"format\": \"rsa\"\n}\n" {
+		t.Errorf("of the format rsa inspect says %s", out)
 	}
 }
