@@ -21,20 +21,21 @@ func BenchmarkEnvelope(b *testing.B) {
 	key := newKey(b)
 	for _, format := range []envelope.Format{envelope.FormatEnvelope, envelope.FormatJWE} {
 		for _, size := range []int{100, 1 << 10, 10 << 10, 1 << 20} {
-			b.Run(fmt.Sprintf("%s/%dB", format, size), func(b *testing.B) {
-				for b.Loop() {
-					compareWithGCM(b, key, format, size)
-				}
-			})
+			for who, signing := range map[string]ed25519.PrivateKey{"unsigned": nil, "signed": ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))} {
+				b.Run(fmt.Sprintf("%s/%dB/%s", format, size, who), func(b *testing.B) {
+					cfg := envelope.SealerConfig{Format: format, Topic: topic, Readers: []*rsa.PublicKey{&key.PublicKey}, SigningKey: signing}
+					for b.Loop() {
+						compareWithGCM(b, key, cfg, size)
+					}
+				})
+			}
 		}
 	}
 }
 
-func compareWithGCM(b *testing.B, key *rsa.PrivateKey, format envelope.Format, size int) {
+func compareWithGCM(b *testing.B, key *rsa.PrivateKey, cfg envelope.SealerConfig, size int) {
 	b.Helper()
-	sealer, err := envelope.NewSealer(envelope.SealerConfig{
-		Format: format, Topic: topic, Readers: []*rsa.PublicKey{&key.PublicKey}, SigningKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)),
-	})
+	sealer, err := envelope.NewSealer(cfg)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rsa"
 	"errors"
+	"sync"
 	"testing"
 
 	"kafka-e2ee/envelope"
@@ -100,4 +101,39 @@ func TestNothingIsReleasedWithAnError(t *testing.T) {
 			t.Errorf("%s: %v, and the plaintext is in the room", name, err)
 		}
 	}
+}
+
+// Without this readers on several cores, or a key that comes or goes meanwhile,
+// could show a record as what it is not.
+func TestManyOpenAtOnce(t *testing.T) {
+	var values [][]byte
+	for _, format := range both {
+		sealer := maker{format: format, limits: envelope.Limits{Records: 2}}.sealer(t)
+		for range 40 {
+			values = append(values, sealed(t, sealer, "hello", 0))
+		}
+	}
+	opener := newOpener(t, key2048())
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for range 3 {
+				for _, value := range values {
+					msg, err := opener.Open(nil, "t", value)
+					if err == nil && string(msg.Plaintext) == "hello" || errors.Is(err, envelope.ErrUnknownKey) {
+						continue
+					}
+					t.Errorf("%+v, %v", msg, err)
+				}
+			}
+		})
+	}
+	for range 5 {
+		for _, key := range []*rsa.PrivateKey{key3072(), key2048()} {
+			if err := opener.SetKeys(key); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	readers.Wait()
 }

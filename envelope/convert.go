@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -23,13 +24,16 @@ func Convert(value []byte) ([]byte, error) {
 	}
 }
 
+// parseRecord takes records of ours only.
 func parseRecord(value []byte) (r record, looked looks, err error) {
 	looked = recognize(value)
 	switch looked {
 	case looksBinary:
 		r, err = parseBinary(value)
 	case looksCompact:
-		r, err = parseCompact(value)
+		if r, _, err = parseCompact(value); err == nil && r.prefix == nil {
+			err = errors.New("it has not the type " + headerType)
+		}
 	case looksJSON:
 		r, err = parseJSON(value)
 	default:
@@ -41,30 +45,39 @@ func parseRecord(value []byte) (r record, looked looks, err error) {
 	return r, looked, err
 }
 
-// Description is what a record of ours says of itself to anybody, without a
-// key. Nothing of it is proven.
+// Description is what a record says of itself to anybody, without a key.
+// Nothing of it is proven.
 type Description struct {
 	Format    Format
-	Header    string   // the protected header, JSON
-	Topic     string   // that it is bound to
-	Needs     []string // ids of the keys that open it
-	DataKey   string
-	Signer    string // id of the signing key; empty if not signed
+	Header    string   // the protected header, JSON; none in the format rsa
+	Topic     string   // that it is bound to, if any
+	Needs     []string // ids of the keys that open it, as far as it names them
+	DataKey   string   // this and the following as in [Message]
 	Partition int32
 	Counter   uint64
-	Plaintext int // length in bytes
-	Prefix    int // bytes in the binary form that all records of its data key have in common
+	Counted   bool
+	Signer    string // id of the signing key; empty if not signed
+	Plaintext int    // length in bytes; -1 in the format rsa, which hides it
+	Prefix    int    // bytes in the format envelope that all records of its data key have in common
 }
 
-// Describe reads a record of the formats envelope and jwe. For the errors see
-// [Convert].
+// Describe reads a record of any format, also a JWE of others. For the errors
+// see [Convert].
 func Describe(value []byte) (Description, error) {
+	if decodeBlock(value) != nil {
+		return Description{Format: FormatRSA, Plaintext: -1}, nil
+	}
+	if recognize(value) == looksCompact {
+		if r, h, err := parseCompact(value); err == nil && r.prefix == nil {
+			return describeOthers(r, h), nil
+		}
+	}
 	r, looked, err := parseRecord(value)
 	if err != nil {
 		return Description{}, fmt.Errorf("describing a record: %w", err)
 	}
 	d := Description{
-		Format: FormatJWE, Header: string(r.header()), Topic: r.topic, DataKey: b64(r.commitment[:]),
+		Format: FormatJWE, Header: string(r.header()), Topic: r.topic, DataKey: b64(r.commitment[:]), Counted: true,
 		Partition: int32(binary.BigEndian.Uint32(r.iv)), //nolint:gosec // checked to be no more
 		Counter:   binary.BigEndian.Uint64(r.iv[4:]),
 		Plaintext: len(r.sealed) - tagSize, Prefix: len(r.appendBinary(nil)),
@@ -79,4 +92,10 @@ func Describe(value []byte) (Description, error) {
 		d.Needs = append(d.Needs, b64(recipient.id[:]))
 	}
 	return d, nil
+}
+
+func describeOthers(r record, h *header) Description {
+	return Description{
+		Format: FormatJWE, Header: string(h.raw), Topic: h.text("topic"), Needs: h.needs(), Plaintext: len(r.sealed) - tagSize,
+	}
 }

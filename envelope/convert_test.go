@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"kafka-e2ee/envelope"
@@ -35,7 +36,7 @@ func checkConversion(t testing.TB, value []byte) {
 	t.Helper()
 	other, err := envelope.Convert(value)
 	described, wrong := envelope.Describe(value)
-	if (err == nil) != (wrong == nil) {
+	if err == nil && wrong != nil {
 		t.Fatalf("converted: %v, described: %v", err, wrong)
 	}
 	if err != nil {
@@ -67,8 +68,8 @@ func TestConvertTakesWhatOpens(t *testing.T) {
 	for name, value := range oneOfEach(t) {
 		d, err := envelope.Describe(value)
 		if name == "rsa" {
-			if !errors.Is(err, envelope.ErrNotEncrypted) {
-				t.Errorf("rsa: %v", err)
+			if _, no := envelope.Convert(value); err != nil || d.Format != envelope.FormatRSA || d.Plaintext != -1 || !errors.Is(no, envelope.ErrNotEncrypted) {
+				t.Errorf("rsa: %+v, %v, %v", d, err, no)
 			}
 			continue
 		}
@@ -76,6 +77,25 @@ func TestConvertTakesWhatOpens(t *testing.T) {
 		if err != nil || wrong != nil || d.Topic != "t" || d.Plaintext != 5 || d.DataKey != msg.DataKey || d.Partition != 3 ||
 			d.Signer != envelope.SigningKeyID(public(signer(1))) || d.Format != msg.Format || len(d.Needs) != len(msg.Needs) {
 			t.Errorf("%s: %+v, %v", name, d, err)
+		}
+	}
+}
+
+// Without this a user could not see what a record of others asks for.
+func TestDescribeOthers(t *testing.T) {
+	for name, record := range vectorRecords(t) {
+		d, err := envelope.Describe(record)
+		if !strings.HasPrefix(name, "others") || err != nil {
+			continue
+		}
+		if d.Format != envelope.FormatJWE || !strings.Contains(d.Header, "RSA-OAEP-256") || d.Counted || d.DataKey != "" || d.Plaintext != 12 {
+			t.Errorf("%s: %+v", name, d)
+		}
+		if (d.Topic != "") != strings.Contains(name, "topic") || (len(d.Needs) > 0) != (name == "others_kid" || name == "others_for_others") {
+			t.Errorf("%s: topic %q, needs %v", name, d.Topic, d.Needs)
+		}
+		if _, err := envelope.Convert(record); !errors.Is(err, envelope.ErrMalformed) {
+			t.Errorf("%s: converted, %v", name, err)
 		}
 	}
 }

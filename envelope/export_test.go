@@ -7,3 +7,16 @@ func (o *Opener) Remembered() int {
 	defer seen.mu.Unlock()
 	return len(*seen.young.Load()) + len(seen.old)
 }
+
+// Spare waits for the data key that was begun ahead of need, and gives its
+// prefix; nil if none was.
+func (s *Sealer) Spare() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.spare == nil {
+		return nil
+	}
+	made := <-s.spare
+	s.spare <- made
+	return made.key.prefix
+}

@@ -59,6 +59,15 @@ func (h *header) text(name string) string {
 
 func (h *header) ours() bool { return h.text("typ") == headerType }
 
+// needs is the id of the key that a header of others names, if that is an id.
+func (h *header) needs() []string {
+	var id [idSize]byte
+	if kid := h.text("kid"); decode(id[:], []byte(kid)) {
+		return []string{kid}
+	}
+	return nil
+}
+
 // prefix reads a header of ours. It must be what we would have written, to the
 // byte; so it needs no other check. The id of a single recipient comes from it.
 func (h *header) prefix(recipients []recipient) (*prefix, error) {
@@ -92,12 +101,6 @@ func decode(dst, text []byte) bool {
 	}
 	n, err := base64.RawURLEncoding.Strict().Decode(dst, text)
 	return err == nil && n == len(dst)
-}
-
-// isID reports whether a text is a key's id.
-func isID(text string) bool {
-	var id [idSize]byte
-	return decode(id[:], []byte(text))
 }
 
 // parseObject reads one JSON object and refuses what encoding/json lets pass:

@@ -102,77 +102,73 @@ func (o *Opener) KeyIDs() []string { return slices.Clone(o.ring.Load().ids) }
 // (the format rsa, and a JWE of others) opens and is not Bound.
 func (o *Opener) Open(dst []byte, topic string, value []byte) (Message, error) {
 	ring := o.ring.Load()
+	msg := Message{Sender: Sender{State: SenderUnchecked}}
+	var err error
 	switch recognize(value) {
 	case looksBinary:
-		return o.openBinary(ring, dst, topic, value)
+		msg.Format = FormatEnvelope
+		err = o.openBinary(&msg, ring, dst, topic, value)
 	case looksCompact:
-		return o.openCompact(ring, dst, topic, value)
-	case looksJSON:
-		r, err := parseJSON(value)
-		if err != nil {
-			return failed(FormatJWE, nil), ErrMalformed
-		}
-		msg, err := o.openBinary(ring, dst, topic, r.binary())
 		msg.Format = FormatJWE
-		return msg, err
-	case looksRSA:
-		if block := decodeBlock(value); block != nil {
-			return ring.openRSA(dst, block)
+		err = o.openCompact(&msg, ring, dst, topic, value)
+	case looksJSON:
+		msg.Format = FormatJWE
+		r, broken := parseJSON(value)
+		if broken != nil {
+			return msg, ErrMalformed
 		}
-		return failed("", nil), ErrMalformed
+		err = o.openBinary(&msg, ring, dst, topic, r.binary())
+	case looksRSA:
+		err = ErrMalformed
+		if block := decodeBlock(value); block != nil {
+			msg.Format = FormatRSA
+			err = ring.openRSA(&msg, dst, block)
+		}
 	default:
-		return failed("", nil), ErrNotEncrypted
+		err = ErrNotEncrypted
 	}
+	return msg, err
 }
 
-func failed(format Format, needs []string) Message {
-	return Message{Format: format, Needs: needs, Sender: Sender{State: SenderUnchecked}}
-}
-
-func (o *Opener) openBinary(ring *keyring, dst []byte, topic string, value []byte) (Message, error) {
+// The message is filled in place: it is large beside what else there is to do.
+func (o *Opener) openBinary(msg *Message, ring *keyring, dst []byte, topic string, value []byte) error {
 	n := prefixLen(value)
 	if n == 0 || len(value) < n+ivSize+tagSize {
-		return failed(FormatEnvelope, nil), ErrMalformed
+		return ErrMalformed
 	}
 	found := ring.outcomes.of(value[:n])
 	found.once.Do(func() { found.fromBinary(ring, o.trusted, value[:n]) })
 	iv, sealed := value[n:n+ivSize], value[n+ivSize:]
 	if err := found.refuses(topic, iv); err != nil {
-		return failed(FormatEnvelope, found.msg.Needs), err
+		msg.Needs = found.msg.Needs
+		return err
 	}
 	if dst == nil { // an empty message is not a null one
 		dst = make([]byte, 0, len(sealed)-tagSize)
 	}
-	plaintext, err := found.aead.Open(dst, iv, sealed, found.aad)
-	if err != nil {
-		return failed(FormatEnvelope, found.msg.Needs), ErrUndecryptable
-	}
-	return found.message(FormatEnvelope, plaintext, iv), nil
+	return found.open(msg, dst, iv, sealed)
 }
 
 // openCompact decodes into the room for the plaintext and decrypts it there.
-func (o *Opener) openCompact(ring *keyring, dst []byte, topic string, value []byte) (Message, error) {
+func (o *Opener) openCompact(msg *Message, ring *keyring, dst []byte, topic string, value []byte) error {
 	parts, ok := splitCompact(value)
 	if !ok {
-		return failed(FormatJWE, nil), ErrMalformed
+		return ErrMalformed
 	}
 	size := base64.RawURLEncoding.DecodedLen(len(parts.text))
 	room := slices.Grow(dst, size+tagSize+ivSize)
 	start, end := len(dst), len(dst)+size+tagSize
 	text, tag, iv := room[start:start+size], room[start+size:end], room[end:end+ivSize]
 	if !decode(text, parts.text) || !decode(tag, parts.tag) || !decode(iv, parts.iv) {
-		return failed(FormatJWE, nil), ErrMalformed
+		return ErrMalformed
 	}
 	found := ring.outcomes.of(parts.prefix)
 	found.once.Do(func() { found.fromCompact(ring, o.trusted, parts) })
 	if err := found.refuses(topic, iv); err != nil {
-		return failed(FormatJWE, found.msg.Needs), err
+		msg.Needs = found.msg.Needs
+		return err
 	}
-	plaintext, err := found.aead.Open(room[:start], iv, room[start:end], found.aad)
-	if err != nil {
-		return failed(FormatJWE, found.msg.Needs), ErrUndecryptable
-	}
-	return found.message(FormatJWE, plaintext, iv), nil
+	return found.open(msg, room[:start], iv, room[start:end])
 }
 
 // refuses says why a record does not open, before its own bytes are tried.
@@ -186,14 +182,20 @@ func (f *outcome) refuses(topic string, iv []byte) error {
 	return f.err
 }
 
-// message completes what the prefix told, after the record's own tag has
-// proven that it belongs to it.
-func (f *outcome) message(format Format, plaintext, iv []byte) Message {
-	msg := f.msg
+// open fills in what the prefix told only after the record's own tag has proven
+// that it belongs to it.
+func (f *outcome) open(msg *Message, dst, iv, sealed []byte) error {
+	plaintext, err := f.aead.Open(dst, iv, sealed, f.aad)
+	if err != nil {
+		msg.Needs = f.msg.Needs
+		return ErrUndecryptable
+	}
+	format := msg.Format
+	*msg = f.msg
 	msg.Format, msg.Plaintext = format, plaintext
 	if msg.Counted {
 		msg.Partition = int32(binary.BigEndian.Uint32(iv)) //nolint:gosec // refuses has checked it
 		msg.Counter = binary.BigEndian.Uint64(iv[4:])
 	}
-	return msg
+	return nil
 }

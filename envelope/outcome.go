@@ -135,9 +135,7 @@ func (f *outcome) fromOthers(ring *keyring, h *header, wrapped, text []byte) {
 	f.topic, f.aad = h.text("topic"), slices.Clone(text)
 	f.msg.Bound = f.topic != ""
 	f.msg.Sender = Sender{State: SenderUnverified, Reason: ReasonUnsigned}
-	if kid := h.text("kid"); isID(kid) {
-		f.msg.Needs = []string{kid}
-	}
+	f.msg.Needs = h.needs()
 	if f.err = ring.lacks(f.msg.Needs); f.err != nil {
 		return
 	}

@@ -1,6 +1,7 @@
 package envelope_test
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
@@ -104,6 +105,42 @@ func dataKeys(t *testing.T, sealer *envelope.Sealer, n, size int, between func()
 		between()
 	}
 	return counts
+}
+
+// Without this a writer for many readers would stand still at each rotation.
+func TestNextDataKeyIsMadeAhead(t *testing.T) {
+	sealer := maker{limits: envelope.Limits{Records: 3}}.sealer(t)
+	sealed(t, sealer, "x", 0)
+	if sealer.Spare() != nil {
+		t.Error("whoever seals one record only pays for two data keys")
+	}
+	for range 3 { // each round ends with the first record of the next data key
+		sealed(t, sealer, "x", 0)
+		sealed(t, sealer, "x", 0)
+		spare := sealer.Spare()
+		if next := sealed(t, sealer, "x", 0); spare == nil || !bytes.HasPrefix(next, spare) {
+			t.Error("the data key that was made ahead is not the next one")
+		}
+	}
+}
+
+// Without this a topic full of one broken record would keep the reader busy:
+// trying a key costs a thousand times what opening does.
+func TestRefusalsAreRemembered(t *testing.T) {
+	value := maker{}.seal(t, "hello", 0)
+	d, err := envelope.Describe(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value[d.Prefix-1] ^= 1 // in the wrapped key
+	opener := newOpener(t, key2048())
+	dst := make([]byte, 0, 1024)
+	if got := testing.AllocsPerRun(100, func() { _, err = opener.Open(dst, "t", value) }); got != 0 || !errors.Is(err, envelope.ErrUndecryptable) {
+		t.Errorf("%v allocations each time, %v", got, err)
+	}
+	if got := opener.Remembered(); got != 1 {
+		t.Errorf("%d prefixes are remembered", got)
+	}
 }
 
 // Without this one data key would be used for longer than is safe. Each limit
@@ -304,10 +341,17 @@ func TestNothingPrintsAKey(t *testing.T) {
 
 // Without this the hot path would cost memory that the collector must find.
 func TestOneAllocationAtMost(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates, too")
+	}
 	message := make([]byte, 1024)
 	for _, format := range both {
 		sealer, opener := maker{format: format, signing: signer(1)}.sealer(t), newOpener(t, key2048())
 		value := sealed(t, sealer, string(message), 0)
+		sealed(t, sealer, "the second record begins another data key, whose making must not be counted", 0)
+		if sealer.Spare() == nil {
+			t.Error("no data key was begun ahead of need")
+		}
 		for want, dst := range map[float64][]byte{0: make([]byte, 0, 4096), 1: nil} {
 			if got := testing.AllocsPerRun(100, func() { _, _ = sealer.Seal(dst, message, 1000) }); got > want { //nolint:errcheck // only the memory counts here
 				t.Errorf("%s: sealing takes %v allocations, want %v", format, got, want)

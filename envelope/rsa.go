@@ -18,10 +18,9 @@ func sealRSA(dst, plaintext []byte, reader *rsa.PublicKey) ([]byte, error) {
 }
 
 // openRSA tries every key of the block's size: the format does not name one.
-func (k *keyring) openRSA(dst, block []byte) (Message, error) {
-	msg := Message{Format: FormatRSA, Sender: Sender{State: SenderUnchecked}}
+func (k *keyring) openRSA(msg *Message, dst, block []byte) error {
 	if len(k.keys) == 0 {
-		return msg, ErrNoKey
+		return ErrNoKey
 	}
 	for _, key := range k.keys {
 		if key.private.Size() != len(block) {
@@ -36,9 +35,9 @@ func (k *keyring) openRSA(dst, block []byte) (Message, error) {
 		}
 		msg.Plaintext, msg.KeyID = plaintext, key.id
 		msg.Sender = Sender{State: SenderUnverified, Reason: ReasonUnsigned}
-		return msg, nil
+		return nil
 	}
-	return msg, ErrUndecryptable
+	return ErrUndecryptable
 }
 
 // longestText is how many characters of base64 still pass for a word.

@@ -125,28 +125,28 @@ func (r *record) binary() []byte {
 	return append(out, r.sealed...)
 }
 
-// parseCompact takes records of ours only.
-func parseCompact(value []byte) (record, error) {
+// parseCompact takes anybody's; the prefix of the record is nil if it is not ours.
+func parseCompact(value []byte) (record, *header, error) {
 	parts, ok := splitCompact(value)
 	if !ok {
-		return record{}, errors.New("it has not five parts of the right length")
+		return record{}, nil, errors.New("it has not five parts of the right length")
 	}
 	h, err := parseHeader(parts.header)
 	if err != nil {
-		return record{}, err
-	}
-	if !h.ours() {
-		return record{}, errors.New("it has not the type " + headerType)
+		return record{}, nil, err
 	}
 	wrapped, err := decodeWrapped(parts.wrapped)
 	if err != nil {
-		return record{}, err
+		return record{}, nil, err
 	}
-	p, err := h.prefix([]recipient{{wrapped: wrapped}})
-	if err != nil {
-		return record{}, err
+	var p *prefix
+	if h.ours() {
+		if p, err = h.prefix([]recipient{{wrapped: wrapped}}); err != nil {
+			return record{}, nil, err
+		}
 	}
-	return newRecord(p, parts.iv, parts.text, parts.tag)
+	r, err := newRecord(p, parts.iv, parts.text, parts.tag)
+	return r, h, err
 }
 
 // newRecord decodes the parts of one record's own.
@@ -155,6 +155,9 @@ func newRecord(p *prefix, iv, text, tag []byte) (record, error) {
 	r := record{prefix: p, iv: make([]byte, ivSize), sealed: make([]byte, size+tagSize)}
 	if !decode(r.iv, iv) || !decode(r.sealed[:size], text) || !decode(r.sealed[size:], tag) {
 		return record{}, errors.New("a part is not base64url of the right length")
+	}
+	if p == nil {
+		return r, nil
 	}
 	return r, r.checkIV()
 }

@@ -15,7 +15,7 @@ const (
 
 // Tracker follows the counters of records that were opened, and tells repeats,
 // gaps and moves; SPEC.md, section 10. It is safe for concurrent use. For each
-// data key in each partition it takes about 5 KiB.
+// data key in each partition it takes about 7 KiB.
 type Tracker struct {
 	mu     sync.Mutex
 	size   int

@@ -126,9 +126,9 @@ func TestTrackerForgetsOldGaps(t *testing.T) {
 			t.Fatalf("counter %d: %v", 2*i, got)
 		}
 	}
-	for counter, want := range map[uint64]string{1: "late", 1997: "late", 1998: "repeat of offset 999", 1996: "repeat of offset 998"} {
-		if got := follow(tracker, "k", 0, counter, 0, 5000+int64(counter)).String(); got != want {
-			t.Errorf("counter %d: got %q, want %q", counter, got, want)
+	for i, s := range []step{{1, 5000, "late"}, {1997, 5001, "late"}, {1998, 5002, "repeat of offset 999"}, {1996, 5003, "repeat of offset 998"}} {
+		if got := follow(tracker, "k", 0, s.counter, 0, s.offset).String(); got != s.want {
+			t.Errorf("record %d, counter %d: got %q, want %q", i, s.counter, got, s.want)
 		}
 	}
 }

@@ -117,19 +117,15 @@ func newOpener(keys files, trusted string) (*envelope.Opener, error) {
 }
 
 func (t *tool) try(opener *envelope.Opener, topic string, message []byte) (envelope.Message, error) {
-	if topic == "" {
-		if d, err := envelope.Describe(message); err == nil {
-			topic = d.Topic
-		}
+	if topic != "" {
+		return opener.Open(nil, topic, message)
 	}
-	msg, err := opener.Open(nil, topic, message)
-	if err != nil {
-		return msg, err
+	d, _ := envelope.Describe(message) //nolint:errcheck // Open says it better
+	msg, err := opener.Open(nil, d.Topic, message)
+	if err == nil && msg.Bound {
+		t.warn("topic %q, as the record says (hint: -topic checks it)", d.Topic)
 	}
-	if msg.Bound && topic != "" {
-		t.warn("topic %s", topic)
-	}
-	return msg, nil
+	return msg, err
 }
 
 // opened writes the message, and says what is proven beside it.
@@ -184,13 +180,27 @@ func (t *tool) inspect(args []string) error {
 	}
 	out := json.NewEncoder(t.out)
 	out.SetIndent("", "  ")
-	return out.Encode(struct {
-		Format    envelope.Format `json:"format"`
-		Header    json.RawMessage `json:"header"`
-		Readers   []string        `json:"readers"`
-		Partition int32           `json:"partition"`
-		Counter   uint64          `json:"counter"`
-		Plaintext int             `json:"plaintext_bytes"`
-		Prefix    int             `json:"prefix_bytes"`
-	}{d.Format, json.RawMessage(d.Header), d.Needs, d.Partition, d.Counter, d.Plaintext, d.Prefix})
+	return out.Encode(view(d))
+}
+
+// seen is a description as inspect prints it: what a format lacks is left out.
+type seen struct {
+	Format    envelope.Format `json:"format"`
+	Header    json.RawMessage `json:"header,omitempty"`
+	Readers   []string        `json:"readers,omitempty"`
+	Partition *int32          `json:"partition,omitempty"`
+	Counter   *uint64         `json:"counter,omitempty"`
+	Plaintext *int            `json:"plaintext_bytes,omitempty"`
+	Prefix    int             `json:"prefix_bytes,omitempty"`
+}
+
+func view(d envelope.Description) seen {
+	s := seen{Format: d.Format, Header: json.RawMessage(d.Header), Readers: d.Needs, Prefix: d.Prefix}
+	if d.Counted {
+		s.Partition, s.Counter = &d.Partition, &d.Counter
+	}
+	if d.Plaintext >= 0 {
+		s.Plaintext = &d.Plaintext
+	}
+	return s
 }

@@ -2,11 +2,19 @@ package main
 
 import (
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"kafka-e2ee/envelope"
 )
 
 // shell runs commands in a folder of its own, where files have short names.
@@ -211,3 +219,55 @@ func TestFailedWriteIsAnError(t *testing.T) {
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+// othersRecord is a JWE as another library writes it, for the key in a file.
+func (s shell) othersRecord(public, header string) string {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.dir, public))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	keys, err := envelope.ParsePublicKeys(text)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	dataKey, iv := make([]byte, 32), make([]byte, 12)
+	wrapped, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, keys[0], dataKey, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	block, err := aes.NewCipher(dataKey)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	b64 := base64.RawURLEncoding.EncodeToString
+	sealed := aead.Seal(nil, iv, []byte("hello"), []byte(b64([]byte(header))))
+	return strings.Join([]string{b64([]byte(header)), b64(wrapped), b64(iv), b64(sealed[:5]), b64(sealed[5:])}, ".")
+}
+
+// Without this a record that another tool wrote could not be opened from a
+// shell, or would be taken for the topic that it names.
+func TestOpenRecordsOfOthers(t *testing.T) {
+	s := newShell(t)
+	bare := s.othersRecord("p.pem", `{"alg":"RSA-OAEP-256","enc":"A256GCM"}`)
+	if out, diag, err := s.do(bare+"\n", "open", "-key", "k.pem"); err != nil || out != "hello" || !strings.Contains(diag, "not bound") {
+		t.Errorf("%q, %q, %v", out, diag, err)
+	}
+	bound := s.othersRecord("p.pem", `{"alg":"RSA-OAEP-256","enc":"A256GCM","topic":"t"}`)
+	if out, _, err := s.do(bound, "open", "-key", "k.pem", "-topic", "t"); err != nil || out != "hello" {
+		t.Errorf("%q, %v", out, err)
+	}
+	if out, diag, err := s.do(bound, "open", "-key", "k.pem"); err != nil || out != "hello" || !strings.Contains(diag, `topic "t", as the record says`) {
+		t.Errorf("without a topic: %q, %q, %v", out, diag, err)
+	}
+	if out := s.must(bound, "inspect"); !strings.Contains(out, `"topic": "t"`) || strings.Contains(out, "counter") {
+		t.Errorf("inspect says %s", out)
+	}
+	if out := s.must(s.must("hello", "seal", "-pubkey", "p.pem", "-topic", "t", "-format", "rsa")+"\n", "inspect"); out != "{\n  \"format\": \"rsa\"\n}\n" {
+		t.Errorf("of the format rsa inspect says %s", out)
+	}
+}
