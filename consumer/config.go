@@ -157,6 +157,8 @@ func (c Config) saramaConfig() (*sarama.Config, error) {
 	conf.Metadata.AllowAutoTopicCreation = false
 	// Few tries inside, since the reader itself tries for ever and says so.
 	conf.Metadata.Retry.Max = 1
+	// Batches wait in a queue that counts bytes; this one counts records, which may be a megabyte each.
+	conf.ChannelBufferSize = 64
 	// Notice new partitions, and a topic that was deleted and created again.
 	conf.Metadata.RefreshFrequency = 15 * time.Second
 	return conf, nil
