@@ -159,6 +159,7 @@ func (c Config) saramaConfig() (*sarama.Config, error) {
 	conf.Metadata.Retry.Max = 1
 	// Batches wait in a queue that counts bytes; this one counts records, which may be a megabyte each.
 	conf.ChannelBufferSize = 64
+	conf.Consumer.Fetch.Default = 4 << 20
 	// Notice new partitions, and a topic that was deleted and created again.
 	conf.Metadata.RefreshFrequency = 15 * time.Second
 	return conf, nil

@@ -15,10 +15,10 @@ import (
 	"kafka-e2ee/web"
 )
 
-func messages(partition int32, from int64, values ...[]byte) []*sarama.ConsumerMessage {
+func messages(from int64, values ...[]byte) []*sarama.ConsumerMessage {
 	list := make([]*sarama.ConsumerMessage, len(values))
 	for i, v := range values {
-		list[i] = &sarama.ConsumerMessage{Topic: "t", Partition: partition, Offset: from + int64(i), Value: v}
+		list[i] = &sarama.ConsumerMessage{Topic: "t", Offset: from + int64(i), Value: v}
 	}
 	return list
 }
@@ -50,14 +50,14 @@ func TestGapsAreOnlyThoseThatWereRead(t *testing.T) {
 	}
 	values := sealedTexts(t, s, 40)
 	var w work
-	r.show(&w, messages(0, 0, values[:10]...))
+	r.show(&w, messages(0, values[:10]...))
 	r.from(0, 10) // the same pod goes on
-	r.show(&w, messages(0, 10, values[12:20]...))
+	r.show(&w, messages(10, values[12:20]...))
 	if got := flagged(r); !slices.Equal(got, []int64{10}) {
 		t.Errorf("flagged: %v, want the record after the gap", got)
 	}
 	r.from(0, 28) // another pod had it meanwhile
-	r.show(&w, messages(0, 28, values[30:40]...))
+	r.show(&w, messages(28, values[30:40]...))
 	if got := flagged(r); !slices.Equal(got, []int64{10}) {
 		t.Errorf("flagged: %v; what another pod read is not missing", got)
 	}
@@ -90,7 +90,7 @@ func TestKeysArriveWhileRecordsDo(t *testing.T) {
 		defer close(done)
 		var w work
 		for i := 0; i < len(values); i += 2 {
-			r.show(&w, messages(0, int64(i), values[i:min(i+2, len(values))]...))
+			r.show(&w, messages(int64(i), values[i:min(i+2, len(values))]...))
 		}
 	}()
 	for len(r.feed.Held()) < 100 {

@@ -206,11 +206,11 @@ func (w workload) compare(b *testing.B, addr string, k keys) {
 		return fmt.Sprintf("%s-%d-%d-%d", what, w.size, round, time.Now().UnixNano())
 	}
 	warm := name("warm", 0)
-	freshTopic(b, addr, warm, benchPartitions)
+	freshTopic(b, addr, warm)
 	w.plain(b, addr, warm, sarama.CompressionNone) // the broker compiles itself as it goes
 	for round := range rounds {
 		asIs, closed := name("plain", round), name("sealed", round)
-		plainSize, sealedSize := freshTopic(b, addr, asIs, benchPartitions), freshTopic(b, addr, closed, benchPartitions)
+		plainSize, sealedSize := freshTopic(b, addr, asIs), freshTopic(b, addr, closed)
 		plain = plain.best(w.plain(b, addr, asIs, sarama.CompressionNone))
 		sealed = sealed.best(w.sealed(b, w.settings(k, addr, closed, envelope.FormatEnvelope, sarama.CompressionNone)))
 		readPlain = readPlain.best(consumed(b, addr, asIs, k.sidecar, k.trusted, "plain", w.records))
@@ -239,7 +239,7 @@ func BenchmarkTopicSize(b *testing.B) {
 			b.Run(fmt.Sprint(codec, "/signed=", signed != ""), func(b *testing.B) {
 				for b.Loop() {
 					topic := fmt.Sprintf("size-%d", time.Now().UnixNano())
-					size := freshTopic(b, addr, topic, benchPartitions)
+					size := freshTopic(b, addr, topic)
 					cfg := w.settings(k, addr, topic, envelope.FormatEnvelope, codec)
 					cfg.SigningKeyFile = signed
 					w.sealed(b, cfg)
@@ -260,7 +260,7 @@ func BenchmarkPeak(b *testing.B) {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			for b.Loop() {
 				topic := fmt.Sprintf("peak-%d", time.Now().UnixNano())
-				freshTopic(b, addr, topic, benchPartitions)
+				freshTopic(b, addr, topic)
 				b.ReportMetric(w.producerPeak(b, program, k, addr, topic), "MiB-producer")
 				b.ReportMetric(w.consumerPeak(b, reader, k, addr, topic), "MiB-consumer")
 			}

@@ -30,18 +30,17 @@ func weight(size int) int64 { return int64(min(max(size, lightest), inFlight)) }
 type parcel struct {
 	sarama.ProducerMessage
 	value []byte
+	home  *sync.Pool
 }
 
 // largestRoom is how many bytes a parcel keeps for the next record: more than usual ones need, and little in thousands.
 const largestRoom = 16 << 10
 
-var parcels = sync.Pool{New: func() any { return new(parcel) }}
-
 // newParcel gives one with room for a value of so many bytes.
-func newParcel(size int) *parcel {
-	p, ok := parcels.Get().(*parcel)
+func newParcel(home *sync.Pool, size int) *parcel {
+	p, ok := home.Get().(*parcel)
 	if !ok || cap(p.value) < size {
-		p = &parcel{value: make([]byte, 0, size)}
+		p = &parcel{value: make([]byte, 0, size), home: home}
 	}
 	return p
 }
@@ -52,7 +51,7 @@ func (p *parcel) free() {
 		return
 	}
 	p.ProducerMessage, p.value = sarama.ProducerMessage{}, p.value[:0]
-	parcels.Put(p)
+	p.home.Put(p)
 }
 
 // Encode gives the value's bytes to sarama, again for each try to send them.
