@@ -159,7 +159,8 @@ func (c Config) saramaConfig() (*sarama.Config, error) {
 	conf.Metadata.Retry.Max = 1
 	// Batches wait in a queue that counts bytes; this one counts records, which may be a megabyte each.
 	conf.ChannelBufferSize = 64
-	conf.Consumer.Fetch.Default = 4 << 20
+	// Large enough that the way to the broker and back is not what takes the time; each partition may hold two.
+	conf.Consumer.Fetch.Default = 2 << 20
 	// Notice new partitions, and a topic that was deleted and created again.
 	conf.Metadata.RefreshFrequency = 15 * time.Second
 	return conf, nil
