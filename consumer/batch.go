@@ -13,7 +13,7 @@ import (
 const (
 	firstBatch = 64
 	largest    = 1024
-	enough     = 4 << 20 // bytes
+	enough     = 1 << 20 // bytes
 	prompt     = 200 * time.Millisecond
 )
 
