@@ -21,7 +21,7 @@ help: ## List the targets
 
 .PHONY: demo
 demo: ## Run the whole story on this computer: pages at PORT (3333) and the next one
-	@go run ./lab/cmd/lab -port $(PORT)
+	@go build -o $(CACHE)/lab ./lab/cmd/lab && exec $(CACHE)/lab -port $(PORT)
 
 .PHONY: build
 build: ## Build the programs into bin/
