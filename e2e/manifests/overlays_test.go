@@ -33,8 +33,8 @@ func TestKataCC(t *testing.T) {
 	if pod.RuntimeClassName == nil || *pod.RuntimeClassName != "kata-cc-isolation" {
 		t.Errorf("runtime class %v", pod.RuntimeClassName)
 	}
-	if got := d.Spec.Template.Annotations["io.katacontainers.config.agent.policy"]; got != "cG9saWN5" {
-		t.Errorf("policy %q, want the one of policy.env", got)
+	if got := d.Spec.Template.Annotations["io.katacontainers.config.agent.policy"]; got != generatedPolicy {
+		t.Errorf("a policy of %d bytes, want the one of policy.base64", len(got))
 	}
 	skr := container(d, skrContainer)
 	if skr == nil || len(pod.Containers) != 2 {

@@ -21,12 +21,15 @@ const (
 	root     = "../../deploy/kubernetes"
 	settings = "components/settings/settings.env"
 	keyFile  = "components/settings/kafka-encryption-demo-pub.pem"
-	policy   = "overlays/kata-cc/policy.env"
+	policy   = "overlays/kata-cc/policy.base64"
 
 	kataCC    = "overlays/kata-cc"
 	ordinary  = "overlays/ordinary"
 	genpolicy = "overlays/kata-cc-genpolicy"
 )
+
+// generatedPolicy is as long as a policy can get: annotations hold at most 256 KiB.
+var generatedPolicy = strings.Repeat("cG9saWN5", 25_000)
 
 // render builds one kustomization from a copy of the tree in which some files have other contents.
 func render(t *testing.T, kustomization string, instead map[string]string) string {
@@ -77,7 +80,7 @@ func filledIn(t *testing.T) map[string]string {
 			"=set-SOURCE_RANGE", "=203.0.113.7/32",
 		).Replace(read(t, settings)),
 		keyFile: publicKey(t),
-		policy:  "POLICY=cG9saWN5\n",
+		policy:  generatedPolicy,
 	}
 }
 
