@@ -192,8 +192,11 @@ func TestSeedEnvironment(t *testing.T) {
 	kafka := "BROKERS=" + strings.Join(c.ListenAddrs(), ",")
 
 	produce := seedProducer(t).with(t, map[string]string{"PUBKEY": pemOf(t, &key.PublicKey)})
-	cmd, log := produce.program(t, kafka, "METRICS_ADDR="+freeAddr(t))
+	metrics := freeAddr(t)
+	cmd, log := produce.program(t, kafka, "METRICS_ADDR="+metrics)
 	background(t, cmd, log)
+	producing := &pod{t: t, metrics: "http://" + metrics, log: log}
+	producing.wait("the producer's probe is answered", func() bool { return producing.get(producing.metrics+"/healthz") != nil })
 
 	// One after the other, as the document has it: the same pod, deployed again without its sidecar.
 	for _, test := range []struct{ state, sidecar string }{{"decrypted", url}, {"no_key", "http://" + freeAddr(t)}} {
@@ -206,6 +209,9 @@ func TestSeedEnvironment(t *testing.T) {
 			p.wait("the first message is there as "+test.state, func() bool {
 				return slices.ContainsFunc(p.records(), func(r record) bool { return r.Offset == 0 && r.State == test.state })
 			})
+			if p.get(p.metrics+"/healthz") == nil || p.get(p.metrics+"/readyz") == nil {
+				t.Error("a probe is not answered")
+			}
 			for _, r := range p.records() {
 				if shown := strings.HasSuffix(r.Value, ": Azure Confidential Computing"); shown != (test.state == "decrypted") {
 					t.Errorf("offset %d shows %q", r.Offset, r.Value)

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,6 +93,25 @@ func TestSettingsArrive(t *testing.T) {
 		if len(c.configs) != 1 {
 			t.Errorf("%s: %d config maps are deployed, want that of the public key only", kustomization, len(c.configs))
 		}
+	}
+}
+
+// Without this the README's way to let a second range of addresses in does not build, or replaces the first.
+func TestSecondSourceRange(t *testing.T) {
+	t.Parallel()
+	_, rest, _ := strings.Cut(read(t, "README.md"), "```yaml\n")
+	snippet, _, found := strings.Cut(rest, "```\n")
+	if !found {
+		t.Fatal("the README shows no patch")
+	}
+	files := filledIn(t)
+	files[ordinary+"/kustomization.yaml"] = read(t, ordinary+"/kustomization.yaml") + snippet
+	c, err := decode(render(t, ordinary, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.services[0].Spec.LoadBalancerSourceRanges; !slices.Equal(got, []string{"203.0.113.7/32", "198.51.100.0/24"}) || c.check() != nil {
+		t.Errorf("ranges %q, %v", got, c.check())
 	}
 }
 
