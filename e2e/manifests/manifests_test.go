@@ -119,8 +119,17 @@ func TestSecondSourceRange(t *testing.T) {
 func TestNewKeyRestartsTheProducer(t *testing.T) {
 	t.Parallel()
 	_, one := overlay(t, ordinary)
-	_, other := overlay(t, ordinary)
-	if one.configs[0].Name == other.configs[0].Name {
-		t.Error("two keys, and the pod's template is the same")
+	files := filledIn(t)
+	key, err := publicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files[keyFile] = key
+	other, err := decode(render(t, ordinary, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one.configs[0].Name == other.configs[0].Name || other.check() != nil {
+		t.Errorf("two keys, config maps %s and %s, %v", one.configs[0].Name, other.configs[0].Name, other.check())
 	}
 }

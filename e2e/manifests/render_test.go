@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 	"testing"
 
 	"sigs.k8s.io/kustomize/api/krusty"
@@ -71,6 +72,10 @@ func render(t *testing.T, kustomization string, instead map[string]string) strin
 // filledIn is what a user replaces before a deployment.
 func filledIn(t *testing.T) map[string]string {
 	t.Helper()
+	key, err := onePublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
 	return map[string]string{
 		settings: strings.NewReplacer(
 			"registry.example/kafka-e2ee/", "registry.test/team/",
@@ -79,22 +84,24 @@ func filledIn(t *testing.T) map[string]string {
 			"=set-IDENTITY_CLIENT_ID", "=00000000-0000-0000-0000-000000000001",
 			"=set-SOURCE_RANGE", "=203.0.113.7/32",
 		).Replace(read(t, settings)),
-		keyFile: publicKey(t),
+		keyFile: key,
 		policy:  generatedPolicy,
 	}
 }
 
-func publicKey(t *testing.T) string {
-	t.Helper()
+// onePublicKey serves all tests, since making one takes longer than they do.
+var onePublicKey = sync.OnceValues(publicKey)
+
+func publicKey() (string, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 3072)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), nil
 }
 
 func read(t *testing.T, name string) string {
