@@ -13,7 +13,9 @@ PORT ?= 3333
 FUZZTIME ?= 5s
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE := $(if $(shell command -v gcc || command -v clang),-race)
-STAMP := -X main.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo dev) -X main.commit=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+STAMP := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 .PHONY: help
 help: ## List the targets
@@ -31,6 +33,10 @@ build: ## Build the programs into bin/
 test: ## Run every test
 	go vet work
 	go test $(RACE) -timeout 30m work
+
+.PHONY: images
+images: ## Build the container images, tagged TAG (dev)
+	@VERSION=$(VERSION) COMMIT=$(COMMIT) deploy/images
 
 .PHONY: bench
 bench: ## Measure throughput and memory, each against its plain baseline in the same run

@@ -42,6 +42,14 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 	return cfg, errors.Join(problems...)
 }
 
+// MetricsAddr reads METRICS_ADDR alone, as Load does: what is wrong with other
+// settings is for the program to say that runs with them.
+func MetricsAddr(lookup func(string) (string, bool)) string {
+	var cfg Config
+	_ = kafkaconf.Load(&cfg, lookup) //nolint:errcheck // see above
+	return cfg.MetricsAddr
+}
+
 // maxHistory bounds WEB_HISTORY: the feed's index grows with it.
 const maxHistory = 100_000
 

@@ -106,7 +106,7 @@ func BenchmarkProducer(b *testing.B) {
 		sum, err := producer.Run(context.Background(), producer.Config{
 			Settings: kafkaconf.Settings{Brokers: c.ListenAddrs()}, Topic: topic,
 			PublicKey: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
-		}, strings.NewReader(strings.Repeat(line, records)), slog.New(slog.DiscardHandler))
+		}, producer.Build{}, strings.NewReader(strings.Repeat(line, records)), slog.New(slog.DiscardHandler))
 		if err != nil || sum.Acknowledged != records {
 			b.Fatalf("%+v, %v", sum, err)
 		}
