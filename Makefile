@@ -25,6 +25,18 @@ help: ## List the targets
 demo: ## Run the whole story on this computer: pages at PORT (3333) and the next one
 	@go run ./lab/cmd/lab -port $(PORT)
 
+.PHONY: setup
+setup: ## Install and start what the container and browser tests and make up need
+	@e2e/setup
+
+.PHONY: up
+up: images ## Run the demo on real Kafka in containers: pages at PORT (3333) and the next one; METRICS=1 adds Grafana
+	@PORT=$(PORT) METRICS=$(METRICS) deploy/compose/up
+
+.PHONY: down
+down: ## End what make up started; FORGET=1 also deletes Kafka's data and the key
+	@deploy/compose/compose --profile metrics down --remove-orphans $(if $(FORGET),--volumes)
+
 .PHONY: build
 build: ## Build the programs into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w $(STAMP)' -o bin/ ./cmd/produce ./cmd/consume ./lab/cmd/lab
