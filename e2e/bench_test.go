@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -202,14 +201,4 @@ func memory(b testing.TB, pid int, name string) int {
 		}
 	}
 	return kib
-}
-
-// build builds one of the programs.
-func build(t testing.TB, name string) string {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), name)
-	if text, err := exec.Command("go", "build", "-o", out, "kafka-e2ee/cmd/"+name).CombinedOutput(); err != nil {
-		t.Fatalf("building %s: %v\n%s", name, err, text)
-	}
-	return out
 }
