@@ -112,7 +112,7 @@ func (c Config) saramaConfig() (*sarama.Config, error) {
 	conf.Metadata.AllowAutoTopicCreation = false
 	// Few tries inside, since the reader itself tries for ever and says so.
 	conf.Metadata.Retry.Max = 1
-	// Notice new partitions, and a topic that was deleted and created again.
+	// Notice new partitions.
 	conf.Metadata.RefreshFrequency = 15 * time.Second
 	return conf, nil
 }
