@@ -13,12 +13,11 @@ func TestOutageWhileProducing(t *testing.T) {
 	const before, during, after = 200, 200, 200
 	for _, fault := range []struct {
 		name        string
-		begin, mend []string
+		begin, mend func(*realKafka, testing.TB)
 	}{
-		{"stopped", []string{"stop", "--time", "30"}, []string{"start"}},
-		{"killed", []string{"kill"}, []string{"start"}},
-		{"paused", []string{"pause"}, []string{"unpause"}},
-		{"restarted", []string{"restart", "--time", "30"}, nil},
+		{"stopped", (*realKafka).stop, (*realKafka).start},
+		{"paused", (*realKafka).pause, (*realKafka).unpause},
+		{"killed and restarted", (*realKafka).kill, (*realKafka).start},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			c, key := startKafka(t, 2), newKey(t)
@@ -38,11 +37,9 @@ func TestOutageWhileProducing(t *testing.T) {
 			p.wait("the first messages are read", func() bool { return read(p) == before })
 
 			lines(before, before+during/2) // still on their way when it happens
-			docker(t, append(fault.begin, c.id)...)
+			fault.begin(c, t)
 			lines(before+during/2, before+during)
-			if fault.mend != nil {
-				docker(t, append(fault.mend, c.id)...)
-			}
+			fault.mend(c, t)
 			lines(before+during, before+during+after)
 			feed.Close()
 			producer.ended() // with status 0 only if every message was acknowledged
@@ -118,8 +115,8 @@ func TestConsumerEndsWhileKafkaHangs(t *testing.T) {
 	c := startKafka(t, 1)
 	p, process := startConsumer(t, c, nowhere)
 	p.wait("it reads", func() bool { return strings.Contains(p.log.String(), `"reading"`) })
-	docker(t, "pause", c.id)
-	defer docker(t, "unpause", c.id)
+	c.pause(t)
+	defer c.unpause(t)
 	process.end()
 	if !strings.Contains(p.log.String(), "without a goodbye") {
 		t.Errorf("it does not say that it gave up: %s", p.log)

@@ -22,12 +22,24 @@ import (
 // realKafka is Apache Kafka in a container, at an address that stays the same
 // when it is stopped and started.
 type realKafka struct {
-	t    testing.TB
 	id   string
 	addr string
 }
 
 func (k *realKafka) ListenAddrs() []string { return []string{k.addr} }
+
+// stop lets the broker shut down in order. The container's first process is a
+// shell that hands no signal on, so the broker itself is told.
+func (k *realKafka) stop(t testing.TB) {
+	t.Helper()
+	docker(t, "exec", k.id, "sh", "-c", `for p in /proc/[0-9]*; do if [ "$(cat $p/comm)" = java ]; then kill -TERM ${p#/proc/}; fi; done`)
+	docker(t, "wait", k.id)
+}
+
+func (k *realKafka) kill(t testing.TB)    { docker(t, "kill", k.id) }
+func (k *realKafka) start(t testing.TB)   { docker(t, "start", k.id) }
+func (k *realKafka) pause(t testing.TB)   { docker(t, "pause", k.id) }
+func (k *realKafka) unpause(t testing.TB) { docker(t, "unpause", k.id) }
 
 // Testcontainers' own way to clean up needs one more image; here each test does it.
 var plainTestcontainers = sync.OnceFunc(func() {
@@ -44,7 +56,7 @@ func startKafka(t testing.TB, partitions int32) *realKafka {
 	t.Helper()
 	need(t, engine, kafkaImage)
 	plainTestcontainers()
-	k := &realKafka{t: t, addr: freeAddr(t)}
+	k := &realKafka{addr: freeAddr(t)}
 	_, port, err := net.SplitHostPort(k.addr)
 	if err != nil {
 		t.Fatal(err)
