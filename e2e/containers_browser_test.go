@@ -12,7 +12,7 @@ import (
 // tab is a page open in Chromium.
 type tab struct {
 	t   testing.TB
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // chromedp keeps the tab itself in it
 }
 
 // browser starts Chromium once, for as many tabs as a test opens.
@@ -31,7 +31,7 @@ func browser(t testing.TB) context.Context {
 	return ctx
 }
 
-func open(t testing.TB, browser context.Context, url string) *tab {
+func open(browser context.Context, t testing.TB, url string) *tab {
 	t.Helper()
 	ctx, end := chromedp.NewContext(browser)
 	t.Cleanup(end)
@@ -71,7 +71,7 @@ func TestPagesInChromium(t *testing.T) {
 	ordinary.waitStates(map[string]int{"no_key": 1})
 
 	chromium := browser(t)
-	left, right := open(t, chromium, confidential.page), open(t, chromium, ordinary.page)
+	left, right := open(chromium, t, confidential.page), open(chromium, t, ordinary.page)
 	shows := func(p *tab, selector, text string) func() bool {
 		return func() bool { return strings.Contains(p.text(selector), text) }
 	}

@@ -83,7 +83,9 @@ func TestComposeDemoHeals(t *testing.T) {
 	moving := func() {
 		t.Helper()
 		for range 5 {
-			fmt.Fprintf(feed, "message %d\n", sent)
+			if _, err := fmt.Fprintf(feed, "message %d\n", sent); err != nil {
+				t.Fatal(err)
+			}
 			sent++
 		}
 		for _, p := range []struct {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -173,8 +172,10 @@ func buildProgram(t testing.TB, program, name string, options ...string) []byte 
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	args := append([]string{"build", "--quiet", "--file", "../Dockerfile." + program, "--target", "program", "--output", dir,
-		"--build-arg", "BUILD_IMAGE=" + strings.TrimSpace(string(base)), "--build-arg", "COMMIT=" + strconv.Itoa(1)}, options...)
+	args := append([]string{
+		"build", "--quiet", "--file", "../Dockerfile." + program, "--target", "program", "--output", dir,
+		"--build-arg", "BUILD_IMAGE=" + strings.TrimSpace(string(base)), "--build-arg", "COMMIT=c-of-the-test",
+	}, options...)
 	if proxy := os.Getenv("GOPROXY"); proxy != "" {
 		args = append(args, "--build-arg", "GOPROXY")
 	}

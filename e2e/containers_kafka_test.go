@@ -45,7 +45,7 @@ func (k *realKafka) unpause(t testing.TB) { docker(t, "unpause", k.id) }
 var plainTestcontainers = sync.OnceFunc(func() {
 	for name, value := range map[string]string{"TESTCONTAINERS_RYUK_DISABLED": "true", "TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1"} {
 		if _, set := os.LookupEnv(name); !set {
-			os.Setenv(name, value)
+			_ = os.Setenv(name, value) //nolint:errcheck // it fails for names that no system takes
 		}
 	}
 })

@@ -72,6 +72,9 @@ func images(what, variable, usual, standin string) *thing {
 // the end of "make test". With REQUIRE_ALL=1, as in CI, leaving out is a failure.
 func need(t testing.TB, things ...*thing) {
 	t.Helper()
+	// Read at each run, since its value is new in each: so go test never takes an
+	// earlier result for one of today's, when only Docker or a script changed.
+	leftOut := os.Getenv("LEFT_OUT")
 	for _, thing := range things {
 		missing := thing.missing()
 		if missing == "" {
@@ -80,12 +83,14 @@ func need(t testing.TB, things ...*thing) {
 		if os.Getenv("REQUIRE_ALL") == "1" {
 			t.Fatalf("this machine lacks %s (hint: make setup)", missing)
 		}
-		if name := os.Getenv("LEFT_OUT"); name != "" {
-			f, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
+		if leftOut != "" {
+			f, err := os.OpenFile(leftOut, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
 			if err != nil {
 				t.Fatal(err)
 			}
-			fmt.Fprintf(f, "%s needs %s\n", t.Name(), missing)
+			if _, err := fmt.Fprintf(f, "%s needs %s\n", t.Name(), missing); err != nil {
+				t.Fatal(err)
+			}
 			f.Close()
 		}
 		t.Skipf("this machine lacks %s (hint: make setup)", missing)

@@ -15,22 +15,26 @@ import (
 // build builds one of the programs, once.
 func build(t testing.TB, name string) string {
 	t.Helper()
-	once, _ := builds.LoadOrStore(name, sync.OnceValues(func() (string, error) {
-		out, err := filepath.Abs(filepath.Join("../.cache/e2e", name))
-		if err != nil {
-			return "", err
-		}
-		text, err := exec.Command("go", "build", "-o", out, "kafka-e2ee/cmd/"+name).CombinedOutput()
-		return out + string(text), err
-	}))
-	program, err := once.(func() (string, error))()
+	out, err := filepath.Abs(filepath.Join("../.cache/e2e", name))
 	if err != nil {
-		t.Fatalf("building %s: %v\n%s", name, err, program)
+		t.Fatal(err)
 	}
-	return program
+	building.Lock()
+	defer building.Unlock()
+	if built[name] {
+		return out
+	}
+	if text, err := exec.Command("go", "build", "-o", out, "kafka-e2ee/cmd/"+name).CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v\n%s", name, err, text)
+	}
+	built[name] = true
+	return out
 }
 
-var builds sync.Map
+var (
+	building sync.Mutex
+	built    = map[string]bool{}
+)
 
 // process is a program that runs.
 type process struct {
@@ -53,7 +57,7 @@ func start(t testing.TB, name string, in io.Reader, settings ...string) *process
 		t.Fatal(err)
 	}
 	go func() {
-		_ = p.Wait()
+		_ = p.Wait() //nolint:errcheck // its outcome is in ProcessState
 		close(p.done)
 	}()
 	t.Cleanup(p.kill)
@@ -62,7 +66,7 @@ func start(t testing.TB, name string, in io.Reader, settings ...string) *process
 
 // kill ends it as the kernel does when memory is short: it gets to do nothing any more.
 func (p *process) kill() {
-	_ = p.Process.Kill()
+	_ = p.Process.Kill() //nolint:errcheck // it may have ended
 	<-p.done
 }
 
