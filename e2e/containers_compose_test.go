@@ -166,5 +166,5 @@ func (d *demo) kill(pid string) {
 	if _, err := strconv.Atoi(pid); err != nil {
 		d.t.Fatal(err)
 	}
-	docker(d.t, "run", "--rm", "--privileged", "--pid", "host", "--user", "0", "--entrypoint", "bash", chosenKafka(d.t), "-c", "kill -9 "+pid)
+	docker(d.t, "run", "--rm", "--pid", "host", "--user", "0", "--entrypoint", "bash", chosenKafka(d.t), "-c", "kill -9 "+pid)
 }
