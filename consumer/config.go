@@ -3,12 +3,14 @@ package consumer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/IBM/sarama"
 
 	"kafka-e2ee/kafkaconf"
+	"kafka-e2ee/skrclient"
 )
 
 // Config holds every setting of the consumer. Load fills it from the
@@ -42,6 +44,14 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 	return cfg, errors.Join(problems...)
 }
 
+// MetricsAddr reads METRICS_ADDR alone, as Load does: what is wrong with other
+// settings is for the program to say that runs with them.
+func MetricsAddr(lookup func(string) (string, bool)) string {
+	var cfg Config
+	_ = kafkaconf.Load(&cfg, lookup) //nolint:errcheck // see above
+	return cfg.MetricsAddr
+}
+
 // maxHistory bounds WEB_HISTORY: the feed's index grows with it.
 const maxHistory = 100_000
 
@@ -57,22 +67,47 @@ func (c Config) check() error {
 	if c.Group == "" {
 		problem("CONSUMERGROUP", "must not be empty")
 	}
-	three := []struct{ name, value string }{
-		{"SkrClientKID", c.KeyNames}, {"SkrClientMAAEndpoint", c.MAAEndpoint}, {"SkrClientAKVEndpoint", c.AKVEndpoint},
+	if _, err := c.sidecar(); err != nil {
+		problem("SKR_URL", err.Error())
 	}
 	if c.asksForKey() {
-		for _, v := range three {
-			if v.value == "" {
-				problem(v.name, "is missing: set all of SkrClientKID, SkrClientMAAEndpoint, SkrClientAKVEndpoint, or none")
-			}
-		}
-	}
-	for _, v := range three[1:] {
-		if strings.Contains(v.value, "/") {
-			problem(v.name, "must be a host name: leave out https:// and any path")
-		}
+		errs = append(errs, c.checkKeyNames(), checkHost("SkrClientMAAEndpoint", c.MAAEndpoint), checkHost("SkrClientAKVEndpoint", c.AKVEndpoint))
 	}
 	return errors.Join(errs...)
+}
+
+// missing is what to do where one of the three that name a key is empty.
+const missing = "is missing: set all of SkrClientKID, SkrClientMAAEndpoint, SkrClientAKVEndpoint, or none"
+
+func (c Config) checkKeyNames() error {
+	names := c.keyNames()
+	if len(names) == 0 {
+		return errors.New("SkrClientKID: " + missing)
+	}
+	for i, name := range names {
+		if err := skrclient.CheckKeyName(name); err != nil {
+			return fmt.Errorf("SkrClientKID: %w", err)
+		}
+		if slices.Contains(names[:i], name) {
+			return errors.New("SkrClientKID: names a key twice")
+		}
+	}
+	return nil
+}
+
+func checkHost(variable, value string) error {
+	if value == "" {
+		return errors.New(variable + ": " + missing)
+	}
+	if err := skrclient.CheckEndpoint(value); err != nil {
+		return fmt.Errorf("%s: %w", variable, err)
+	}
+	return nil
+}
+
+// sidecar makes the client that asks for the keys; it does not connect.
+func (c Config) sidecar() (*skrclient.Client, error) {
+	return skrclient.New(skrclient.Config{URL: c.SkrURL, AccessTokenFile: c.TokenFile})
 }
 
 // asksForKey reports whether a key is named at all. Without one the consumer
@@ -104,7 +139,7 @@ func (c Config) saramaConfig() (*sarama.Config, error) {
 	conf.Metadata.AllowAutoTopicCreation = false
 	// Few tries inside, since the reader itself tries for ever and says so.
 	conf.Metadata.Retry.Max = 1
-	// Notice new partitions, and a topic that was deleted and created again.
+	// Notice new partitions.
 	conf.Metadata.RefreshFrequency = 15 * time.Second
 	return conf, nil
 }

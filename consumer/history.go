@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"kafka-e2ee/web"
 )
 
 // history brings back the records that the group has read already, so that a
@@ -18,9 +20,26 @@ type history struct {
 	client sarama.Client
 
 	mu      sync.Mutex
-	missing int                       // claims that have not loaded theirs yet
-	newest  []*sarama.ConsumerMessage // of all claims, by time, WEB_HISTORY at most
-	shown   chan struct{}             // closed when all of it is in the feed
+	missing int           // claims that have not loaded theirs yet
+	newest  tail          // of all claims, by time
+	shown   chan struct{} // closed when all of it is in the feed
+}
+
+// tail keeps the last messages that it is given, as many as the feed would keep
+// of them: one partition's history can be a gigabyte.
+type tail struct {
+	messages []*sarama.ConsumerMessage
+	bytes    int
+}
+
+func (t *tail) add(m *sarama.ConsumerMessage, most int) {
+	t.messages = append(t.messages, m)
+	t.bytes += len(m.Key) + len(m.Value)
+	for len(t.messages) > most || t.bytes > web.MaxBytes && len(t.messages) > 1 {
+		t.bytes -= len(t.messages[0].Key) + len(t.messages[0].Value)
+		t.messages[0] = nil
+		t.messages = t.messages[1:]
+	}
 }
 
 func newHistory(r *reader, client sarama.Client, claims int) *history {
@@ -45,20 +64,21 @@ func (h *history) load(ctx context.Context, claim sarama.ConsumerGroupClaim) {
 func (h *history) add(messages []*sarama.ConsumerMessage) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.newest = append(h.newest, messages...)
-	slices.SortStableFunc(h.newest, func(a, b *sarama.ConsumerMessage) int {
+	all := slices.Concat(h.newest.messages, messages)
+	slices.SortStableFunc(all, func(a, b *sarama.ConsumerMessage) int {
 		return a.Timestamp.Compare(b.Timestamp)
 	})
-	if extra := len(h.newest) - h.reader.cfg.WebHistory; extra > 0 {
-		h.newest = slices.Clone(h.newest[extra:])
+	h.newest = tail{}
+	for _, m := range all {
+		h.newest.add(m, h.reader.cfg.WebHistory)
 	}
 	if h.missing--; h.missing > 0 {
 		return
 	}
-	for part := range slices.Chunk(h.newest, maxBatch) {
+	for part := range slices.Chunk(h.newest.messages, maxBatch) {
 		h.reader.show(part)
 	}
-	h.newest = nil
+	h.newest = tail{}
 	close(h.shown)
 }
 
@@ -93,22 +113,22 @@ func (h *history) readRange(ctx context.Context, topic string, partition int32, 
 		return nil, err
 	}
 	defer claim.Close() //nolint:errcheck // only read from
-	var messages []*sarama.ConsumerMessage
+	var read tail
 	for {
 		select {
 		case <-ctx.Done():
-			return messages, nil
+			return read.messages, nil
 		case <-time.After(quiet):
-			return messages, nil
+			return read.messages, nil
 		case err := <-claim.Errors():
-			return messages, err
+			return read.messages, err
 		case m, ok := <-claim.Messages():
 			if !ok || m.Offset >= end {
-				return messages, nil
+				return read.messages, nil
 			}
-			messages = append(messages, m)
+			read.add(m, h.reader.cfg.WebHistory)
 			if m.Offset == end-1 {
-				return messages, nil
+				return read.messages, nil
 			}
 		}
 	}

@@ -28,7 +28,8 @@ type reader struct {
 	log     *slog.Logger
 
 	status atomic.Pointer[web.KafkaStatus]
-	seen   positions // the next offset of every partition this process read
+	seen   positions                   // the next offset of every partition this process read
+	topic  atomic.Pointer[sarama.Uuid] // the id of the topic that this process reads
 }
 
 // lastRetry is the longest wait before Kafka is tried again.
@@ -80,6 +81,7 @@ func (r *reader) member(ctx context.Context) error {
 			}
 		}
 	}()
+	go r.watchTopic(ctx, client, leave)
 	for ctx.Err() == nil {
 		if err := group.Consume(ctx, []string{r.cfg.Topic}, &session{reader: r, client: client}); err != nil {
 			return err
@@ -119,6 +121,8 @@ func cause(err error) string {
 		return "host name not found"
 	case errors.As(err, &refusal):
 		return refusal.Error() // one of sarama's constants
+	case errors.Is(err, errTopicReplaced):
+		return err.Error()
 	case errors.Is(err, sarama.ErrOutOfBrokers):
 		return "no broker answers"
 	case errors.As(err, &opErr):
@@ -139,6 +143,7 @@ type session struct {
 
 // Setup is called once per session, before the claims are read.
 func (s *session) Setup(cgs sarama.ConsumerGroupSession) error {
+	s.reader.startOver(cgs, s.client)
 	claims := cgs.Claims()[s.reader.cfg.Topic]
 	s.history = newHistory(s.reader, s.client, len(claims))
 	s.reader.report(nil)

@@ -33,7 +33,7 @@ func newKeys(cfg Config, opener *envelope.Opener, m *metrics, log *slog.Logger, 
 	if !cfg.asksForKey() {
 		return k, nil
 	}
-	client, err := skrclient.New(skrclient.Config{URL: cfg.SkrURL, AccessTokenFile: cfg.TokenFile})
+	client, err := cfg.sidecar()
 	if err != nil {
 		return nil, fmt.Errorf("SKR_URL: %w", err)
 	}

@@ -85,14 +85,36 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	}
 	<-ctx.Done()
 	for _, s := range servers {
-		s.end()
+		s.end(context.WithoutCancel(ctx))
 	}
-	parts.Wait()
+	if !waitAtMost(goodbye, &parts) {
+		log.WarnContext(ctx, "Kafka does not answer: leaving the group without a goodbye")
+	}
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	log.InfoContext(ctx, "stopped")
 	return nil
+}
+
+// goodbye is how long the last commit and the leaving of the group may take. A
+// broker that does not answer would hold the process for a minute, and Docker
+// kills after ten seconds. What is not committed is read again.
+const goodbye = 5 * time.Second
+
+// waitAtMost says whether all parts ended in time.
+func waitAtMost(limit time.Duration, parts *sync.WaitGroup) bool {
+	ended := make(chan struct{})
+	go func() {
+		parts.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return true
+	case <-time.After(limit):
+		return false
+	}
 }
 
 type server struct {
@@ -102,8 +124,8 @@ type server struct {
 
 // end lets requests under way finish, but not for long: a viewer's open stream
 // must not hold the process.
-func (s server) end() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+func (s server) end(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if s.Shutdown(ctx) != nil {
 		_ = s.Close() //nolint:errcheck // the process ends next

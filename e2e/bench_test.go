@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -106,7 +105,7 @@ func BenchmarkProducer(b *testing.B) {
 		sum, err := producer.Run(context.Background(), producer.Config{
 			Settings: kafkaconf.Settings{Brokers: c.ListenAddrs()}, Topic: topic,
 			PublicKey: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
-		}, strings.NewReader(strings.Repeat(line, records)), slog.New(slog.DiscardHandler))
+		}, producer.Build{}, strings.NewReader(strings.Repeat(line, records)), slog.New(slog.DiscardHandler))
 		if err != nil || sum.Acknowledged != records {
 			b.Fatalf("%+v, %v", sum, err)
 		}
@@ -135,7 +134,7 @@ func BenchmarkMemory(b *testing.B) {
 		p.wait("the page is served", func() bool { return p.get(p.page+"/api/key") != nil })
 		ctx, cancel := context.WithCancel(context.Background())
 		for range viewers {
-			go watch(ctx, p.page)
+			go watch(ctx, b, p.page)
 		}
 		p.wait("the viewers are there", func() bool {
 			return strings.Contains(string(p.get(p.metrics+"/metrics")), fmt.Sprintf("e2ee_viewers %d", viewers))
@@ -171,7 +170,7 @@ func BenchmarkMemory(b *testing.B) {
 }
 
 // watch is a viewer that reads its stream as a browser does.
-func watch(ctx context.Context, page string) {
+func watch(ctx context.Context, b testing.TB, page string) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, page+"/api/events", http.NoBody)
 	if err != nil {
 		return
@@ -181,7 +180,10 @@ func watch(ctx context.Context, page string) {
 		return
 	}
 	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, resp.Body)
+	_, err = io.Copy(io.Discard, resp.Body)
+	if err != nil && ctx.Err() == nil {
+		b.Errorf("a viewer was cut off: %v", err)
+	}
 }
 
 func resident(b testing.TB, pid int) int { return memory(b, pid, "VmRSS:") }
@@ -198,18 +200,10 @@ func memory(b testing.TB, pid int, name string) int {
 	var kib int
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		if rest, ok := strings.CutPrefix(lines.Text(), name); ok {
-			_, _ = fmt.Sscan(rest, &kib)
+			if _, err := fmt.Sscan(rest, &kib); err != nil {
+				b.Fatalf("reading %s: %v", name, err)
+			}
 		}
 	}
 	return kib
-}
-
-// build builds one of the programs.
-func build(t testing.TB, name string) string {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), name)
-	if text, err := exec.Command("go", "build", "-o", out, "kafka-e2ee/cmd/"+name).CombinedOutput(); err != nil {
-		t.Fatalf("building %s: %v\n%s", name, err, text)
-	}
-	return out
 }

@@ -36,14 +36,14 @@ func TestSecretsStayOutOfLogsAndMetrics(t *testing.T) {
 		Settings: kafkaconf.Settings{Brokers: c.ListenAddrs()}, Topic: topic, Message: secret, Count: 3,
 		PublicKey: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
 	}
-	if _, err := producer.Run(context.Background(), conf, nil, log); err != nil {
+	if _, err := producer.Run(context.Background(), conf, producer.Build{}, nil, log); err != nil {
 		t.Fatal(err)
 	}
 	// Everything that goes wrong is where secrets leak: too long, damaged, refused, nonsense.
 	lines := io.Reader(strings.NewReader(secret + strings.Repeat("x", 1000) + "\n" + secret + "\n"))
 	_, failed := producer.Run(context.Background(), producer.Config{
 		Settings: conf.Settings, Topic: topic, PublicKey: conf.PublicKey,
-	}, lines, log)
+	}, producer.Build{}, lines, log)
 	write(t, c, 0, []byte(secret), []byte(base64.StdEncoding.EncodeToString([]byte(strings.Repeat(secret, 20)))))
 	p.wait("all is read", func() bool { return read(p) >= 6 })
 	for _, behaviour := range []skrtest.Behaviour{skrtest.Garbage, skrtest.TwoDocuments, skrtest.NotReady, skrtest.Huge} {

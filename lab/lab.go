@@ -137,7 +137,7 @@ func produce(ctx context.Context, kafka kafkaconf.Settings, key *rsa.PrivateKey,
 		Settings: kafka, Topic: topic, Message: "Azure Confidential Computing",
 		PublicKey: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pub})),
 		Pace:      producer.Pace{Rate: 1, SendDuration: 1}, // a burst of one message in one second, and no rest
-	}, in, log)
+	}, producer.Build{Version: "lab"}, in, log)
 	return err
 }
 

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2" //nolint:depguard // the rule is about math/rand and itself names v2 for jitter
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"

@@ -18,40 +18,52 @@ type Request struct {
 
 // Validate reports everything that is wrong with the request, without repeating its values.
 func (r Request) Validate() error {
-	return errors.Join(validateName(r.KeyName), validateHost("attestation endpoint", r.MAAEndpoint), validateHost("vault endpoint", r.AKVEndpoint))
+	return errors.Join(
+		within("checking key name", CheckKeyName(r.KeyName)),
+		within("checking attestation endpoint", CheckEndpoint(r.MAAEndpoint)),
+		within("checking vault endpoint", CheckEndpoint(r.AKVEndpoint)),
+	)
 }
 
-// validateName keeps to the names that Azure Key Vault gives, since the sidecar puts the name into a URL as it is.
-func validateName(name string) error {
+func within(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// CheckKeyName keeps to the names that Azure Key Vault gives, since the sidecar puts the name into a URL as it is.
+func CheckKeyName(name string) error {
 	key, version, versioned := strings.Cut(name, "/")
 	if !isLabel(key, 127) || versioned && !isLabel(version, 127) {
-		return errors.New("checking key name: want NAME or NAME/VERSION, each 1 to 127 letters, digits and hyphens")
+		return errors.New("want NAME or NAME/VERSION, each 1 to 127 letters, digits and hyphens")
 	}
 	return nil
 }
 
-func validateHost(field, endpoint string) error {
+// CheckEndpoint wants a host name without scheme, path or slash, optionally with a port.
+func CheckEndpoint(endpoint string) error {
 	if endpoint == "" {
-		return fmt.Errorf("checking %s: it is empty", field)
+		return errors.New("it is empty")
 	}
 	for _, scheme := range []string{"https://", "http://"} {
 		if strings.HasPrefix(endpoint, scheme) {
-			return fmt.Errorf("checking %s: want a host name alone; drop the leading %s", field, scheme)
+			return fmt.Errorf("want a host name alone; drop the leading %s", scheme)
 		}
 	}
 	host := endpoint
 	if name, port, err := net.SplitHostPort(endpoint); err == nil {
 		if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 {
-			return fmt.Errorf("checking %s: the port is not a number from 1 to 65535", field)
+			return errors.New("the port is not a number from 1 to 65535")
 		}
 		host = name
 	}
 	if len(host) > 253 {
-		return fmt.Errorf("checking %s: got %d characters, limit 253", field, len(host))
+		return fmt.Errorf("got %d characters, limit 253", len(host))
 	}
 	for label := range strings.SplitSeq(host, ".") {
 		if !isLabel(label, 63) {
-			return fmt.Errorf("checking %s: want a host name such as name.vault.azure.net, without scheme, path or slash", field)
+			return errors.New("want a host name such as name.vault.azure.net, without scheme, path or slash")
 		}
 	}
 	return nil

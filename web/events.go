@@ -51,6 +51,7 @@ func (h *hub) count() int {
 type flush struct {
 	Reset  bool              `json:"reset,omitempty"`  // forget the rows there are
 	Rows   string            `json:"rows,omitempty"`   // rendered rows, newest first
+	Count  int               `json:"count,omitempty"`  // of the rows
 	Passed int               `json:"passed,omitempty"` // changed, but not among the rows
 	Parts  map[string]string `json:"parts,omitempty"`  // rendered parts of the head, by id
 }
@@ -145,6 +146,7 @@ func (s *Server) frame(ctx context.Context, list []revised, rev uint64, f flush)
 		f.Passed += len(list) - maxRows
 		list = list[:maxRows]
 	}
+	f.Count = len(list)
 	f.Rows = render(func(w io.Writer) error { return rows(s.rows(list)).Render(ctx, w) })
 	body, err := json.Marshal(f) // one line, whatever the rows hold
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"sync/atomic"
 )
 
-// maxBytes bounds what the feed holds beside the number of its records, since
+// MaxBytes bounds what the feed holds beside the number of its records, since
 // one record may have a megabyte. The newest record is always kept.
-const maxBytes = 32 << 20
+const MaxBytes = 32 << 20
 
 // Feed is the bounded history of records that all viewers look at. Every change
 // in it gets the next number, its rev, so that a reader can ask for what came
@@ -32,6 +32,7 @@ type Feed struct {
 // entry keeps a record's place while the record itself is replaced.
 type entry struct {
 	record *Record
+	seq    uint64 // the rev that it came with: its place among the others
 	rev    uint64
 }
 
@@ -64,12 +65,12 @@ func (f *Feed) Append(records ...*Record) {
 			continue
 		}
 		f.rev++
-		e := &entry{record: r, rev: f.rev}
+		e := &entry{record: r, seq: f.rev, rev: f.rev}
 		f.entries = append(f.entries, e)
 		f.index[r.position()] = e
 		f.bytes += r.size()
 		f.counts.add(r.State, 1)
-		for len(f.entries) > f.size || f.bytes > maxBytes && len(f.entries) > 1 {
+		for len(f.entries) > f.size || f.bytes > MaxBytes && len(f.entries) > 1 {
 			f.dropOldest()
 		}
 	}
@@ -151,7 +152,7 @@ func (f *Feed) Changed() {
 // revised is a record with its number.
 type revised struct {
 	*Record
-	Rev uint64
+	Seq, Rev uint64
 }
 
 // newest gives the last limit entries, newest first, and the feed's rev.
@@ -162,7 +163,7 @@ func (f *Feed) newest(limit int) (list []revised, rev uint64) {
 		if len(list) == limit {
 			break
 		}
-		list = append(list, revised{e.record, e.rev})
+		list = append(list, revised{e.record, e.seq, e.rev})
 	}
 	return list, f.rev
 }
@@ -176,7 +177,7 @@ func (f *Feed) since(after uint64) (list []revised, rev uint64) {
 	}
 	for _, e := range slices.Backward(f.entries) {
 		if e.rev > after {
-			list = append(list, revised{e.record, e.rev})
+			list = append(list, revised{e.record, e.seq, e.rev})
 		}
 	}
 	return list, f.rev

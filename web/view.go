@@ -41,11 +41,12 @@ type heroView struct {
 }
 
 type rowView struct {
-	ID, State, Icon, Label, Why string
-	Value                       display
-	Cut                         string
-	Place                       string
-	Time, Datetime              string
+	ID, Seq                 string
+	State, Icon, Label, Why string
+	Value                   display
+	Cut                     string
+	Place                   string
+	Time, Datetime          string
 }
 
 // tone is how a state looks: its colour and its icon. The word beside them says
@@ -125,7 +126,7 @@ func (s *Server) hero(r *Record) heroView {
 
 func (s *Server) row(r revised) rowView {
 	v := rowView{
-		ID:    rowID(r.Record),
+		ID: rowID(r.Record), Seq: strconv.FormatUint(r.Seq, 10),
 		Label: s.words.say("record." + string(r.State)), Why: s.why(r.Record),
 		Value:    displayOf(r.shown()),
 		Place:    fmt.Sprintf("%s / %d / %d", visible(r.Topic), r.Partition, r.Offset),

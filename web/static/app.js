@@ -5,7 +5,7 @@
   const rows = byId("rows"), live = byId("live"), pause = byId("pause"), passed = byId("passed"), status = byId("status");
   const max = Number(document.body.dataset.max);
   let cursor = document.body.dataset.cursor;
-  let stream, paused = false, waiting = [], dropped = 0, spoken = 0;
+  let stream, retry, paused = false, missed = 0, dropped = 0, spoken = 0;
 
   const parse = (html) => {
     const t = document.createElement("template");
@@ -21,9 +21,14 @@
   const place = (f) => {
     if (f.reset) rows.replaceChildren();
     if (f.rows) {
-      for (const row of [...parse(f.rows).children].reverse()) {
+      let next = rows.firstElementChild; // both lists are newest first
+      for (const row of [...parse(f.rows).children]) {
         const old = byId(row.id);
-        if (old) old.replaceWith(row); else rows.prepend(row);
+        if (old === next) next = next && next.nextElementSibling;
+        if (old && old.dataset.seq === row.dataset.seq) { old.replaceWith(row); continue; }
+        if (old) old.remove(); // the topic was made anew, and its offsets with it
+        while (next && Number(next.dataset.seq) > Number(row.dataset.seq)) next = next.nextElementSibling;
+        rows.insertBefore(row, next);
       }
       while (rows.children.length > max) rows.lastElementChild.remove();
     }
@@ -38,37 +43,36 @@
     const tally = byId("tally");
     if (f.parts && f.parts.tally) say(tally.textContent);
   };
-  const count = () => waiting.reduce((n, f) => n + (f.rows ? parse(f.rows).children.length : 0) + (f.passed || 0), 0);
   const label = () => {
-    const n = paused ? count() : 0;
-    pause.textContent = pause.dataset[paused ? "resume" : "pause"] + (n ? " (" + pause.dataset.new.replace("{n}", n) + ")" : "");
+    pause.textContent = pause.dataset[paused ? "resume" : "pause"] + (missed ? " (" + pause.dataset.new.replace("{n}", missed) + ")" : "");
   };
 
   const connect = () => {
+    clearTimeout(retry);
+    if (stream) stream.close();
     stream = new EventSource("/api/events?after=" + encodeURIComponent(cursor));
     stream.onopen = () => show(paused ? "paused" : "live");
     stream.onerror = () => {
       show("lost");
-      if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
+      if (stream.readyState === EventSource.CLOSED) retry = setTimeout(connect, 3000);
     };
     stream.onmessage = (e) => {
-      cursor = e.lastEventId;
       const f = JSON.parse(e.data);
       parts(f);
-      if (!paused) { place(f); return; }
-      if (f.reset) waiting = [];
-      waiting.push(f);
-      while (waiting.length > 1000) dropped += (waiting.shift().passed || 0);
-      label();
+      if (paused) { missed += (f.count || 0) + (f.passed || 0); label(); return; }
+      cursor = e.lastEventId;
+      place(f);
     };
   };
 
+  // A paused page keeps nothing of what arrives: it asks again from where it stopped.
   pause.addEventListener("click", () => {
     paused = !paused;
+    missed = 0;
     pause.setAttribute("aria-pressed", String(paused));
-    if (!paused) { waiting.forEach(place); waiting = []; }
     show(paused ? "paused" : "live");
     label();
+    if (!paused) connect();
   });
   window.addEventListener("pagehide", () => stream.close());
   window.addEventListener("pageshow", (e) => { if (e.persisted) connect(); });

@@ -1,0 +1,25 @@
+package consumer
+
+import (
+	"testing"
+
+	"github.com/IBM/sarama"
+
+	"kafka-e2ee/web"
+)
+
+// Without this the history of a topic with large records would not fit the pod's memory.
+func TestTailIsBounded(t *testing.T) {
+	var byCount, bySize tail
+	for i := range 100 {
+		m := &sarama.ConsumerMessage{Offset: int64(i), Value: make([]byte, 1<<20)}
+		byCount.add(m, 10)
+		bySize.add(m, 1000)
+	}
+	if got := len(byCount.messages); got != 10 || byCount.messages[0].Offset != 90 {
+		t.Errorf("kept %d messages", got)
+	}
+	if got := len(bySize.messages); got != web.MaxBytes>>20 || bySize.messages[0].Offset != 100-int64(got) {
+		t.Errorf("kept %d messages of a MiB", got)
+	}
+}

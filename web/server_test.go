@@ -1,0 +1,327 @@
+package web
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// site is a server over a feed, with a key status that a test can change.
+type site struct {
+	*Server
+	http *httptest.Server
+	key  KeyStatus
+}
+
+func newSite(t *testing.T, size int) *site {
+	t.Helper()
+	s := &site{key: KeyStatus{State: KeyUnreachable, URL: "http://localhost:8080", Attempts: 3, Hint: "Check the container skr.", Keys: []KeyInfo{{Name: "demo", State: KeyUnreachable}}}}
+	var err error
+	s.Server, err = New(Options{
+		Feed: NewFeed(size), Key: func() KeyStatus { return s.key },
+		Kafka:      func() KafkaStatus { return KafkaStatus{State: KafkaReading, Topic: "t"} },
+		Registerer: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.http = httptest.NewServer(s.Handler())
+	t.Cleanup(s.http.Close)
+	return s
+}
+
+// run sends to viewers until the test ends.
+func (s *site) run(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); s.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+}
+
+func (s *site) get(t *testing.T, path string, header ...string) (int, string, http.Header) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.http.URL+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body), resp.Header
+}
+
+func rec(offset int64, state State, value string) *Record {
+	r := &Record{Topic: "t", Offset: offset, Timestamp: time.UnixMilli(1_700_000_000_000 + offset), Wire: []byte("wire of " + value), State: state}
+	if state == StateDecrypted {
+		r.Value, r.KeyID = []byte(value), "the-key"
+	}
+	return r
+}
+
+// Without this a record could run code in a viewer's browser, or another site could read the page.
+func TestHeadersKeepThePageSafe(t *testing.T) {
+	s := newSite(t, 10)
+	s.feed.Append(rec(1, StateDecrypted, `<script>alert(1)</script><img src=x onerror=alert(1)>`))
+	_, page, header := s.get(t, "/")
+	if strings.Contains(page, "<script>alert") || strings.Contains(page, "<img src=x") {
+		t.Error("a record's markup is markup of the page")
+	}
+	if strings.Contains(page, "style=\"") || strings.Contains(page, "onclick") {
+		t.Error("the page has inline style or script, which its policy forbids")
+	}
+	for name, want := range map[string]string{
+		"Content-Security-Policy": "default-src 'none'; script-src 'self'", "Cache-Control": "no-store",
+		"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin",
+		"Cross-Origin-Resource-Policy": "same-origin",
+	} {
+		if got := header.Get(name); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	for _, path := range []string{"/api/events", "/api/records", "/api/key"} {
+		if status, _, _ := s.get(t, path, "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "cors"); status != http.StatusForbidden {
+			t.Errorf("%s answers %d to another site", path, status)
+		}
+	}
+	server := s.HTTPServer()
+	if server.ReadHeaderTimeout == 0 || server.ReadTimeout == 0 || server.WriteTimeout == 0 || server.IdleTimeout == 0 || server.MaxHeaderBytes == 0 {
+		t.Error("a phase of a request has no limit")
+	}
+}
+
+// Without this a viewer would not be told why there is no plaintext, or what to do.
+func TestFirstScreenStandsInOrder(t *testing.T) {
+	s := newSite(t, 10)
+	s.feed.Append(rec(1, StateNoKey, "one"), rec(2, StatePlain, "two"))
+	_, page, _ := s.get(t, "/")
+	at := 0
+	for _, text := range []string{
+		"Welcome to Confidential Containers on AKS!", "No key: nothing answers at http://localhost:8080", "Check the container skr.",
+		"Encrypted Kafka Message", "wire of two", "What this pod sees", "0 decrypted · 1 unreadable · 1 not encrypted",
+		"Not encrypted", "t / 0 / 2", "Encrypted, no key here", "t / 0 / 1",
+	} {
+		next := strings.Index(page[at:], text)
+		if next < 0 {
+			t.Fatalf("the page lacks %q after %q", text, page[max(0, at-40):at])
+		}
+		at += next
+	}
+	s.feed.Reopen(func(r *Record) *Record {
+		if r.State != StateNoKey {
+			return nil
+		}
+		return rec(r.Offset, StateDecrypted, "the message")
+	})
+	if _, page, _ = s.get(t, "/"); strings.Count(page, "the message") < 2 || !strings.Contains(page, "1 decrypted · 0 unreadable · 1 not encrypted") {
+		t.Error("after the key arrived, the decrypted record is not both the example and a row")
+	}
+}
+
+// Without this programs that read the API would break, or miss records.
+func TestAPIRecords(t *testing.T) {
+	s := newSite(t, 100)
+	for i := range 30 {
+		s.feed.Append(rec(int64(i), StateNoKey, fmt.Sprint(i)))
+	}
+	answer := func(query string) (a recordsJSON) {
+		t.Helper()
+		status, body, _ := s.get(t, "/api/records"+query)
+		if status != http.StatusOK || json.Unmarshal([]byte(body), &a) != nil {
+			t.Fatalf("%s: %d %s", query, status, body)
+		}
+		return a
+	}
+	if a := answer("?limit=5"); len(a.Records) != 5 || a.Records[0].Offset != 29 || a.Next != 30 {
+		t.Errorf("the newest five: %+v", a)
+	}
+	// A poller that passes on next sees every record once, and then those that heal.
+	seen, next := 0, uint64(0)
+	for {
+		a := answer(fmt.Sprintf("?limit=7&after=%d", next))
+		if len(a.Records) == 0 {
+			break
+		}
+		seen, next = seen+len(a.Records), a.Next
+	}
+	if seen != 30 {
+		t.Errorf("a poller saw %d of 30 records", seen)
+	}
+	s.feed.Reopen(func(r *Record) *Record { return rec(r.Offset, StateDecrypted, "healed") })
+	a := answer(fmt.Sprintf("?limit=1000&after=%d", next))
+	if len(a.Records) != 30 || a.Records[0].State != StateDecrypted || a.Records[0].Offset != 29 || a.Records[0].Sender.State != "unverified" {
+		t.Errorf("after the key arrived a poller sees %d records, first %+v", len(a.Records), a.Records[0])
+	}
+	for _, query := range []string{"?limit=0", "?limit=1001", "?limit=x", "?after=-1", "?after=x"} {
+		if status, _, _ := s.get(t, "/api/records"+query); status != http.StatusBadRequest {
+			t.Errorf("%s: got %d, want 400", query, status)
+		}
+	}
+	var fields map[string]any
+	_, body, _ := s.get(t, "/api/key")
+	if err := json.Unmarshal([]byte(body), &fields); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"state", "keys", "since", "attempts", "reason", "next_attempt", "checks"} {
+		if _, ok := fields[name]; !ok {
+			t.Errorf("/api/key lacks %s", name)
+		}
+	}
+}
+
+// events reads flushes of a stream into a channel, until the stream ends.
+func (s *site) events(t *testing.T, lastID string) <-chan event {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.http.URL+"/api/events", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Last-Event-ID", lastID)
+	resp, err := http.DefaultClient.Do(req) //nolint:bodyclose // closed by the goroutine that reads it
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make(chan event, 1000)
+	go func() {
+		defer close(out)
+		defer resp.Body.Close()
+		var e event
+		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+			name, text, _ := strings.Cut(lines.Text(), ": ")
+			switch name {
+			case "id":
+				e.id = text
+			case "data":
+				if err := json.Unmarshal([]byte(text), &e.flush); err != nil {
+					t.Errorf("an event is not JSON: %v", err)
+				}
+				out <- e
+				e = event{}
+			}
+		}
+	}()
+	return out
+}
+
+type event struct {
+	id string
+	flush
+}
+
+// Without this a page whose connection broke would miss records, or show them twice.
+func TestStreamGoesOnWhereItWas(t *testing.T) {
+	s := newSite(t, 1000)
+	s.run(t)
+	s.feed.Append(rec(1, StatePlain, "one"))
+	first := s.events(t, "")
+	e := <-first
+	if !e.Reset || !strings.Contains(e.Rows, "wire of one") {
+		t.Fatalf("a page without a place gets %+v", e)
+	}
+	for i := range 20 {
+		s.feed.Append(rec(int64(10+i), StatePlain, fmt.Sprint("later ", i)))
+	}
+	again := <-s.events(t, e.id)
+	if again.Reset || again.Count != 20 || strings.Contains(again.Rows, "wire of one") {
+		t.Errorf("a page that comes back gets reset=%v and %d rows, want the 20 that it missed", again.Reset, again.Count)
+	}
+	if other := <-s.events(t, "OTHERFEED-1"); !other.Reset || other.Count != 21 {
+		t.Errorf("a page of a server that was restarted gets reset=%v and %d rows", other.Reset, other.Count)
+	}
+	for n := 0; n < 20; {
+		e, open := <-first
+		if !open {
+			t.Fatal("the first viewer was cut off")
+		}
+		n += e.Count
+	}
+}
+
+// Without this one viewer on a bad line would slow down or hide records from all others.
+func TestSlowViewerIsCutOff(t *testing.T) {
+	s := newSite(t, 1000)
+	slow := s.join(t.Context(), 0, false)
+	quick := s.join(t.Context(), 0, false)
+	rows := 0
+	drain := func() {
+		for len(quick) > 0 {
+			if frame := <-quick; strings.Contains(string(frame), "wire of") {
+				rows++
+			}
+		}
+	}
+	for i := range backlog + 5 {
+		s.feed.Append(rec(int64(i), StatePlain, fmt.Sprint(i)))
+		s.flush(t.Context())
+		drain()
+	}
+	if got := testutil.ToFloat64(s.hub.cut); got != 1 || s.hub.count() != 1 {
+		t.Errorf("cut off: got %v, still there: %d", got, s.hub.count())
+	}
+	if rows != backlog+5 {
+		t.Errorf("the other viewer got %d of %d flushes", rows, backlog+5)
+	}
+	for range backlog {
+		<-slow
+	}
+	if _, open := <-slow; open {
+		t.Error("the slow viewer's stream goes on")
+	}
+}
+
+// Without this a burst would flood the browser.
+func TestFlushHoldsAtMostAPageOfRows(t *testing.T) {
+	s := newSite(t, 5000)
+	viewer := s.join(t.Context(), 0, false)
+	<-viewer
+	for i := range 2000 {
+		s.feed.Append(rec(int64(i), StatePlain, fmt.Sprint(i)))
+	}
+	s.flush(t.Context())
+	var f flush
+	_, data, _ := strings.Cut(string(<-viewer), "data: ")
+	if err := json.Unmarshal([]byte(data), &f); err != nil {
+		t.Fatal(err)
+	}
+	if f.Count != maxRows || f.Passed != 2000-maxRows || !strings.Contains(f.Rows, "wire of 1999") {
+		t.Errorf("a flush of 2000 changes has %d rows and says that %d passed", f.Count, f.Passed)
+	}
+}
+
+// Without this the process could not end while somebody looks at the page.
+func TestStreamsEndWithTheServer(t *testing.T) {
+	s := newSite(t, 10)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); s.Run(ctx) }()
+	streams := make([]<-chan event, 10)
+	for i := range streams {
+		streams[i] = s.events(t, "")
+		<-streams[i]
+	}
+	stop()
+	<-done
+	for _, stream := range streams {
+		for e := range stream {
+			t.Errorf("an event after the end: %+v", e)
+		}
+	}
+}
