@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/rsa"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"kafka-e2ee/envelope"
@@ -24,8 +24,8 @@ const cryptographyVersion = "cryptography==48.0.0"
 // Without this the specification could say something else than the code does,
 // and nobody could write an implementation from it. The one that runs here was.
 func TestSecondImplementation(t *testing.T) {
-	python := pythonWithCryptography(t)
-	output, err := exec.Command(python, "testdata/vectors.py", "../envelope/testdata/vectors", "../envelope/testdata/keys").CombinedOutput()
+	need(t, cryptography)
+	output, err := exec.Command(pythonPath(), "testdata/vectors.py", "../envelope/testdata/vectors", "../envelope/testdata/keys").CombinedOutput()
 	if err != nil || !strings.HasSuffix(string(output), " 0 failed\n") {
 		t.Errorf("%v: %s", err, output)
 	}
@@ -35,7 +35,8 @@ func TestSecondImplementation(t *testing.T) {
 // on nothing else. Records are altered at random, always in the same way, and
 // what this one says of them becomes the vectors of the other.
 func TestImplementationsAgreeOnAlteredRecords(t *testing.T) {
-	python, dir, random := pythonWithCryptography(t), t.TempDir(), rand.New(rand.NewPCG(1, 2))
+	need(t, cryptography)
+	dir, random := t.TempDir(), rand.New(rand.NewPCG(1, 2))
 	files, err := filepath.Glob("../envelope/testdata/vectors/*")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no vectors: %v", err)
@@ -66,7 +67,7 @@ func TestImplementationsAgreeOnAlteredRecords(t *testing.T) {
 			}
 		}
 	}
-	output, err := exec.Command(python, "testdata/vectors.py", dir, "../envelope/testdata/keys").CombinedOutput()
+	output, err := exec.Command(pythonPath(), "testdata/vectors.py", dir, "../envelope/testdata/keys").CombinedOutput()
 	if err != nil || !strings.HasSuffix(string(output), " 0 failed\n") {
 		t.Errorf("%v: %s", err, output)
 	}
@@ -128,24 +129,26 @@ func alter(random *rand.Rand, record []byte) []byte {
 	return out
 }
 
-// pythonWithCryptography takes the Python that is there, if it has the package;
-// else it makes one in a folder of the test.
-func pythonWithCryptography(t *testing.T) string {
-	t.Helper()
-	python, err := exec.LookPath("python3")
-	if errors.Is(err, exec.ErrNotFound) {
-		t.Skip("no python3 here: the second implementation of the opening side did not run")
+// cryptography is a Python with the package cryptography: the one that is there,
+// or else one of our own, which is made once.
+var cryptography = &thing{sync.OnceValue(func() string {
+	if pythonPath() == "" {
+		return "Python 3 with the package cryptography"
 	}
-	if exec.Command(python, "-c", "import cryptography").Run() == nil {
-		return python
-	}
-	venv := filepath.Join(t.TempDir(), "venv")
-	if output, err := exec.Command(python, "-m", "venv", venv).CombinedOutput(); err != nil {
-		t.Fatalf("making a Python environment: %v: %s", err, output)
-	}
+	return ""
+})}
+
+var pythonPath = sync.OnceValue(func() string {
+	const venv = "../.cache/python"
 	own := filepath.Join(venv, "bin", "python")
-	if output, err := exec.Command(own, "-m", "pip", "install", "--quiet", cryptographyVersion).CombinedOutput(); err != nil {
-		t.Fatalf("installing the Python package cryptography: %v: %s", err, output)
+	for _, python := range []string{"python3", own} {
+		if exec.Command(python, "-c", "import cryptography").Run() == nil {
+			return python
+		}
+	}
+	if exec.Command("python3", "-m", "venv", venv).Run() != nil ||
+		exec.Command(own, "-m", "pip", "install", "--quiet", cryptographyVersion).Run() != nil {
+		return ""
 	}
 	return own
-}
+})
