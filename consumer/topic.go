@@ -14,7 +14,7 @@ import (
 // first records are missed. Only the topic's id (KIP-516) tells the two apart.
 
 // errTopicReplaced ends a session whose positions are those of a topic that is gone.
-var errTopicReplaced = errors.New("the topic was made anew") //nolint:gochecknoglobals // an error value
+var errTopicReplaced = errors.New("the topic was made anew")
 
 // topicCheck is how often the topic's id is asked for.
 const topicCheck = 5 * time.Second
