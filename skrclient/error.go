@@ -1,6 +1,9 @@
 package skrclient
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Step names the part of a release that failed. It is safe as a metric label.
 type Step string
@@ -54,3 +57,15 @@ func (e *Error) Hint() string { return e.Cause.details().hint }
 // Temporary reports whether the failure may pass without anyone doing something. An unknown cause counts as
 // temporary.
 func (e *Error) Temporary() bool { return !e.Cause.details().permanent }
+
+// named says which key an error is about.
+func named(err error, keyName string) error {
+	if err == nil {
+		return nil
+	}
+	if failure, ok := errors.AsType[*Error](err); ok {
+		failure.KeyName = keyName
+		return failure
+	}
+	return fmt.Errorf("releasing key %q: %w", keyName, err)
+}
