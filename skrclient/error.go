@@ -30,10 +30,10 @@ const (
 	KindFailed      Kind = "failed"      // the try failed before the sidecar was asked
 )
 
-// Error is a try that gave no key. It carries fixed words and numbers only, never a part of an answer, a token or a
+// Error is a try that gave no key or no attestation token. It carries fixed words and numbers only, never a part of an answer, a token or a
 // key, so it is safe to log and to show.
 type Error struct {
-	KeyName string // the name that was asked for
+	KeyName string // the name that was asked for; empty if it was an attestation token
 	Step    Step
 	Kind    Kind
 	Cause   Cause
@@ -44,7 +44,11 @@ type Error struct {
 
 // Error says what happened, in fixed words.
 func (e *Error) Error() string {
-	text := fmt.Sprintf("releasing key %q: %s at %s: %s", e.KeyName, e.Kind, e.Step, e.Cause)
+	what := "getting attestation token"
+	if e.KeyName != "" {
+		what = fmt.Sprintf("releasing key %q", e.KeyName)
+	}
+	text := fmt.Sprintf("%s: %s at %s: %s", what, e.Kind, e.Step, e.Cause)
 	if e.Status != 0 {
 		text += fmt.Sprintf(" (status %d)", e.Status)
 	}
