@@ -42,8 +42,11 @@ func TestHub(t *testing.T) {
 		"released": {answer(200, jwk(t)), ""},
 		"denied":   {answer(500, "ttrpc request error"), skrclient.CauseResource},
 		"huge":     {answer(200, strings.Repeat("A", 2<<20)), skrclient.CauseNotHub},
-		"cut off":  {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "9"); _, _ = w.Write([]byte("{")) }, skrclient.CauseNoHub},
-		"stalled":  {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, skrclient.CauseStalled},
+		"cut off": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "9")
+			_, _ = w.Write([]byte("{"))
+		}, skrclient.CauseNoHub},
+		"stalled": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, skrclient.CauseStalled},
 	} {
 		server := httptest.NewServer(test.handler)
 		timeout := time.Minute
