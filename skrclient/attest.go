@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -82,23 +84,22 @@ func (a *Attester) Attest(ctx context.Context) (*Attestation, error) {
 	if err != nil {
 		return nil, tokenError(KindMalformed, CauseNoToken)
 	}
-	tree, failure := a.authority.claims(jws, nonce, time.Now())
+	tree, failure := a.authority.claims(jws.UnsafePayloadWithoutVerification(), nonce, time.Now())
 	if failure != nil {
 		return nil, failure
 	}
-	attestation := &Attestation{Claims: tree.claims(), token: &token, tree: tree}
-	keys, failure := a.authority.keys(ctx, jws.Signatures[0].Header.KeyID)
-	if failure != nil {
-		attestation.Unchecked = failure
-		return attestation, nil
+	keys, unchecked := a.authority.keys(ctx, jws.Signatures[0].Header.KeyID)
+	if unchecked == nil && !signedByOne(jws, keys) {
+		return nil, tokenError(KindRefused, CauseSignature)
 	}
-	for _, key := range keys {
-		if _, err := jws.Verify(key); err == nil {
-			attestation.Checked = true
-			return attestation, nil
-		}
-	}
-	return nil, tokenError(KindRefused, CauseTokenSignature)
+	return &Attestation{Claims: tree.claims(), Checked: unchecked == nil, Unchecked: unchecked, token: &token, tree: tree}, nil
+}
+
+func signedByOne(jws *jose.JSONWebSignature, keys []*rsa.PublicKey) bool {
+	return slices.ContainsFunc(keys, func(key *rsa.PublicKey) bool {
+		_, err := jws.Verify(key)
+		return err == nil
+	})
 }
 
 func tokenError(kind Kind, cause Cause) *Error {

@@ -93,7 +93,7 @@ func (p *platform) serveCerts(w http.ResponseWriter, r *http.Request) {
 		p.certs(w)
 		return
 	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"keys": []any{map[string]any{"kid": "other", "kty": "EC"}, p.jwks}})
+	send(w, p.marshal(map[string]any{"keys": []any{map[string]any{"kid": "other", "kty": "EC"}, p.jwks}}))
 }
 
 func (p *platform) serveToken(w http.ResponseWriter, r *http.Request) {
@@ -114,11 +114,7 @@ func (p *platform) serveToken(w http.ResponseWriter, r *http.Request) {
 	}
 	maps.Copy(claims, p.claim)
 	maps.DeleteFunc(claims, func(_ string, value any) bool { return value == nil })
-	payload, err := json.Marshal(claims)
-	if err != nil {
-		p.t.Error(err)
-	}
-	token := p.sign(string(payload))
+	token := p.sign(p.marshal(claims))
 	if p.token != nil {
 		token = p.token(token)
 	}
@@ -126,7 +122,15 @@ func (p *platform) serveToken(w http.ResponseWriter, r *http.Request) {
 		p.answer(w, token)
 		return
 	}
-	_ = json.NewEncoder(w).Encode(map[string]string{"token": token})
+	send(w, p.marshal(map[string]string{"token": token}))
+}
+
+func (p *platform) marshal(value any) string {
+	text, err := json.Marshal(value)
+	if err != nil {
+		p.t.Error(err)
+	}
+	return string(text)
 }
 
 func (p *platform) sign(payload string) string {
@@ -169,25 +173,25 @@ func TestAttest(t *testing.T) {
 		"n against x5c": {set: func(p *platform) {
 			p.jwks = numbers(p.t, demoKey(), "k1")
 			p.jwks["x5c"] = []string{certificate(p.t, otherKey())}
-		}, cause: skrclient.CauseTokenSignature},
-		"signed by another key": {set: func(p *platform) { p.signer = otherKey() }, cause: skrclient.CauseTokenSignature},
-		"another key id":        {set: func(p *platform) { p.header = map[jose.HeaderKey]any{"kid": "k2"} }, cause: skrclient.CauseTokenSignature},
+		}, cause: skrclient.CauseSignature},
+		"signed by another key": {set: func(p *platform) { p.signer = otherKey() }, cause: skrclient.CauseSignature},
+		"another key id":        {set: func(p *platform) { p.header = map[jose.HeaderKey]any{"kid": "k2"} }, cause: skrclient.CauseSignature},
 		"a key of its own": {set: func(p *platform) {
 			p.signer = otherKey()
 			p.header = map[jose.HeaderKey]any{"x5c": []string{certificate(p.t, otherKey())}}
-		}, cause: skrclient.CauseTokenSignature},
-		"keys of another":    {set: func(p *platform) { p.jwks["x5c"] = []string{certificate(p.t, otherKey())} }, cause: skrclient.CauseTokenSignature},
-		"broken certificate": {set: func(p *platform) { p.jwks["x5c"] = []string{"AAAA"} }, cause: skrclient.CauseTokenSignature},
-		"payload changed":    {set: func(p *platform) { p.token = changePayload }, cause: skrclient.CauseTokenSignature},
-		"another issuer":     {set: func(p *platform) { p.claim = map[string]any{"iss": "https://maa.example.net"} }, cause: skrclient.CauseTokenIssuer},
-		"no issuer":          {set: func(p *platform) { p.claim = map[string]any{"iss": nil} }, cause: skrclient.CauseTokenIssuer},
-		"expired":            {set: func(p *platform) { p.claim = map[string]any{"exp": in(-2 * time.Minute)} }, cause: skrclient.CauseTokenTime},
-		"no expiry":          {set: func(p *platform) { p.claim = map[string]any{"exp": nil} }, cause: skrclient.CauseTokenTime},
-		"not yet valid":      {set: func(p *platform) { p.claim = map[string]any{"nbf": in(2 * time.Minute)} }, cause: skrclient.CauseTokenTime},
-		"no start":           {set: func(p *platform) { p.claim = map[string]any{"nbf": nil} }, cause: skrclient.CauseTokenTime},
-		"expiry as text":     {set: func(p *platform) { p.claim = map[string]any{"exp": "9999999999"} }, cause: skrclient.CauseTokenTime},
-		"replayed":           {set: func(p *platform) { p.claim = map[string]any{"x-ms-runtime": map[string]string{"nonce": "old"}} }, cause: skrclient.CauseTokenNonce},
-		"no runtime data":    {set: func(p *platform) { p.claim = map[string]any{"x-ms-runtime": nil} }, cause: skrclient.CauseTokenNonce},
+		}, cause: skrclient.CauseSignature},
+		"keys of another":    {set: func(p *platform) { p.jwks["x5c"] = []string{certificate(p.t, otherKey())} }, cause: skrclient.CauseSignature},
+		"broken certificate": {set: func(p *platform) { p.jwks["x5c"] = []string{"AAAA"} }, cause: skrclient.CauseSignature},
+		"payload changed":    {set: func(p *platform) { p.token = changePayload }, cause: skrclient.CauseSignature},
+		"another issuer":     {set: func(p *platform) { p.claim = map[string]any{"iss": "https://maa.example.net"} }, cause: skrclient.CauseIssuer},
+		"no issuer":          {set: func(p *platform) { p.claim = map[string]any{"iss": nil} }, cause: skrclient.CauseIssuer},
+		"expired":            {set: func(p *platform) { p.claim = map[string]any{"exp": in(-2 * time.Minute)} }, cause: skrclient.CauseExpired},
+		"no expiry":          {set: func(p *platform) { p.claim = map[string]any{"exp": nil} }, cause: skrclient.CauseExpired},
+		"not yet valid":      {set: func(p *platform) { p.claim = map[string]any{"nbf": in(2 * time.Minute)} }, cause: skrclient.CauseExpired},
+		"no start":           {set: func(p *platform) { p.claim = map[string]any{"nbf": nil} }, cause: skrclient.CauseExpired},
+		"expiry as text":     {set: func(p *platform) { p.claim = map[string]any{"exp": "9999999999"} }, cause: skrclient.CauseExpired},
+		"replayed":           {set: func(p *platform) { p.claim = map[string]any{"x-ms-runtime": map[string]string{"nonce": "old"}} }, cause: skrclient.CauseNonce},
+		"no runtime data":    {set: func(p *platform) { p.claim = map[string]any{"x-ms-runtime": nil} }, cause: skrclient.CauseNonce},
 		"alg none": {set: func(p *platform) {
 			p.token = func(sound string) string {
 				return header(`{"alg":"none"}`) + sound[strings.Index(sound, "."):strings.LastIndex(sound, ".")+1]
@@ -209,9 +213,9 @@ func TestAttest(t *testing.T) {
 		"keys elsewhere": {set: func(p *platform) {
 			p.certs = func(w http.ResponseWriter) { w.Header().Set("Location", "/stray"); w.WriteHeader(http.StatusFound) }
 		}, unchecked: skrclient.CauseNoAuthority},
-		"keys are a page": {set: func(p *platform) { p.certs = func(w http.ResponseWriter) { _, _ = w.Write([]byte("<html>")) } }, unchecked: skrclient.CauseNoAuthority},
+		"keys are a page": {set: func(p *platform) { p.certs = func(w http.ResponseWriter) { send(w, "<html>") } }, unchecked: skrclient.CauseNoAuthority},
 		"keys without end": {set: func(p *platform) {
-			p.certs = func(w http.ResponseWriter) { _, _ = w.Write([]byte(`{"keys":[]}` + strings.Repeat(" ", 2<<20))) }
+			p.certs = func(w http.ResponseWriter) { send(w, `{"keys":[]}`+strings.Repeat(" ", 2<<20)) }
 		}, unchecked: skrclient.CauseNoAuthority},
 		"service down": {set: func(p *platform) { p.service.Close() }, unchecked: skrclient.CauseNoAuthority},
 	} {
@@ -239,18 +243,13 @@ func TestAttest(t *testing.T) {
 				c.Authority != "https://"+p.asked["maa_endpoint"] || time.Since(c.Issued) > time.Hour || !c.Expires.After(c.Issued) || strings.Count(got.Token(), ".") != 2 {
 				t.Errorf("got claims %+v", c)
 			}
-			for _, check := range got.Compare(parsePolicy(t, `{"version":"1.0.0","anyOf":[{"authority":"https://maa","allOf":[{"claim":"a","equals":"b"}]}]}`)) {
-				if !got.Checked && check.Result != skrclient.NotChecked {
-					t.Errorf("got %+v, want nothing said of a token that was not checked", check)
-				}
-			}
 		})
 	}
 }
 
 func says(status int, body string) func(*platform) {
 	return func(p *platform) {
-		p.answer = func(w http.ResponseWriter, _ string) { w.WriteHeader(status); _, _ = w.Write([]byte(body)) }
+		p.answer = func(w http.ResponseWriter, _ string) { w.WriteHeader(status); send(w, body) }
 	}
 }
 
@@ -267,7 +266,10 @@ func header(text string) string { return base64.RawURLEncoding.EncodeToString([]
 
 func changePayload(token string) string {
 	parts := strings.Split(token, ".")
-	payload, _ := base64.RawURLEncoding.DecodeString(parts[1])
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return err.Error()
+	}
 	return parts[0] + "." + header(strings.Replace(string(payload), "is-debuggable\":false", "is-debuggable\":true", 1)) + "." + parts[2]
 }
 
@@ -275,7 +277,7 @@ func changePayload(token string) string {
 func hs256(token string) string {
 	signed := header(`{"alg":"HS256","kid":"k1"}`) + "." + strings.Split(token, ".")[1]
 	mac := hmac.New(sha256.New, x509.MarshalPKCS1PublicKey(&demoKey().PublicKey))
-	fmt.Fprint(mac, signed)
+	mac.Write([]byte(signed))
 	return signed + "." + header(string(mac.Sum(nil)))
 }
 

@@ -47,19 +47,19 @@ func newAuthority(url, caFile string) (*authority, error) {
 
 // claims reads the payload of a token and refuses one that cannot be of this authority, for this nonce and this time.
 // The signature is another matter.
-func (a *authority) claims(jws *jose.JSONWebSignature, nonce string, now time.Time) (claimTree, *Error) {
-	tree, err := parseTree(jws.UnsafePayloadWithoutVerification())
+func (a *authority) claims(payload []byte, nonce string, now time.Time) (claimTree, *Error) {
+	tree, err := parseTree(payload)
 	if err != nil {
 		return nil, tokenError(KindMalformed, CauseNoToken)
 	}
 	from, until := tree.time("nbf"), tree.time("exp")
 	switch runtime := claimTree(as[map[string]any](tree, "x-ms-runtime")); {
 	case as[string](runtime, "nonce") != nonce:
-		return nil, tokenError(KindRefused, CauseTokenNonce)
+		return nil, tokenError(KindRefused, CauseNonce)
 	case as[string](tree, "iss") != a.url:
-		return nil, tokenError(KindRefused, CauseTokenIssuer)
-	case from.IsZero() || until.IsZero() || from.After(now.Add(clockSkew)) || !until.After(now.Add(-clockSkew)):
-		return nil, tokenError(KindRefused, CauseTokenTime)
+		return nil, tokenError(KindRefused, CauseIssuer)
+	case from.IsZero() || from.After(now.Add(clockSkew)) || !until.After(now.Add(-clockSkew)):
+		return nil, tokenError(KindRefused, CauseExpired)
 	}
 	return tree, nil
 }

@@ -43,12 +43,12 @@ const (
 	CauseBrokenKey  Cause = "the numbers of the key do not fit together"
 	CauseNoReleaser Cause = "the try ended in an error of no known kind"
 
-	CauseNoToken        Cause = "the answer is not an attestation token"
-	CauseTokenNonce     Cause = "the token does not hold the nonce of this request"
-	CauseTokenIssuer    Cause = "the token is not from the configured attestation service"
-	CauseTokenTime      Cause = "the token is expired or not yet valid"
-	CauseTokenSignature Cause = "no key of the attestation service has signed the token"
-	CauseNoAuthority    Cause = "the attestation service's signing keys cannot be fetched"
+	CauseNoToken     Cause = "the answer is not an attestation token"
+	CauseNonce       Cause = "the token does not hold the nonce of this request"
+	CauseIssuer      Cause = "the token is not from the configured attestation service"
+	CauseExpired     Cause = "the token is expired or not yet valid"
+	CauseSignature   Cause = "no key of the attestation service has signed the token"
+	CauseNoAuthority Cause = "the attestation service's signing keys cannot be fetched"
 )
 
 type details struct {
@@ -109,11 +109,11 @@ func (c Cause) details() details {
 		return details{hint: "Store an RSA private key of 3072 bits: in the vault an exportable one, elsewhere a JWK or PEM (PKCS#8, PKCS#1).", permanent: true}
 	case CauseNoToken:
 		return details{hint: "Check that the sidecar can attest and that nothing else listens at SKR_URL."}
-	case CauseTokenNonce, CauseTokenSignature:
+	case CauseNonce, CauseSignature:
 		return details{hint: "Treat the token as forged. Check what listens at SKR_URL."}
-	case CauseTokenIssuer:
+	case CauseIssuer:
 		return details{hint: "Check SkrClientMAAEndpoint: it is the host name that the service calls itself."}
-	case CauseTokenTime:
+	case CauseExpired:
 		return details{hint: "Compare this pod's clock with the attestation service's."}
 	case CauseNoAuthority:
 		return details{hint: wait + "If it lasts, check the pod's way out on port 443, and ATTESTATION_CA_FILE."}

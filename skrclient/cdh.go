@@ -43,7 +43,7 @@ func NewHub(cfg HubConfig) (*Hub, error) {
 // Check wants the key name to be the path of a resource. The endpoints are not used.
 func (h *Hub) Check(request Request) error { return CheckResource(request.KeyName) }
 
-var resourcePath = regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9_.-]{0,126}/){2}[A-Za-z0-9_][A-Za-z0-9_.-]{0,126}$`) //nolint:gochecknoglobals // a constant
+var resourcePath = regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9_.-]{0,126}/){2}[A-Za-z0-9_][A-Za-z0-9_.-]{0,126}$`)
 
 // CheckResource wants REPO/TYPE/TAG, as in the key broker's kbs:///REPO/TYPE/TAG. None of them begins with a dot or a
 // hyphen, since they go into a URL as they are.

@@ -191,7 +191,7 @@ func (k *Keeper) record(ctx context.Context, key *KeyState, private *rsa.Private
 	} else {
 		changed = key.private == nil || !key.private.Equal(private)
 		key.State, key.Last, key.private = StateReleased, nil, private
-		k.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "key released", slog.String("key_name", key.Name), slog.Int("bits", private.N.BitLen()))
+		k.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "key received", slog.String("key_name", key.Name), slog.Int("bits", private.N.BitLen()))
 	}
 	if k.cfg.OnAttempt != nil {
 		k.cfg.OnAttempt(outcome)

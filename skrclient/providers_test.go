@@ -1,6 +1,9 @@
 package skrclient_test
 
 import (
+	"bytes"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -32,7 +35,7 @@ func TestHub(t *testing.T) {
 			}
 			w.Header().Set("Content-Type", "application/octet-stream")
 			w.WriteHeader(status)
-			_, _ = w.Write([]byte(text))
+			send(w, text)
 		}
 	}
 	for name, test := range map[string]struct {
@@ -44,7 +47,7 @@ func TestHub(t *testing.T) {
 		"huge":     {answer(200, strings.Repeat("A", 2<<20)), skrclient.CauseNotHub},
 		"cut off": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "9")
-			_, _ = w.Write([]byte("{"))
+			send(w, "{")
 		}, skrclient.CauseNoHub},
 		"stalled": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, skrclient.CauseStalled},
 	} {
@@ -125,5 +128,68 @@ func TestFile(t *testing.T) {
 	}
 	if file.Check(skrclient.Request{}) == nil {
 		t.Error("an empty name is accepted")
+	}
+}
+
+// A user would lose every message ever sent if what a data hub, a file or an attestation holds stood in a log or error.
+func TestProvidersTellNoSecret(t *testing.T) {
+	const canary = "canary-9d2c"
+	answers := make(chan string, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := <-answers
+		if answer == canary && r.Method == http.MethodGet {
+			w.WriteHeader(http.StatusInternalServerError)
+		} else if answer == canary {
+			w.WriteHeader(http.StatusForbidden)
+		}
+		send(w, answer)
+	}))
+	defer server.Close()
+	hub, err := skrclient.NewHub(skrclient.HubConfig{URL: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	attester, err := skrclient.NewAttester(skrclient.AttesterConfig{Client: newClient(t, skrclient.Config{URL: server.URL}), MAAEndpoint: "maa.example.net"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "key")
+	file, err := skrclient.NewFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	log := slog.New(slog.NewJSONHandler(&out, nil))
+	tell := func(err error) {
+		if err != nil {
+			failure := failure(t, err)
+			fmt.Fprintf(&out, "%v %+v %#v %s\n", failure, *failure, *failure, failure.Hint())
+			log.Warn("failed", slog.Any("error", failure))
+		}
+	}
+	broken := jwk(t)[:len(jwk(t))-20]
+	for _, secret := range []string{canary, `{"error":"` + canary + `"}`, `{"token":"` + canary + `.a.b"}`, broken, broken + `"}`, jwk(t)} {
+		answers <- secret
+		_, err := hub.Release(t.Context(), skrclient.Request{KeyName: "default/key/demo"})
+		tell(err)
+		answers <- secret
+		_, err = attester.Attest(t.Context())
+		tell(err)
+		if err := os.WriteFile(path, []byte(secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err = file.Release(t.Context(), skrclient.Request{KeyName: "demo"})
+		tell(err)
+		fmt.Fprintf(&out, "%+v %+v %+v", hub, attester, file)
+	}
+	if got := strings.Count(out.String(), "failed"); got < 12 {
+		t.Fatalf("got %d failures, want most of them", got)
+	}
+	found := secrets(demoKey())
+	found["body"], found["JWK"] = canary, jwk(t)[100:140]
+	for name, secret := range found {
+		if strings.Contains(out.String(), secret) {
+			t.Errorf("the output holds a secret: %s", name)
+		}
 	}
 }
