@@ -3,12 +3,14 @@ package consumer
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/IBM/sarama"
 
+	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/skrclient"
 )
@@ -26,6 +28,8 @@ type Config struct {
 	AKVEndpoint string `envconfig:"SkrClientAKVEndpoint" desc:"host name of the vault, without https://"`
 	SkrURL      string `envconfig:"SKR_URL" default:"http://localhost:8080" desc:"address of the key-release sidecar"`
 	TokenFile   string `envconfig:"SKR_ACCESS_TOKEN_FILE" desc:"file with an access token for the vault, instead of the pod's identity"`
+
+	TrustedSendersFile string `envconfig:"TRUSTED_SENDERS_FILE" desc:"file with the Ed25519 public keys of senders (PEM), each with the sender's name in a line before it"`
 
 	WebAddr     string `envconfig:"WEB_ADDR" default:":3333" desc:"address of the page"`
 	WebHistory  int    `envconfig:"WEB_HISTORY" default:"1000" desc:"records kept for the page, 1 to 100000"`
@@ -59,6 +63,9 @@ func (c Config) check() error {
 	if c.Group == "" {
 		problem("CONSUMERGROUP", "must not be empty")
 	}
+	if _, err := c.trustedSenders(); err != nil {
+		errs = append(errs, err)
+	}
 	if _, err := c.sidecar(); err != nil {
 		problem("SKR_URL", err.Error())
 	}
@@ -66,6 +73,25 @@ func (c Config) check() error {
 		errs = append(errs, c.checkKeyNames(), checkHost("SkrClientMAAEndpoint", c.MAAEndpoint), checkHost("SkrClientAKVEndpoint", c.AKVEndpoint))
 	}
 	return errors.Join(errs...)
+}
+
+// trustedSenders are those whose signatures count; nobody where no file is set.
+func (c Config) trustedSenders() ([]envelope.TrustedSender, error) {
+	if c.TrustedSendersFile == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(c.TrustedSendersFile)
+	if pathError := (*os.PathError)(nil); errors.As(err, &pathError) {
+		err = pathError.Err // without the path, which is the variable's value
+	}
+	if err != nil {
+		return nil, fmt.Errorf("TRUSTED_SENDERS_FILE: reading the file: %w", err)
+	}
+	senders, err := envelope.ParseTrustedSenders(text)
+	if err != nil {
+		return nil, fmt.Errorf("TRUSTED_SENDERS_FILE: %w", err)
+	}
+	return senders, nil
 }
 
 // missing is what to do where one of the three that name a key is empty.

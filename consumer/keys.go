@@ -5,7 +5,8 @@ import (
 	"crypto/rsa"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"time"
 
 	"kafka-e2ee/envelope"
@@ -18,18 +19,21 @@ type keys struct {
 	keeper  *skrclient.Keeper // nil where no key is asked for
 	url     string
 	started time.Time
-	opener  *envelope.Opener
-	metrics *metrics
 	log     *slog.Logger
-	arrived func() // opens again what could not be opened before
+	arrived func([]*rsa.PrivateKey) error // opens with them from now on
 
-	// ring counts how often the keys changed, so that a record that was being
-	// opened meanwhile is not forgotten.
-	ring atomic.Uint64
+	// ring is every key that was ever released to this process: after a rotation
+	// the vault gives the new one under the old one's name, and the records
+	// before it are still there. It is used by the keeper alone.
+	ring []*rsa.PrivateKey
+
+	mu   sync.Mutex
+	next time.Time // when an unknown key may be looked for again
+	wait time.Duration
 }
 
-func newKeys(cfg Config, opener *envelope.Opener, m *metrics, log *slog.Logger, arrived, changed func()) (*keys, error) {
-	k := &keys{url: cfg.SkrURL, started: time.Now(), opener: opener, metrics: m, log: log, arrived: arrived}
+func newKeys(cfg Config, m *metrics, log *slog.Logger, arrived func([]*rsa.PrivateKey) error, changed func()) (*keys, error) {
+	k := &keys{url: cfg.SkrURL, started: time.Now(), log: log, arrived: arrived}
 	if !cfg.asksForKey() {
 		return k, nil
 	}
@@ -66,16 +70,47 @@ func (k *keys) run(ctx context.Context) {
 }
 
 func (k *keys) use(held []skrclient.Key) {
-	private := make([]*rsa.PrivateKey, len(held))
-	for i, key := range held {
-		private[i] = key.Private()
+	ring := slices.Clone(k.ring)
+	for _, key := range held {
+		private := key.Private()
+		if !slices.ContainsFunc(ring, func(old *rsa.PrivateKey) bool { return old.Equal(private) }) {
+			ring = append(ring, private)
+		}
 	}
-	if err := k.opener.SetKeys(private...); err != nil {
+	if err := k.arrived(ring); err != nil {
 		k.log.Error("released keys cannot be used", slog.String("error", err.Error()))
 		return
 	}
-	k.ring.Add(1)
-	k.arrived()
+	k.ring = ring
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.next, k.wait = time.Time{}, 0
+}
+
+// The wait between two looks for a key that records name and nobody has: the
+// names are chosen by whoever writes, so they must not keep the sidecar busy.
+const (
+	firstLook = 20 * time.Second
+	lastLook  = 10 * time.Minute
+)
+
+// look asks for the keys once more, since a record names one that is not here:
+// it may be in the vault by now. In vain, it asks less and less often.
+func (k *keys) look() {
+	if k.keeper == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if time.Now().Before(k.next) {
+		return
+	}
+	if _, accepted := k.keeper.Again(); !accepted {
+		return
+	}
+	k.wait = min(max(2*k.wait, firstLook), lastLook)
+	k.next = time.Now().Add(k.wait)
+	k.log.Info("a record names a key that is not here, asking for the keys again", slog.Duration("not_again_for", k.wait))
 }
 
 // status puts what the keeper knows into the page's terms.

@@ -12,6 +12,7 @@ replace (
 require (
 	github.com/twmb/franz-go/pkg/kfake v0.0.0-20260918054303-01f206a7e32c
 	kafka-e2ee v0.0.0-00010101000000-000000000000
+	kafka-e2ee/envelope v0.0.0
 	kafka-e2ee/skrclient v0.0.0
 )
 
@@ -42,7 +43,7 @@ require (
 	github.com/twmb/franz-go/pkg/kmsg v1.15.0 // indirect
 	golang.org/x/crypto v0.57.0 // indirect
 	golang.org/x/net v0.59.0 // indirect
+	golang.org/x/sync v0.23.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
-	kafka-e2ee/envelope v0.0.0 // indirect
 )

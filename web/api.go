@@ -40,10 +40,10 @@ type recordJSON struct {
 }
 
 type senderJSON struct {
-	State  string `json:"state"`
-	Name   string `json:"name"`
-	KeyID  string `json:"key_id"`
-	Reason string `json:"reason"`
+	State  SenderState `json:"state"`
+	Name   string      `json:"name"`
+	KeyID  string      `json:"key_id"`
+	Reason string      `json:"reason"`
 }
 
 func rfc3339(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
@@ -64,11 +64,10 @@ func (s *Server) recordJSON(r revised) recordJSON {
 	}
 	j.Value, j.Encoding = asText(r.shown())
 	j.RecordKey, _ = asText(r.Key)
-	j.Sender.State = "unchecked"
-	if r.State == StateDecrypted {
-		j.Sender.State = "unverified"
+	j.Sender = senderJSON{State: r.Sender.state(), Name: r.Sender.Name, KeyID: r.Sender.KeyID, Reason: s.sender(r.Sender)}
+	for _, flag := range s.flags(r.Record) {
+		j.Flags = append(j.Flags, flag.Name)
 	}
-	j.Sender.Reason = s.words.say("sender." + j.Sender.State)
 	return j
 }
 

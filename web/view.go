@@ -45,6 +45,11 @@ type rowView struct {
 	State, Icon, Label, Why string
 	Value                   display
 	Cut                     string
+	Sender, SenderTone      string
+	Sealed                  bool // in a format that can tell the sender
+	Flags                   []flagged
+	Details                 []detail
+	DetailsWord             string
 	Place                   string
 	Time, Datetime          string
 }
@@ -53,9 +58,9 @@ type rowView struct {
 // the same.
 func tone[S ~string](state S) (name, icon string) {
 	switch string(state) {
-	case string(StateDecrypted), string(KeyReleased):
+	case string(StateDecrypted), string(KeyReleased), string(SenderVerified):
 		return "good", "✓"
-	case string(StateNoKey), string(StateUnknownKey), string(KeyWaiting), string(KeyNotConfigured), string(KeyUnreachable):
+	case string(SenderUnchecked), string(SenderUnverified), string(StateNoKey), string(StateUnknownKey), string(KeyWaiting), string(KeyNotConfigured), string(KeyUnreachable):
 		return "wait", "⊘"
 	default:
 		return "bad", "⚠"
@@ -134,6 +139,9 @@ func (s *Server) row(r revised) rowView {
 		Datetime: rfc3339(r.Timestamp),
 	}
 	v.State, v.Icon = tone(r.State)
+	v.Flags, v.Details, v.DetailsWord = s.flags(r.Record), s.details(r.Record), s.words.say("details")
+	v.Sealed, v.Sender = r.Format != "" && r.Format != formatRSA, s.sender(r.Sender)
+	v.SenderTone, _ = tone(r.Sender.state())
 	switch {
 	case r.shown() == nil && r.State != StateDecrypted:
 		v.Value.Text = s.words.say("null")
@@ -151,8 +159,15 @@ func rowID(r *Record) string {
 	return fmt.Sprintf("r-%s-%d-%d", r.Topic, r.Partition, r.Offset)
 }
 
+// formatRSA is the one format that names neither key nor sender.
+const formatRSA = "rsa"
+
 func (s *Server) why(r *Record) string {
-	return s.words.say("why."+string(r.State), "id", r.KeyID, "needs", strings.Join(r.Needs, ", "), "ids", strings.Join(r.Holds, ", "), "o", strconv.FormatInt(r.Offset, 10))
+	id := "why." + string(r.State)
+	if r.State == StateUndecryptable && r.Format == formatRSA {
+		id += ".rsa"
+	}
+	return s.words.say(id, "id", r.KeyID, "needs", strings.Join(r.Needs, ", "), "ids", strings.Join(r.Holds, ", "), "o", strconv.FormatInt(r.Offset, 10))
 }
 
 func (s *Server) rows(records []revised) []rowView {
