@@ -60,6 +60,7 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 
 	site, err := web.New(web.Options{
 		Feed: feed, Key: keys.status, Kafka: kafka, Notice: cfg.WebNotice, Registerer: metrics.registry,
+		Token: keys.token, Again: keys.again,
 	})
 	if err != nil {
 		return err

@@ -73,3 +73,11 @@ func named(err error, keyName string) error {
 	}
 	return fmt.Errorf("releasing key %q: %w", keyName, err)
 }
+
+// AsError keeps the words of an error of unknown origin out of what is logged and shown.
+func AsError(err error) *Error {
+	if failure, ok := errors.AsType[*Error](err); ok {
+		return failure
+	}
+	return &Error{Step: StepSidecar, Kind: KindFailed, Cause: CauseNoReleaser}
+}

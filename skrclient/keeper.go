@@ -179,7 +179,8 @@ func (k *Keeper) round(ctx context.Context, keys []KeyState, all bool) {
 func (k *Keeper) record(ctx context.Context, key *KeyState, private *rsa.PrivateKey, err error) (changed bool) {
 	outcome := OutcomeReleased
 	if err != nil {
-		failure := asError(key.Name, err)
+		failure := AsError(err)
+		failure.KeyName = key.Name
 		outcome = string(failure.Kind)
 		if key.Last == nil || *key.Last != *failure { // the same again every minute would only fill the log
 			k.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "key not released", slog.String("error", failure.Error()), slog.String("hint", failure.Hint()))
@@ -215,14 +216,6 @@ func held(keys []KeyState) []Key {
 		}
 	}
 	return list
-}
-
-// asError keeps the words of an error of unknown origin out of the status and the log.
-func asError(name string, err error) *Error {
-	if failure, ok := errors.AsType[*Error](err); ok {
-		return failure
-	}
-	return &Error{KeyName: name, Step: StepKey, Kind: KindFailed, Cause: CauseNoReleaser}
 }
 
 // delay doubles with each failed round; the random half keeps the pods of a deployment apart.
