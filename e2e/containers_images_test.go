@@ -107,7 +107,7 @@ func exported(t testing.TB, image string) string {
 // programs, and a health check could never fail.
 func TestImagesRunConfined(t *testing.T) {
 	buildImages(t)
-	key := publicPEM(t, newKey(t))
+	key := publicPEM(t, &newKey(t).PublicKey)
 	for program, command := range map[string]string{"producer": "/produce", "consumer": "/consume"} {
 		t.Run(program, func(t *testing.T) {
 			id := docker(t, "run", "--detach", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--publish", "127.0.0.1::9999",

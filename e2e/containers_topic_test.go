@@ -11,7 +11,7 @@ func TestTopicCreatedLate(t *testing.T) {
 	c, key := startKafka(t, 0), newKey(t)
 	_, url := sidecar(t, key)
 	p, _ := startConsumer(t, c, url)
-	producer := start(t, "produce", nil, "BROKERS="+c.addr, "TOPIC="+topic, "PUBKEY="+publicPEM(t, key), "METRICS_ADDR=", "MSG=late", "COUNT=5", "SENDDURATION=0", "RESTDURATION=0")
+	producer := start(t, "produce", nil, "BROKERS="+c.addr, "TOPIC="+topic, "PUBKEY="+publicPEM(t, &key.PublicKey), "METRICS_ADDR=", "MSG=late", "COUNT=5", "SENDDURATION=0", "RESTDURATION=0")
 	p.wait("the page says that the topic is missing", func() bool { return p.kafkaMissing("no_topic") })
 	p.wait("the producer waits for it", func() bool { return strings.Contains(producer.log.String(), "Kafka is not ready") })
 	createTopic(t, c, 1)
