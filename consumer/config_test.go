@@ -22,6 +22,7 @@ func TestLoadReportsAllProblems(t *testing.T) {
 		"scheme":           {map[string]string{"SkrClientKID": "x", "SkrClientMAAEndpoint": "https://" + secretish, "SkrClientAKVEndpoint": "v.example/"}, []string{"SkrClientMAAEndpoint", "SkrClientAKVEndpoint"}},
 		"sidecar far away": {map[string]string{"SKR_URL": "http://" + secretish + ":8080"}, []string{"SKR_URL"}},
 		"everything":       {map[string]string{"WEB_HISTORY": secretish, "TOPIC": "", "CONSUMERGROUP": "", "BROKERS": secretish, "SKR_URL": "", "TEMPL_DEV_MODE": "1"}, []string{"WEB_HISTORY", "TOPIC", "CONSUMERGROUP", "BROKERS", "SKR_URL", "TEMPL_DEV_MODE"}},
+		"no senders":       {map[string]string{"TRUSTED_SENDERS_FILE": "/" + secretish}, []string{"TRUSTED_SENDERS_FILE"}},
 		"history":          {map[string]string{"WEB_HISTORY": "0"}, []string{"WEB_HISTORY"}},
 	}
 	for name, test := range tests {

@@ -63,8 +63,8 @@ func (r *reader) startOver(cgs sarama.ConsumerGroupSession, client sarama.Client
 		return
 	}
 	r.log.WarnContext(cgs.Context(), "the topic was made anew: reading it from its start", slog.String("topic", r.cfg.Topic))
+	r.partitions.forget()
 	for _, partition := range cgs.Claims()[r.cfg.Topic] {
-		r.seen.set(partition, 0)
 		cgs.ResetOffset(r.cfg.Topic, partition, 0, "")
 	}
 }

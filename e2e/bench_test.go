@@ -23,6 +23,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/producer"
 )
@@ -103,7 +104,7 @@ func BenchmarkProducer(b *testing.B) {
 		})
 		start := time.Now()
 		sum, err := producer.Run(context.Background(), producer.Config{
-			Settings: kafkaconf.Settings{Brokers: c.ListenAddrs()}, Topic: topic,
+			Settings: kafkaconf.Settings{Brokers: c.ListenAddrs()}, Topic: topic, Format: envelope.FormatRSA,
 			PublicKey: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
 		}, producer.Build{}, strings.NewReader(strings.Repeat(line, records)), slog.New(slog.DiscardHandler))
 		if err != nil || sum.Acknowledged != records {

@@ -86,7 +86,7 @@ func TestDashboardQueriesFindTheirMetrics(t *testing.T) {
 	_, url := sidecar(t, key)
 	p, _ := startConsumer(t, c, url)
 	metrics := freeAddr(t)
-	start(t, "produce", nil, "BROKERS="+c.ListenAddrs()[0], "TOPIC="+topic, "PUBKEY="+publicPEM(t, key), "METRICS_ADDR="+metrics, "MSG=x")
+	start(t, "produce", nil, "BROKERS="+c.ListenAddrs()[0], "TOPIC="+topic, "PUBKEY="+publicPEM(t, &key.PublicKey), "METRICS_ADDR="+metrics, "MSG=x")
 	write(t, c, 0, encrypt(t, key, "x"))
 	p.wait("both have something to tell", func() bool { return read(p) > 0 && p.get("http://"+metrics+"/metrics") != nil })
 	exposed := string(p.get(p.metrics+"/metrics")) + string(p.get("http://"+metrics+"/metrics"))

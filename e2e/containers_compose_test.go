@@ -78,7 +78,7 @@ func TestComposeDemoHeals(t *testing.T) {
 	in, feed := io.Pipe()
 	defer feed.Close()
 	key := newKey(t) // which nobody else holds
-	producer := startProducer(t, d, publicPEM(t, key), in)
+	producer := startProducer(t, d, publicPEM(t, &key.PublicKey), in)
 	sent := 0
 	moving := func() {
 		t.Helper()

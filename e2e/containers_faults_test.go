@@ -25,7 +25,7 @@ func TestOutageWhileProducing(t *testing.T) {
 			p, _ := startConsumer(t, c, url)
 			in, feed := io.Pipe()
 			defer feed.Close()
-			producer := startProducer(t, c, publicPEM(t, key), in)
+			producer := startProducer(t, c, publicPEM(t, &key.PublicKey), in)
 			lines := func(from, to int) {
 				for n := from; n < to; n++ {
 					if _, err := fmt.Fprintf(feed, "message %d\n", n); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -106,14 +107,19 @@ func exported(t testing.TB, image string) string {
 // programs, and a health check could never fail.
 func TestImagesRunConfined(t *testing.T) {
 	buildImages(t)
-	key := publicPEM(t, newKey(t))
+	key := publicPEM(t, &newKey(t).PublicKey)
 	for program, command := range map[string]string{"producer": "/produce", "consumer": "/consume"} {
 		t.Run(program, func(t *testing.T) {
-			id := docker(t, "run", "--detach", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "none",
+			id := docker(t, "run", "--detach", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--publish", "127.0.0.1::9999",
 				"--env", "BROKERS=127.0.0.1:9", "--env", "METRICS_ADDR=:9999", "--env", "MSG=x", "--env", "PUBKEY="+key, image(program))
 			defer docker(t, "rm", "--force", id)
 			p := &pod{t: t, log: new(buffer)}
 			p.wait("it says that it lives", func() bool { return exec.Command("docker", "exec", id, command, "-check").Run() == nil })
+
+			metrics := string(p.get("http://" + docker(t, "port", id, "9999/tcp") + "/metrics"))
+			if want := fmt.Sprintf(`e2ee_build_info{commit="c-of-the-test",program="%s",version="v-of-the-test"} 1`, command[1:]); !strings.Contains(metrics, want) {
+				t.Errorf("its metrics lack %s", want)
+			}
 
 			out, err := exec.Command("docker", "exec", "--env", "METRICS_ADDR=:9998", id, command, "-check").CombinedOutput()
 			if err == nil || strings.Count(strings.TrimSpace(string(out)), "\n") != 0 || !strings.Contains(string(out), "refused") {

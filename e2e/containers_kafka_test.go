@@ -2,9 +2,6 @@ package e2e_test
 
 import (
 	"context"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
 	"net"
 	"os"
 	"os/exec"
@@ -146,14 +143,4 @@ func stored(t testing.TB, c cluster) map[int32][][]byte {
 		records.Close()
 	}
 	return values
-}
-
-// publicPEM is the key as the document hands it to the producer.
-func publicPEM(t testing.TB, key *rsa.PrivateKey) string {
-	t.Helper()
-	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }

@@ -27,7 +27,7 @@ func TestStoryOnKafka(t *testing.T) {
 	ordinary, _ := startConsumer(t, c, nowhere, "CONSUMERGROUP=ordinary")
 
 	const messages = 20
-	start(t, "produce", nil, "BROKERS="+c.addr, "TOPIC="+topic, "PUBKEY="+publicPEM(t, key), "METRICS_ADDR=",
+	start(t, "produce", nil, "BROKERS="+c.addr, "TOPIC="+topic, "PUBKEY="+publicPEM(t, &key.PublicKey), "METRICS_ADDR=",
 		"MSG=hello", fmt.Sprintf("COUNT=%d", messages), "SENDDURATION=0", "SENDDURATIONDEVIATION=0", "RESTDURATION=0", "RESTDURATIONDEVIATION=0").ended()
 	opened := confidential.waitStates(map[string]int{"decrypted": messages})
 	closed := ordinary.waitStates(map[string]int{"no_key": messages})
@@ -82,7 +82,7 @@ var oaep = []string{"-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", "rsa_oaep_m
 func opensslSeal(t testing.TB, key *rsa.PrivateKey, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "public.pem")
-	if err := os.WriteFile(file, []byte(publicPEM(t, key)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(publicPEM(t, &key.PublicKey)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return base64.StdEncoding.EncodeToString(runOpenSSL(t, []byte(text), append([]string{"pkeyutl", "-encrypt", "-pubin", "-inkey", file}, oaep...)))

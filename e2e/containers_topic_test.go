@@ -11,7 +11,7 @@ func TestTopicCreatedLate(t *testing.T) {
 	c, key := startKafka(t, 0), newKey(t)
 	_, url := sidecar(t, key)
 	p, _ := startConsumer(t, c, url)
-	producer := start(t, "produce", nil, "BROKERS="+c.addr, "TOPIC="+topic, "PUBKEY="+publicPEM(t, key), "METRICS_ADDR=", "MSG=late", "COUNT=5", "SENDDURATION=0", "RESTDURATION=0")
+	producer := start(t, "produce", nil, "BROKERS="+c.addr, "TOPIC="+topic, "PUBKEY="+publicPEM(t, &key.PublicKey), "METRICS_ADDR=", "MSG=late", "COUNT=5", "SENDDURATION=0", "RESTDURATION=0")
 	p.wait("the page says that the topic is missing", func() bool { return p.kafkaMissing("no_topic") })
 	p.wait("the producer waits for it", func() bool { return strings.Contains(producer.log.String(), "Kafka is not ready") })
 	createTopic(t, c, 1)
@@ -19,10 +19,15 @@ func TestTopicCreatedLate(t *testing.T) {
 	p.waitStates(map[string]int{"decrypted": 5})
 }
 
-// Without it a topic that was deleted and made anew would look empty, since its
-// offsets start from 0 again.
+// Without it a topic that was deleted and made anew would look empty, or lack
+// its first records, since its offsets start from 0 again.
 func TestTopicDeletedAndCreatedAgain(t *testing.T) {
-	c, key := startKafka(t, 2), newKey(t)
+	t.Run("embedded", func(t *testing.T) { topicCreatedAgain(t, broker(t, 2)) })
+	t.Run("Kafka", func(t *testing.T) { topicCreatedAgain(t, startKafka(t, 2)) })
+}
+
+func topicCreatedAgain(t *testing.T, c cluster) {
+	key := newKey(t)
 	_, url := sidecar(t, key)
 	p, _ := startConsumer(t, c, url)
 	texts := func(kind string, n int) {

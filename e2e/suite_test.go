@@ -190,6 +190,9 @@ type record struct {
 	Encoding  string
 	Value     string
 	Wire      string
+	KeyID     string `json:"key_id"`
+	Sender    struct{ State, Name, Reason string }
+	Flags     []string
 }
 
 // records are those of the page, oldest first.

@@ -26,14 +26,16 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"kafka-e2ee/consumer"
+	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/producer"
 	"kafka-e2ee/skrclient/skrtest"
 )
 
-// Config says where the pages are.
+// Config says where the pages are, and what the records look like.
 type Config struct {
-	Port int // of the confidential pod's page; the ordinary pod's is Port+1
+	Port   int             // of the confidential pod's page; the ordinary pod's is Port+1
+	Format envelope.Format // of the records
 }
 
 const (
@@ -67,6 +69,15 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("making the key pair: %w", err)
 	}
+	files, err := os.MkdirTemp("", "kafka-e2ee-lab-*")
+	if err != nil {
+		return fmt.Errorf("creating a folder for the sender's keys: %w", err)
+	}
+	defer os.RemoveAll(files) //nolint:errcheck // they protect nothing
+	sender, err := newSender(files, cfg.Format)
+	if err != nil {
+		return err
+	}
 	sidecar, err := startSidecar(ctx, key)
 	if err != nil {
 		return err
@@ -74,7 +85,7 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	defer sidecar.Close() //nolint:errcheck // the process ends next
 
 	kafka := kafkaconf.Settings{Brokers: broker.ListenAddrs()}
-	fmt.Fprintf(out, story, pages[0], pages[1], kafka.Brokers[0], kafka.Brokers[0], topic, logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
+	fmt.Fprintf(out, story, cfg.Format, pages[0], sender.seen, pages[1], ciphertext(cfg.Format), kafka.Brokers[0], kafka.Brokers[0], topic, logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -87,13 +98,21 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 		})
 	}
 	run("confidential pod", func(log *slog.Logger) error {
-		return consumer.Run(ctx, pod(kafka, pages[0], sidecar.url, "confidential"), consumer.Build{Version: "lab"}, log)
+		return consumer.Run(ctx, pod(kafka, pages[0], sidecar.url, "confidential", sender), consumer.Build{Version: "lab"}, log)
 	})
 	run("ordinary pod", func(log *slog.Logger) error {
-		return consumer.Run(ctx, pod(kafka, pages[1], nowhere, "ordinary"), consumer.Build{Version: "lab"}, log)
+		return consumer.Run(ctx, pod(kafka, pages[1], nowhere, "ordinary", sender), consumer.Build{Version: "lab"}, log)
 	})
-	run("producer", func(log *slog.Logger) error { return produce(ctx, kafka, key, nil, log) })
-	run("typed lines", func(log *slog.Logger) error { return produce(ctx, kafka, key, in, log) })
+	producing, err := producerConfig(kafka, key, cfg.Format, sender)
+	if err != nil {
+		return err
+	}
+	for name, lines := range map[string]io.Reader{"producer": nil, "typed lines": in} {
+		run(name, func(log *slog.Logger) error {
+			_, err := producer.Run(ctx, producing, producer.Build{Version: "lab"}, lines, log)
+			return err
+		})
+	}
 	<-ctx.Done()
 	parts.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -103,10 +122,10 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 }
 
 const story = `
-  One message a second is encrypted, stored in Kafka, and read twice:
+  One message a second is encrypted (format %s), stored in Kafka, and read twice:
 
-  confidential pod   http://%s   got the key: messages in plaintext
-  ordinary pod       http://%s   same program, no sidecar: base64 ciphertext
+  confidential pod   http://%s   got the key: messages in plaintext%s
+  ordinary pod       http://%s   same program, no sidecar: %s
   Kafka              %s         holds only ciphertext:
                      kcat -C -b %s -t %s
 
@@ -115,30 +134,42 @@ const story = `
 
 `
 
+// ciphertext is what the records look like without a key.
+func ciphertext(format envelope.Format) string {
+	switch format {
+	case envelope.FormatEnvelope:
+		return "ciphertext, shown as base64"
+	case envelope.FormatJWE:
+		return "ciphertext, a JWE in text"
+	default:
+		return "base64 ciphertext"
+	}
+}
+
 // nowhere is an address at which nothing listens: an ordinary pod has no sidecar.
 const nowhere = "http://127.0.0.1:9"
 
 // pod is the consumer's settings, the same in both pods but for the sidecar.
-func pod(kafka kafkaconf.Settings, page, sidecar, group string) consumer.Config {
+func pod(kafka kafkaconf.Settings, page, sidecar, group string, sender sender) consumer.Config {
 	return consumer.Config{
 		Settings: kafka, Topic: topic, Group: group,
-		KeyNames: keyName, MAAEndpoint: "attestation.lab.example", AKVEndpoint: "vault.lab.example", SkrURL: sidecar,
+		KeyNames: keyName, MAAEndpoint: "attestation.lab.example", AKVEndpoint: "vault.lab.example", SkrURL: sidecar, TrustedSendersFile: sender.trusted,
 		WebAddr: page, WebHistory: 1000, WebNotice: notice,
 	}
 }
 
-// produce sends a message a second, or with in one a line.
-func produce(ctx context.Context, kafka kafkaconf.Settings, key *rsa.PrivateKey, in io.Reader, log *slog.Logger) error {
+// producerConfig is the producer's settings: a message a second, where it does not read lines.
+func producerConfig(kafka kafkaconf.Settings, key *rsa.PrivateKey, format envelope.Format, sender sender) (producer.Config, error) {
 	pub, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 	if err != nil {
-		return fmt.Errorf("encoding the public key: %w", err)
+		return producer.Config{}, fmt.Errorf("encoding the public key: %w", err)
 	}
-	_, err = producer.Run(ctx, producer.Config{
-		Settings: kafka, Topic: topic, Message: "Azure Confidential Computing",
-		PublicKey: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pub})),
-		Pace:      producer.Pace{Rate: 1, SendDuration: 1}, // a burst of one message in one second, and no rest
-	}, producer.Build{Version: "lab"}, in, log)
-	return err
+	return producer.Config{
+		Settings: kafka, Topic: topic, Format: format, Message: "Azure Confidential Computing",
+		PublicKey:      string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pub})),
+		SigningKeyFile: sender.signing,
+		Pace:           producer.Pace{Rate: 1, SendDuration: 1}, // a burst of one message in one second, and no rest
+	}, nil
 }
 
 // pageAddrs checks that both pages can be served before anything else starts.

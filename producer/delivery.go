@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"golang.org/x/sync/semaphore"
 )
 
 // The values of the metrics' outcome label.
@@ -15,24 +16,29 @@ const (
 	outcomeFailed       = "failed"
 )
 
-// inFlight is how many records may wait for Kafka; then the source waits. It bounds the memory, since sarama
-// itself buffers without limit while a broker is away.
-const inFlight = 4096
+// What may wait for Kafka; then the source waits. It bounds the memory, since sarama itself buffers without limit
+// while a broker is away. Each record counts for at least lightest bytes, so that their number is bounded, too.
+const (
+	inFlight = 32 << 20
+	lightest = 8 << 10
+)
+
+func weight(size int) int64 { return int64(min(max(size, lightest), inFlight)) }
 
 // delivery hands records to Kafka and counts what becomes of them.
 type delivery struct {
 	link
 	metrics metrics
 	log     *slog.Logger
-	window  chan struct{} // one token a record under way
-	counted chan struct{} // closed when sarama has nothing more to say
+	window  *semaphore.Weighted // the bytes under way
+	counted chan struct{}       // closed when sarama has nothing more to say
 
 	sent, skipped         uint64
 	acknowledged, refused atomic.Uint64
 }
 
 func newDelivery(l link, m metrics, log *slog.Logger) *delivery {
-	d := &delivery{link: l, metrics: m, log: log, window: make(chan struct{}, inFlight), counted: make(chan struct{})}
+	d := &delivery{link: l, metrics: m, log: log, window: semaphore.NewWeighted(inFlight), counted: make(chan struct{})}
 	go d.count()
 	return d
 }
@@ -43,17 +49,15 @@ func (d *delivery) skip() {
 	d.metrics.records.WithLabelValues(outcomeFailed).Inc()
 }
 
-// send hands a record over. It waits while too many are under way, and gives up once hurry is done.
-func (d *delivery) send(hurry context.Context, topic string, value []byte) {
+// send hands a record over. It waits while too much is under way, and gives up once hurry is done.
+func (d *delivery) send(hurry context.Context, topic string, r record) {
 	d.sent++
 	d.metrics.queue.Inc()
-	select {
-	case d.window <- struct{}{}:
-	case <-hurry.Done():
+	if d.window.Acquire(hurry, weight(len(r.value))) != nil {
 		return
 	}
 	select {
-	case d.producer.Input() <- &sarama.ProducerMessage{Topic: topic, Value: sarama.ByteEncoder(value)}:
+	case d.producer.Input() <- &sarama.ProducerMessage{Topic: topic, Partition: r.partition, Value: sarama.ByteEncoder(r.value)}:
 	case <-hurry.Done():
 	}
 }
@@ -64,12 +68,14 @@ func (d *delivery) count() {
 	successes, failures := d.producer.Successes(), d.producer.Errors()
 	var logged time.Time
 	for successes != nil || failures != nil {
+		var answered *sarama.ProducerMessage
 		select {
-		case _, more := <-successes:
+		case success, more := <-successes:
 			if !more {
 				successes = nil
 				continue
 			}
+			answered = success
 			d.acknowledged.Add(1)
 			d.metrics.records.WithLabelValues(outcomeAcknowledged).Inc()
 		case failure, more := <-failures:
@@ -77,6 +83,7 @@ func (d *delivery) count() {
 				failures = nil
 				continue
 			}
+			answered = failure.Msg
 			d.refused.Add(1)
 			d.metrics.records.WithLabelValues(outcomeFailed).Inc()
 			if time.Since(logged) > time.Second { // one line stands for a whole batch
@@ -85,7 +92,7 @@ func (d *delivery) count() {
 			}
 		}
 		d.metrics.queue.Dec()
-		<-d.window
+		d.window.Release(weight(answered.Value.Length()))
 	}
 }
 
@@ -113,12 +120,5 @@ func (d *delivery) finish(hurry context.Context) Summary {
 
 // settle says whether every record under way got its answer: then the whole window is free.
 func (d *delivery) settle(hurry context.Context) bool {
-	for range inFlight {
-		select {
-		case d.window <- struct{}{}:
-		case <-hurry.Done():
-			return false
-		}
-	}
-	return true
+	return d.window.Acquire(hurry, inFlight) == nil
 }

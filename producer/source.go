@@ -69,11 +69,11 @@ func realClock() clock {
 }
 
 // lines yields each line of in as it is, without its newline, until in ends, COUNT is reached or yield says no.
-// It holds at most limit bytes of a line: a longer one is yielded as too long.
-func (c Config) lines(in io.Reader, limit int, yield func(message) bool) error {
+// It holds at most limit bytes of a line: a longer one is yielded as too long. The limit is asked for anew for each.
+func (c Config) lines(in io.Reader, limit func() int, yield func(message) bool) error {
 	r := bufio.NewReader(in)
 	for n := uint64(1); ; n++ {
-		line, tooLong, err := readLine(r, limit)
+		line, tooLong, err := readLine(r, limit())
 		last := errors.Is(err, io.EOF)
 		if err != nil && !last {
 			return fmt.Errorf("reading line %d: %w", n, err)
