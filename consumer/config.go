@@ -106,6 +106,10 @@ func (c Config) saramaConfig() (*sarama.Config, error) {
 	conf.Metadata.AllowAutoTopicCreation = false
 	// Few tries inside, since the reader itself tries for ever and says so.
 	conf.Metadata.Retry.Max = 1
+	// Batches wait in a queue that counts bytes; this one counts records, which may be a megabyte each.
+	conf.ChannelBufferSize = 64
+	// Large enough that the way to the broker and back is not what takes the time; each partition may hold two.
+	conf.Consumer.Fetch.Default = 2 << 20
 	// Notice new partitions.
 	conf.Metadata.RefreshFrequency = 15 * time.Second
 	return conf, nil

@@ -55,8 +55,11 @@ func (p *partition) from(offset int64) {
 // offsets of each partition, and no others of these partitions may be followed
 // at the same time.
 func (p *partitions) follow(records []opened) {
-	for _, o := range records {
-		at := p.of(o.record.Partition)
+	var at *partition
+	for i, o := range records {
+		if i == 0 || o.record.Partition != records[i-1].record.Partition {
+			at = p.of(o.record.Partition)
+		}
 		at.next = max(at.next, o.record.Offset+1)
 		o.flag(at.tracker)
 	}

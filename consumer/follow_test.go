@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"crypto/rsa"
 	"fmt"
 	"slices"
@@ -14,10 +15,10 @@ import (
 	"kafka-e2ee/web"
 )
 
-func messages(partition int32, from int64, values ...[]byte) []*sarama.ConsumerMessage {
+func messages(from int64, values ...[]byte) []*sarama.ConsumerMessage {
 	list := make([]*sarama.ConsumerMessage, len(values))
 	for i, v := range values {
-		list[i] = &sarama.ConsumerMessage{Topic: "t", Partition: partition, Offset: from + int64(i), Value: v}
+		list[i] = &sarama.ConsumerMessage{Topic: "t", Offset: from + int64(i), Value: v}
 	}
 	return list
 }
@@ -49,14 +50,14 @@ func TestGapsAreOnlyThoseThatWereRead(t *testing.T) {
 	}
 	values := sealedTexts(t, s, 40)
 	var w work
-	r.show(&w, messages(0, 0, values[:10]...))
+	r.show(&w, messages(0, values[:10]...))
 	r.from(0, 10) // the same pod goes on
-	r.show(&w, messages(0, 10, values[12:20]...))
+	r.show(&w, messages(10, values[12:20]...))
 	if got := flagged(r); !slices.Equal(got, []int64{10}) {
 		t.Errorf("flagged: %v, want the record after the gap", got)
 	}
 	r.from(0, 28) // another pod had it meanwhile
-	r.show(&w, messages(0, 28, values[30:40]...))
+	r.show(&w, messages(28, values[30:40]...))
 	if got := flagged(r); !slices.Equal(got, []int64{10}) {
 		t.Errorf("flagged: %v; what another pod read is not missing", got)
 	}
@@ -89,7 +90,7 @@ func TestKeysArriveWhileRecordsDo(t *testing.T) {
 		defer close(done)
 		var w work
 		for i := 0; i < len(values); i += 2 {
-			r.show(&w, messages(0, int64(i), values[i:min(i+2, len(values))]...))
+			r.show(&w, messages(int64(i), values[i:min(i+2, len(values))]...))
 		}
 	}()
 	for len(r.feed.Held()) < 100 {
@@ -111,7 +112,7 @@ func TestKeysArriveWhileRecordsDo(t *testing.T) {
 
 // Without this a batch of slow records would keep the page waiting, or one of fast ones cost more than it does.
 func TestBatchesGrowAndShrink(t *testing.T) {
-	size := firstBatch
+	size := int64(firstBatch)
 	for range 10 {
 		size = nextSize(size, time.Millisecond)
 	}
@@ -124,11 +125,36 @@ func TestBatchesGrowAndShrink(t *testing.T) {
 	if size != 1 || nextSize(64, prompt/2) != 64 {
 		t.Errorf("slow: %d", size)
 	}
-	queue := make(chan *sarama.ConsumerMessage, 10)
-	for range 10 {
-		queue <- &sarama.ConsumerMessage{Value: make([]byte, 1<<20)}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	messages := make(chan *sarama.ConsumerMessage, 100)
+	for i := range 100 {
+		messages <- &sarama.ConsumerMessage{Offset: int64(i), Value: make([]byte, 1<<20)}
 	}
-	if got := len(take(t.Context(), queue, 100)); got != enough>>20 {
-		t.Errorf("took %d records of a MiB", got)
+	close(messages)
+	q, offset := newQueue(ctx, messages), int64(0)
+	for batch := q.next(); len(batch) > 0; batch = q.next() {
+		if len(batch) > enough>>20 {
+			t.Errorf("took %d records of a MiB", len(batch))
+		}
+		for _, m := range batch {
+			if m.Offset != offset {
+				t.Errorf("got offset %d, want %d", m.Offset, offset)
+			}
+			offset++
+		}
+	}
+	if offset != 100 {
+		t.Errorf("got %d of 100 records", offset)
+	}
+}
+
+// Without this a rebalance would wait for a consumer that waits for it.
+func TestQueueEndsWithItsSession(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	q := newQueue(ctx, make(chan *sarama.ConsumerMessage))
+	cancel()
+	if batch := q.next(); batch != nil {
+		t.Errorf("got %d records", len(batch))
 	}
 }

@@ -172,14 +172,14 @@ func (s *session) ConsumeClaim(cgs sarama.ConsumerGroupSession, claim sarama.Con
 	s.history.load(cgs.Context(), claim)
 	r.from(claim.Partition(), claim.InitialOffset())
 	var w work
-	for size := firstBatch; ; {
-		batch := take(cgs.Context(), claim.Messages(), size)
+	for queue := newQueue(cgs.Context(), claim.Messages()); ; {
+		batch := queue.next()
 		if len(batch) == 0 {
 			return nil
 		}
 		started := time.Now()
 		r.show(&w, batch)
-		size = nextSize(size, time.Since(started))
+		queue.took(time.Since(started))
 		last := batch[len(batch)-1]
 		cgs.MarkMessage(last, "")
 		r.metrics.setLag(claim.Topic(), claim.Partition(), claim.HighWaterMarkOffset()-last.Offset-1)
@@ -216,52 +216,4 @@ func (r *reader) from(partition int32, offset int64) {
 	r.gate.RLock()
 	defer r.gate.RUnlock()
 	r.partitions.of(partition).from(offset)
-}
-
-// A batch is small where a record takes a private-key operation, so that the
-// page does not wait for it, and large where there is next to nothing to do.
-const (
-	firstBatch = 64
-	largest    = 1024
-	enough     = 4 << 20 // bytes
-	prompt     = 200 * time.Millisecond
-)
-
-// nextSize is how many records to take after so many took so long.
-func nextSize(size int, took time.Duration) int {
-	switch {
-	case took > prompt:
-		return max(size/2, 1)
-	case took < prompt/4:
-		return min(2*size, largest)
-	}
-	return size
-}
-
-// take waits for one message and adds those that are there already. It returns
-// none when the claim or the session has ended.
-func take(ctx context.Context, messages <-chan *sarama.ConsumerMessage, most int) []*sarama.ConsumerMessage {
-	var batch []*sarama.ConsumerMessage
-	select {
-	case <-ctx.Done():
-		return nil
-	case m, ok := <-messages:
-		if !ok {
-			return nil
-		}
-		batch = append(batch, m)
-	}
-	for bytes := len(batch[0].Value); len(batch) < most && bytes < enough; {
-		select {
-		case m, ok := <-messages:
-			if !ok {
-				return batch
-			}
-			batch = append(batch, m)
-			bytes += len(m.Value)
-		default:
-			return batch
-		}
-	}
-	return batch
 }

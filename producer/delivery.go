@@ -3,6 +3,7 @@ package producer
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,40 @@ const (
 )
 
 func weight(size int) int64 { return int64(min(max(size, lightest), inFlight)) }
+
+// parcel is a record on its way. It and its room are used again once Kafka has it.
+type parcel struct {
+	sarama.ProducerMessage
+	value []byte
+	home  *sync.Pool
+}
+
+// largestRoom is how many bytes a parcel keeps for the next record: more than usual ones need, and little in thousands.
+const largestRoom = 16 << 10
+
+// newParcel gives one with room for a value of so many bytes.
+func newParcel(home *sync.Pool, size int) *parcel {
+	p, ok := home.Get().(*parcel)
+	if !ok || cap(p.value) < size {
+		p = &parcel{value: make([]byte, 0, size), home: home}
+	}
+	return p
+}
+
+// free may be called once nobody else holds the parcel.
+func (p *parcel) free() {
+	if cap(p.value) > largestRoom {
+		return
+	}
+	p.ProducerMessage, p.value = sarama.ProducerMessage{}, p.value[:0]
+	p.home.Put(p)
+}
+
+// Encode gives the value's bytes to sarama, again for each try to send them.
+func (p *parcel) Encode() ([]byte, error) { return p.value, nil }
+
+// Length is the value's, in bytes.
+func (p *parcel) Length() int { return len(p.value) }
 
 // delivery hands records to Kafka and counts what becomes of them.
 type delivery struct {
@@ -53,11 +88,12 @@ func (d *delivery) skip() {
 func (d *delivery) send(hurry context.Context, topic string, r record) {
 	d.sent++
 	d.metrics.queue.Inc()
-	if d.window.Acquire(hurry, weight(len(r.value))) != nil {
+	if d.window.Acquire(hurry, weight(r.parcel.Length())) != nil {
 		return
 	}
+	r.parcel.Topic, r.parcel.Partition, r.parcel.Value = topic, r.partition, r.parcel
 	select {
-	case d.producer.Input() <- &sarama.ProducerMessage{Topic: topic, Partition: r.partition, Value: sarama.ByteEncoder(r.value)}:
+	case d.producer.Input() <- &r.parcel.ProducerMessage:
 	case <-hurry.Done():
 	}
 }
@@ -68,14 +104,17 @@ func (d *delivery) count() {
 	successes, failures := d.producer.Successes(), d.producer.Errors()
 	var logged time.Time
 	for successes != nil || failures != nil {
-		var answered *sarama.ProducerMessage
+		var size int
 		select {
 		case success, more := <-successes:
 			if !more {
 				successes = nil
 				continue
 			}
-			answered = success
+			size = success.Value.Length()
+			if done, ok := success.Value.(*parcel); ok {
+				done.free()
+			}
 			d.acknowledged.Add(1)
 			d.metrics.records.WithLabelValues(outcomeAcknowledged).Inc()
 		case failure, more := <-failures:
@@ -83,7 +122,7 @@ func (d *delivery) count() {
 				failures = nil
 				continue
 			}
-			answered = failure.Msg
+			size = failure.Msg.Value.Length()
 			d.refused.Add(1)
 			d.metrics.records.WithLabelValues(outcomeFailed).Inc()
 			if time.Since(logged) > time.Second { // one line stands for a whole batch
@@ -92,7 +131,7 @@ func (d *delivery) count() {
 			}
 		}
 		d.metrics.queue.Dec()
-		d.window.Release(weight(answered.Value.Length()))
+		d.window.Release(weight(size))
 	}
 }
 

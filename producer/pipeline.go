@@ -15,6 +15,7 @@ type pipeline struct {
 	in         io.Reader
 	sealing    *sealing
 	partitions *chooser
+	lines      lines
 	broken     error // why the source ended early; set before each returns
 }
 
@@ -22,7 +23,7 @@ type pipeline struct {
 type record struct {
 	number    uint64
 	partition int32
-	value     []byte
+	parcel    *parcel
 	err       error
 }
 
@@ -69,7 +70,7 @@ func (p *pipeline) each(ctx context.Context, handle func(record)) {
 
 func (p *pipeline) source(ctx context.Context, yield func(message) bool) error {
 	if p.in != nil {
-		return p.cfg.lines(p.in, p.sealing.limit, yield)
+		return p.lines.read(p.in, p.cfg.Count, p.sealing.limit, yield)
 	}
 	p.cfg.numbered(ctx, realClock(), yield)
 	return nil
@@ -84,14 +85,20 @@ func (p *pipeline) source(ctx context.Context, yield func(message) bool) error {
 func (p *pipeline) begin(msg message) func() record {
 	if p.cfg.Format != envelope.FormatRSA {
 		return func() record {
+			defer p.lines.free(msg.text)
 			return p.sealing.seal(msg, p.partitions.next(p.sealing.size(msg), time.Now()))
 		}
 	}
 	sealed := make(chan record, 1)
-	go func() { sealed <- p.sealing.seal(msg, 0) }()
+	go func() {
+		defer p.lines.free(msg.text)
+		sealed <- p.sealing.seal(msg, 0)
+	}()
 	return func() record {
 		r := <-sealed
-		r.partition = p.partitions.next(len(r.value), time.Now())
+		if r.err == nil {
+			r.partition = p.partitions.next(r.parcel.Length(), time.Now())
+		}
 		return r
 	}
 }

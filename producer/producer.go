@@ -58,7 +58,7 @@ func Run(ctx context.Context, cfg Config, build Build, in io.Reader, log *slog.L
 		defer stop()
 		go sealing.follow(following, keys)
 	}
-	work := &pipeline{cfg: cfg, in: in, sealing: sealing, partitions: link.chooser(cfg.Topic)}
+	work := &pipeline{cfg: cfg, in: in, sealing: sealing, partitions: link.chooser(cfg.Topic), lines: newLines()}
 	d := newDelivery(link, m, log)
 	work.each(ctx, func(r record) {
 		if r.err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sort"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,7 @@ type sealing struct {
 	metrics metrics
 	log     *slog.Logger
 	current atomic.Pointer[sealer]
+	parcels sync.Pool
 }
 
 // sealer seals, and knows how long a message it can.
@@ -54,10 +56,15 @@ func (s *sealing) seal(msg message, partition int32) record {
 	if msg.tooLong || len(msg.text) > with.limit {
 		return record{number: msg.number, err: fmt.Errorf("sealing message: longer than the %d bytes that %s holds", with.limit, with.holder)}
 	}
+	p := newParcel(&s.parcels, with.Size(len(msg.text)))
 	start := time.Now()
-	value, err := with.Seal(make([]byte, 0, with.Size(len(msg.text))), msg.text, partition)
+	value, err := with.Seal(p.value[:0], msg.text, partition)
 	s.metrics.seal.Observe(time.Since(start).Seconds())
-	return record{number: msg.number, partition: partition, value: value, err: err}
+	if err != nil {
+		return record{number: msg.number, err: err}
+	}
+	p.value = value
+	return record{number: msg.number, partition: partition, parcel: p}
 }
 
 // lookEvery is how often PUBKEY_FILE is looked at. Watching it by other means fails where a mounted file is
