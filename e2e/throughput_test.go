@@ -119,7 +119,7 @@ func (w workload) sealed(b *testing.B, cfg producer.Config) rate {
 	}
 	defer f.Close()
 	watch := startWatch()
-	sum, err := producer.Run(context.Background(), cfg, f, slog.New(slog.DiscardHandler))
+	sum, err := producer.Run(context.Background(), cfg, producer.Build{}, f, slog.New(slog.DiscardHandler))
 	if err != nil || sum.Acknowledged != uint64(w.records) {
 		b.Fatalf("%+v, %v", sum, err)
 	}
@@ -186,7 +186,7 @@ func cpuTime() time.Duration {
 // with plaintext, in one run: the producer with a program that only sends, the
 // consumer with itself. They take turns, and the best of each counts.
 func BenchmarkThroughput(b *testing.B) {
-	addr := realKafka(b)
+	addr := benchKafka(b)
 	k := newKeys(b)
 	for _, size := range []int{100, 1 << 10, 10 << 10, 1 << 20} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -24,13 +25,14 @@ type view struct {
 // head is the part above the rows, which is replaced as a whole part by part.
 type head struct {
 	verdict verdictView
+	attest  attestationView
 	hero    heroView
 	counts  string
 	kafka   string
 }
 
 // verdictView is what became of the key, why, and what to do.
-type verdictView struct{ Tone, Icon, Title, Why, Todo, Tried string }
+type verdictView struct{ Tone, Icon, Title, Why, Todo, Tried, Again string }
 
 // heroView is one record as Kafka stores it beside what this pod sees.
 type heroView struct {
@@ -58,9 +60,9 @@ type rowView struct {
 // the same.
 func tone[S ~string](state S) (name, icon string) {
 	switch string(state) {
-	case string(StateDecrypted), string(KeyReleased), string(SenderVerified):
+	case string(StateDecrypted), string(KeyReleased), string(SenderVerified), string(CheckEqual):
 		return "good", "✓"
-	case string(SenderUnchecked), string(SenderUnverified), string(StateNoKey), string(StateUnknownKey), string(KeyWaiting), string(KeyNotConfigured), string(KeyUnreachable):
+	case string(SenderUnchecked), string(SenderUnverified), string(StateNoKey), string(StateUnknownKey), string(KeyWaiting), string(KeyNotConfigured), string(KeyUnreachable), string(CheckNotChecked):
 		return "wait", "⊘"
 	default:
 		return "bad", "⚠"
@@ -69,7 +71,8 @@ func tone[S ~string](state S) (name, icon string) {
 
 func (s *Server) head() head {
 	total, best := s.feed.glance()
-	h := head{verdict: s.verdict(s.key()), hero: s.hero(best)}
+	key := s.key()
+	h := head{verdict: s.verdict(key), attest: s.attestation(key), hero: s.hero(best)}
 	h.counts = s.words.say("counts", "decrypted", strconv.Itoa(total.Decrypted), "unreadable", strconv.Itoa(total.Unreadable), "plain", strconv.Itoa(total.Plain))
 	kafka := s.kafka()
 	switch {
@@ -87,11 +90,18 @@ func (s *Server) verdict(k KeyStatus) verdictView {
 	if k.State == KeyReleased && k.Reason != "" {
 		id = "held"
 	}
-	v := verdictView{Title: w.say("key."+id, "url", k.URL, "step", w.say("step."+k.Step), "time", clock(k.Since))}
+	via := w.say("via." + k.Provider)
+	v := verdictView{Title: w.say("key."+id, "url", k.URL, "step", w.say("step."+k.Step, "via", via), "via", via, "time", clock(k.Since))}
 	v.Tone, v.Icon = tone(k.State)
 	v.Why, v.Todo = sentence(k.Reason), w.say("todo."+id)
 	if k.State == KeyUnreachable {
 		v.Why = "" // the title says it
+	}
+	if differs := k.differs(); differs != nil {
+		v.Why = w.say("refused.claim", "claim", w.claim(differs.Claim), "x", differs.Expected, "y", cmp.Or(differs.Actual, w.say("check.unstated")))
+	}
+	if k.State != KeyNotConfigured {
+		v.Again = w.say("again")
 	}
 	if v.Todo == "" || k.State == KeyWaiting && k.Hint != "" {
 		v.Todo = k.Hint
@@ -100,7 +110,7 @@ func (s *Server) verdict(k KeyStatus) verdictView {
 		v.Todo = strings.TrimSpace(w.say("todo.waiting", "reason", ""))
 	}
 	switch {
-	case k.Attempts == 0 || k.State == KeyReleased:
+	case k.Attempts == 0 || k.State == KeyReleased || k.State == KeyFromFile:
 	case k.NextAttempt.IsZero():
 		v.Tried = w.say("attempts", "n", strconv.Itoa(k.Attempts), "time", clock(k.Since))
 	default:
