@@ -232,7 +232,7 @@ func (w workload) compare(b *testing.B, addr string, k keys) {
 // BenchmarkTopicSize compares the bytes in the topic with those of the
 // messages, records of 1 KiB of text that does not compress.
 func BenchmarkTopicSize(b *testing.B) {
-	addr, k := realKafka(b), newKeys(b)
+	addr, k := benchKafka(b), newKeys(b)
 	w := newWorkload(b, 1<<10)
 	for _, codec := range []sarama.CompressionCodec{sarama.CompressionNone, sarama.CompressionZSTD} {
 		for _, signed := range []string{"", k.signing} {
@@ -253,7 +253,7 @@ func BenchmarkTopicSize(b *testing.B) {
 // BenchmarkPeak runs the built programs with records of each size and reports
 // the most memory that they held.
 func BenchmarkPeak(b *testing.B) {
-	addr, k := realKafka(b), newKeys(b)
+	addr, k := benchKafka(b), newKeys(b)
 	program, reader := build(b, "produce"), build(b, "consume")
 	for _, size := range []int{100, 1 << 10, 10 << 10, 1 << 20} {
 		w := newWorkload(b, size)
