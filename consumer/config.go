@@ -51,6 +51,14 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 	return cfg, errors.Join(problems...)
 }
 
+// MetricsAddr reads METRICS_ADDR alone, as Load does: what is wrong with other
+// settings is for the program to say that runs with them.
+func MetricsAddr(lookup func(string) (string, bool)) string {
+	var cfg Config
+	_ = kafkaconf.Load(&cfg, lookup) //nolint:errcheck // see above
+	return cfg.MetricsAddr
+}
+
 // maxHistory bounds WEB_HISTORY: the feed's index grows with it.
 const maxHistory = 100_000
 
@@ -98,7 +106,7 @@ func (c Config) saramaConfig() (*sarama.Config, error) {
 	conf.Metadata.AllowAutoTopicCreation = false
 	// Few tries inside, since the reader itself tries for ever and says so.
 	conf.Metadata.Retry.Max = 1
-	// Notice new partitions, and a topic that was deleted and created again.
+	// Notice new partitions.
 	conf.Metadata.RefreshFrequency = 15 * time.Second
 	return conf, nil
 }

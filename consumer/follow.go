@@ -19,6 +19,13 @@ type partitions struct {
 	all map[int32]*partition
 }
 
+// forget drops what is known of all of them. Nothing may be read meanwhile.
+func (p *partitions) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all = nil
+}
+
 type partition struct {
 	next    int64 // the offset after the last record
 	tracker *envelope.Tracker

@@ -29,6 +29,7 @@ type reader struct {
 	log     *slog.Logger
 
 	status     atomic.Pointer[web.KafkaStatus]
+	topic      atomic.Pointer[sarama.Uuid] // the id of the topic that is read
 	opening    atomic.Pointer[opening]
 	gate       sync.RWMutex // held for writing while the keys change
 	partitions partitions
@@ -83,6 +84,7 @@ func (r *reader) member(ctx context.Context) error {
 			}
 		}
 	}()
+	go r.watchTopic(ctx, client, leave)
 	for ctx.Err() == nil {
 		if err := group.Consume(ctx, []string{r.cfg.Topic}, &session{reader: r, client: client}); err != nil {
 			return err
@@ -122,6 +124,8 @@ func cause(err error) string {
 		return "host name not found"
 	case errors.As(err, &refusal):
 		return refusal.Error() // one of sarama's constants
+	case errors.Is(err, errTopicReplaced):
+		return err.Error()
 	case errors.Is(err, sarama.ErrOutOfBrokers):
 		return "no broker answers"
 	case errors.As(err, &opErr):
@@ -142,6 +146,7 @@ type session struct {
 
 // Setup is called once per session, before the claims are read.
 func (s *session) Setup(cgs sarama.ConsumerGroupSession) error {
+	s.reader.startOver(cgs, s.client)
 	claims := cgs.Claims()[s.reader.cfg.Topic]
 	s.history = newHistory(s.reader, s.client, len(claims))
 	s.reader.report(nil)

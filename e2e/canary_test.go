@@ -41,14 +41,14 @@ func TestSecretsStayOutOfLogsAndMetrics(t *testing.T) {
 		Settings: kafkaconf.Settings{Brokers: c.ListenAddrs()}, Topic: topic, Format: envelope.FormatRSA, Message: secret, Count: 3,
 		PublicKey: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
 	}
-	if _, err := producer.Run(context.Background(), conf, nil, log); err != nil {
+	if _, err := producer.Run(context.Background(), conf, producer.Build{}, nil, log); err != nil {
 		t.Fatal(err)
 	}
 	// Everything that goes wrong is where secrets leak: too long, damaged, refused, nonsense.
 	lines := io.Reader(strings.NewReader(secret + strings.Repeat("x", 1000) + "\n" + secret + "\n"))
 	_, failed := producer.Run(context.Background(), producer.Config{
 		Settings: conf.Settings, Topic: topic, Format: envelope.FormatRSA, PublicKey: conf.PublicKey,
-	}, lines, log)
+	}, producer.Build{}, lines, log)
 	write(t, c, 0, []byte(secret), []byte(base64.StdEncoding.EncodeToString([]byte(strings.Repeat(secret, 20)))))
 	p.wait("all is read", func() bool { return read(p) >= 6 })
 	for _, behaviour := range []skrtest.Behaviour{skrtest.Garbage, skrtest.TwoDocuments, skrtest.NotReady, skrtest.Huge} {
@@ -66,13 +66,13 @@ func TestSecretsStayOutOfLogsAndMetrics(t *testing.T) {
 	signing, trusted := newSender(t, senderName)
 	for _, format := range sealed {
 		conf.Format, conf.SigningKeyFile = format, signing
-		if _, err := producer.Run(context.Background(), conf, nil, log); err != nil {
+		if _, err := producer.Run(context.Background(), conf, producer.Build{}, nil, log); err != nil {
 			t.Fatal(err)
 		}
 		for _, tooLong := range []string{secret + strings.Repeat("x", 17<<20) + "\n", ""} {
 			if _, err := producer.Run(context.Background(), producer.Config{
 				Settings: conf.Settings, Topic: topic, Format: format, PublicKey: conf.PublicKey, SigningKeyFile: trusted,
-			}, strings.NewReader(tooLong), log); err == nil {
+			}, producer.Build{}, strings.NewReader(tooLong), log); err == nil {
 				t.Error("a public key is taken for a signing key")
 			} else {
 				producerLog.Write([]byte(err.Error()))

@@ -31,6 +31,7 @@ func newKeys(t testing.TB) keys {
 	return k
 }
 
+// publicPEM is the key as the document hands it to the producer.
 func publicPEM(t testing.TB, key any) string {
 	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(key)

@@ -91,7 +91,7 @@ func (b *producerBench) config() producer.Config {
 }
 
 func (b *producerBench) run(ctx context.Context, cfg producer.Config, in io.Reader) (producer.Summary, error) {
-	return producer.Run(ctx, cfg, in, slog.New(slog.NewJSONHandler(b.log, nil)))
+	return producer.Run(ctx, cfg, producer.Build{Version: "test"}, in, slog.New(slog.NewJSONHandler(b.log, nil)))
 }
 
 // stored reads what Kafka holds, partition by partition.

@@ -36,7 +36,7 @@ func produced(t testing.TB, c *kfake.Cluster, public, signing string, format env
 	sum, err := producer.Run(context.Background(), producer.Config{
 		Settings: kafkaconf.Settings{Brokers: c.ListenAddrs()}, Topic: topic, Format: format,
 		PublicKey: public, SigningKeyFile: signing, Message: message, Count: count,
-	}, nil, slog.New(slog.DiscardHandler))
+	}, producer.Build{}, nil, slog.New(slog.DiscardHandler))
 	if err != nil || sum.Acknowledged != count {
 		t.Fatalf("%+v, %v", sum, err)
 	}

@@ -119,7 +119,7 @@ func (w workload) sealed(b *testing.B, cfg producer.Config) float64 {
 	}
 	defer f.Close()
 	start := time.Now()
-	sum, err := producer.Run(context.Background(), cfg, f, slog.New(slog.DiscardHandler))
+	sum, err := producer.Run(context.Background(), cfg, producer.Build{}, f, slog.New(slog.DiscardHandler))
 	if err != nil || sum.Acknowledged != uint64(w.records) {
 		b.Fatalf("%+v, %v", sum, err)
 	}
@@ -162,7 +162,7 @@ func best(times int, work func() float64) float64 {
 // with plaintext, in one run: the producer with a program that only sends, the
 // consumer with itself.
 func BenchmarkThroughput(b *testing.B) {
-	addr := realKafka(b)
+	addr := benchKafka(b)
 	k := newKeys(b)
 	for _, size := range []int{100, 1 << 10, 10 << 10, 1 << 20} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {

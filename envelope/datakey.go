@@ -50,6 +50,7 @@ type dataKey struct {
 	aead   cipher.AEAD
 
 	expired  *atomic.Bool // not in here, so that the timer keeps no key in memory
+	timer    *time.Timer  // from the first record on
 	records  uint64
 	bytes    uint64
 	counters map[int32]*uint64 // by partition: what the next record gets
@@ -63,7 +64,7 @@ func (k *dataKey) takes(size uint64, l Limits) bool {
 // record would cost a fifth of what encrypting it does.
 func (k *dataKey) begin(age time.Duration) {
 	expired := k.expired
-	time.AfterFunc(age, func() { expired.Store(true) })
+	k.timer = time.AfterFunc(age, func() { expired.Store(true) })
 }
 
 // next is the counter of the next record of a partition.
@@ -87,6 +88,7 @@ func (s *Sealer) reserve(partition int32, size uint64) (*dataKey, uint64, error)
 		if err != nil {
 			return nil, 0, err
 		}
+		s.key.timer.Stop()
 		s.key = next
 	}
 	key := s.key

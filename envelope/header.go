@@ -111,7 +111,7 @@ func parseObject(raw []byte) (map[string]any, error) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
-	value, err := parseValue(dec)
+	value, err := parseValue(dec, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -122,16 +122,19 @@ func parseObject(raw []byte) (map[string]any, error) {
 	return members, nil
 }
 
-func parseValue(dec *json.Decoder) (any, error) {
+func parseValue(dec *json.Decoder, depth int) (any, error) {
 	token, err := dec.Token()
 	if err != nil {
 		return nil, errors.New("the header is not JSON")
+	}
+	if _, nested := token.(json.Delim); nested && depth == maxDepth {
+		return nil, fmt.Errorf("the header is nested more than %d deep", maxDepth)
 	}
 	switch token {
 	case json.Delim('{'):
 		members := make(map[string]any)
 		for dec.More() {
-			name, err := parseValue(dec)
+			name, err := parseValue(dec, depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -139,7 +142,7 @@ func parseValue(dec *json.Decoder) (any, error) {
 			if _, twice := members[key]; twice {
 				return nil, errors.New("the header has a member twice")
 			}
-			if members[key], err = parseValue(dec); err != nil {
+			if members[key], err = parseValue(dec, depth+1); err != nil {
 				return nil, err
 			}
 		}
@@ -147,7 +150,7 @@ func parseValue(dec *json.Decoder) (any, error) {
 		return members, err
 	case json.Delim('['):
 		for dec.More() {
-			if _, err := parseValue(dec); err != nil {
+			if _, err := parseValue(dec, depth+1); err != nil {
 				return nil, err
 			}
 		}

@@ -92,7 +92,8 @@ func (o *Opener) KeyIDs() []string { return slices.Clone(o.ring.Load().ids) }
 //
 // The format is recognized from the value: a first byte 0xC1 is the format
 // envelope; five parts of base64url between dots that start like a JSON object
-// are a JWE. A value is a record of the format rsa if it is base64 of exactly
+// are a JWE, and so is the General JSON Serialization as [Convert] writes it. A
+// value is a record of the format rsa if it is base64 of exactly
 // 256, 384 or 512 bytes, written the one way that [FormatRSA] says. Other
 // base64 of more than 200 characters (cut short, unpadded, wrapped in lines,
 // base64url) looks like a record that was damaged. Everything else, and a null

@@ -21,6 +21,7 @@ const (
 	minWrapped    = minBits / 8
 	maxWrapped    = maxBits / 8
 	maxHeader     = 8 << 10 // bytes of JSON
+	maxDepth      = 16      // of objects and arrays in it
 
 	headerType       = "kafka-e2ee-v1"
 	commitmentDomain = headerType + " commitment\x00"

@@ -341,9 +341,6 @@ func TestNothingPrintsAKey(t *testing.T) {
 
 // Without this the hot path would cost memory that the collector must find.
 func TestOneAllocationAtMost(t *testing.T) {
-	if raceDetector {
-		t.Skip("the race detector allocates, too")
-	}
 	message := make([]byte, 1024)
 	for _, format := range both {
 		sealer, opener := maker{format: format, signing: signer(1)}.sealer(t), newOpener(t, key2048())
@@ -353,6 +350,9 @@ func TestOneAllocationAtMost(t *testing.T) {
 			t.Error("no data key was begun ahead of need")
 		}
 		for want, dst := range map[float64][]byte{0: make([]byte, 0, 4096), 1: nil} {
+			if raceDetector {
+				want++ // it has an allocation of its own
+			}
 			if got := testing.AllocsPerRun(100, func() { _, _ = sealer.Seal(dst, message, 1000) }); got > want { //nolint:errcheck // only the memory counts here
 				t.Errorf("%s: sealing takes %v allocations, want %v", format, got, want)
 			}

@@ -225,6 +225,7 @@ func acceptOthers(t *testing.T, s set) {
 		"others_blank":          {"the header starts with a brace and a blank", `{ "alg": "RSA-OAEP-256", "enc": "A256GCM" }`, false, ""},
 		"others_line_break":     {"the header starts with a brace and a line break", "{\n\"alg\":\"RSA-OAEP-256\",\"enc\":\"A256GCM\"}\n", false, ""},
 		"others_ignored":        {"members that are ignored, and addresses that nobody may visit", `{"alg":"RSA-OAEP-256","enc":"A256GCM","jku":"https://x.test/","commitment":1,"signature":"AA","a":[{"b":1},{"b":1}]}`, false, ""},
+		"others_nested_16":      {"as deep as it may be", `{"alg":"RSA-OAEP-256","enc":"A256GCM","x":` + strings.Repeat("[", 15) + strings.Repeat("]", 15) + `}`, false, ""},
 		"others_8192":           {"the longest header", `{"alg":"RSA-OAEP-256","enc":"A256GCM","x":"` + strings.Repeat("x", 8192-45) + `"}`, false, ""},
 	} {
 		s.add(t, name, c.comment, vector{

@@ -107,6 +107,8 @@ func refuseHeaders(t *testing.T, s set) {
 		"others_alg_twice":         with(`"alg":"RSA-OAEP-256"`),
 		"others_alg_twice_escaped": with(`"\u0061lg":"RSA-OAEP-256"`),
 		"others_unknown_twice":     with(`"x":1,"x":1`),
+		"others_nested_17":         with(`"x":` + strings.Repeat("[", 16) + strings.Repeat("]", 16)),
+		"others_nested_deep":       with(`"x":` + strings.Repeat("[", 4000) + strings.Repeat("]", 4000)),
 		"others_nested_twice":      with(`"x":[{"y":1,"y":2}]`),
 		"others_alg_missing":       header(`{"enc":"A256GCM"}`),
 		"others_alg_none":          alg(`"none"`),

@@ -109,7 +109,7 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	}
 	for name, lines := range map[string]io.Reader{"producer": nil, "typed lines": in} {
 		run(name, func(log *slog.Logger) error {
-			_, err := producer.Run(ctx, producing, lines, log)
+			_, err := producer.Run(ctx, producing, producer.Build{Version: "lab"}, lines, log)
 			return err
 		})
 	}

@@ -60,6 +60,14 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 	return cfg, nil
 }
 
+// MetricsAddr reads METRICS_ADDR alone, as Load does: what is wrong with other settings is for the program to say that
+// runs with them.
+func MetricsAddr(lookup func(string) (string, bool)) string {
+	var cfg Config
+	_ = kafkaconf.Load(&cfg, lookup) //nolint:errcheck // see above
+	return cfg.MetricsAddr
+}
+
 // sealer checks the settings and makes of them what encrypts, with what the files hold now. The error joins all problems.
 func (c Config) sealer() (*envelope.Sealer, error) {
 	_, err := c.codec()

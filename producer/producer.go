@@ -1,7 +1,7 @@
 // Package producer encrypts messages with a public key and writes them to Kafka.
 //
 //	cfg, err := producer.Load(os.LookupEnv)
-//	summary, err := producer.Run(ctx, cfg, nil, log)
+//	summary, err := producer.Run(ctx, cfg, producer.Build{}, nil, log)
 //
 // Kafka, its disks and its network see ciphertext only. They do see when a record is written, where to, and how long
 // it is; and anyone who has the public key can write records like ours.
@@ -15,6 +15,9 @@ import (
 	"log/slog"
 	"time"
 )
+
+// Build says which build is running; it is shown in /metrics.
+type Build struct{ Version, Commit string }
 
 // Summary says what became of the messages. Each one is acknowledged or failed.
 type Summary struct {
@@ -30,13 +33,13 @@ type Summary struct {
 // A broker that is away is waited for. The error is an [ErrSettings], or says that Kafka was never reached, that
 // metrics cannot be served, that reading in failed, or that messages failed.
 // A read from in that is under way when ctx is done is left to end by itself.
-func Run(ctx context.Context, cfg Config, in io.Reader, log *slog.Logger) (sum Summary, err error) {
+func Run(ctx context.Context, cfg Config, build Build, in io.Reader, log *slog.Logger) (sum Summary, err error) {
 	keys := cfg.keyFile() // before it is used, so that no change is missed
 	first, err := cfg.sealer()
 	if err != nil {
 		return Summary{}, fmt.Errorf("%w: %w", ErrSettings, err)
 	}
-	m := newMetrics()
+	m := newMetrics(build)
 	stop, err := m.serve(ctx, cfg.MetricsAddr)
 	if err != nil {
 		return Summary{}, err

@@ -6,13 +6,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 OAEP = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
 JSON_READER = r'\{"header":\{"kid":"([\w-]*)"\},"encrypted_key":"([\w-]*)"\}'
 JSON_RECORD = r'\{"protected":"([\w-]*)","recipients":\[(.*)\],"iv":"([\w-]*)","ciphertext":"([\w-]*)","tag":"([\w-]*)"\}'
 
-class Refused(Exception):
-    """Its text is the outcome."""
+class Refused(Exception): """Its text is the outcome."""
 def need(ok, outcome="malformed"):
     if not ok: raise Refused(outcome)
 def b64(raw):
@@ -58,11 +56,15 @@ def binary(record):  # section 5
 def unique(pairs):
     need(len(dict(pairs)) == len(pairs))
     return dict(pairs)
+def depth(value):
+    nested = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(depth, nested), default=0) if isinstance(value, (dict, list)) else 0
 def protected(head, recipients):  # section 8.2, numbers 11 to 14
     raw = unb64(head)
     need(len(raw) <= 8192)
     try:
         members = json.loads(raw.decode(), object_pairs_hook=unique, parse_constant=lambda _: need(False))
+        need(depth(members) <= 16)
     except (ValueError, RecursionError):
         need(False)
     need(isinstance(members, dict) and members.get("alg") == "RSA-OAEP-256" and members.get("enc") == "A256GCM")
