@@ -312,8 +312,7 @@ func TestKeyFromDataHub(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		if !up || r.URL.Path != "/cdh/resource/default/key/demo" {
-			w.WriteHeader(http.StatusInternalServerError)
-			fmt.Fprint(w, "ttrpc request error")
+			http.Error(w, "ttrpc request error", http.StatusInternalServerError)
 			return
 		}
 		if err := pem.Encode(w, &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}); err != nil {
