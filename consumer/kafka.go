@@ -200,10 +200,10 @@ func (r *reader) show(w *work, batch []*sarama.ConsumerMessage) {
 	r.partitions.follow(w.records)
 	r.metrics.sawBatch(w.records)
 	w.shown = w.shown[:0]
-	unknown := false
+	unknown := false // a record may be for a key that is in the vault by now; the format rsa names none
 	for _, o := range w.records {
 		w.shown = append(w.shown, o.record)
-		unknown = unknown || o.record.State == web.StateUnknownKey
+		unknown = unknown || o.record.State == web.StateUnknownKey || o.record.State == web.StateUndecryptable && o.msg.Format == envelope.FormatRSA
 	}
 	r.feed.Append(w.shown...)
 	if unknown {

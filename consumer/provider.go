@@ -51,7 +51,7 @@ func (c Config) sidecar() (*skrclient.Client, error) {
 func (c Config) attester(client skrclient.Releaser) (*skrclient.Attester, error) {
 	sidecar, can := client.(*skrclient.Client)
 	if !can {
-		return nil, nil //nolint:nilnil // only the sidecar can attest
+		return nil, nil // only the sidecar can attest
 	}
 	attester, err := skrclient.NewAttester(skrclient.AttesterConfig{Client: sidecar, MAAEndpoint: c.MAAEndpoint, CAFile: c.AttestationCAFile})
 	return attester, inVariable("ATTESTATION_CA_FILE", err)
@@ -60,7 +60,7 @@ func (c Config) attester(client skrclient.Releaser) (*skrclient.Attester, error)
 // policy is what the token is compared with, nil where no file is set.
 func (c Config) policy() (*skrclient.Policy, error) {
 	if c.PolicyFile == "" {
-		return nil, nil //nolint:nilnil // nothing is expected then
+		return nil, nil
 	}
 	policy, err := skrclient.ReadPolicyFile(c.PolicyFile)
 	return policy, inVariable("RELEASE_POLICY_FILE", err)
