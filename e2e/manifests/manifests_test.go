@@ -14,7 +14,7 @@ import (
 
 // rules hold for whatever is deployed.
 var rules = []func(*cluster) error{
-	ownPodsAreRestricted, noTokenOfTheAPI, probesAnswer, limitsAsDocumented, imagesArePinned, podsAreReplacedWhole,
+	ownPodsAreRestricted, noTokenOfTheAPI, probesAnswer, limitsAsDocumented, imagesArePinned, podsAreReplacedWhole, noHostDataInEnvironment,
 	namespaceWarns, objectsAreLabelled, selectorsMatch, viewersAreLimited, referencesExist, networkIsClosed, programsAccept,
 }
 

@@ -3,6 +3,7 @@ package manifests_test
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -154,6 +155,25 @@ func podsAreReplacedWhole(c *cluster) error {
 	}
 	for _, b := range c.budgets {
 		problems = append(problems, fmt.Errorf("disruption budget %s: for one pod it does nothing or blocks every drain", b.Name))
+	}
+	return errors.Join(problems...)
+}
+
+// hashes are SHA-256 values in hex, as host data stands in a release policy.
+var hashes = regexp.MustCompile(`(?i)\b[0-9a-f]{64}\b`)
+
+// noHostDataInEnvironment: host data is the hash of the pod's policy, which holds every environment value, so that an
+// expected one in there could never be right.
+func noHostDataInEnvironment(c *cluster) error {
+	var problems []error
+	for _, d := range c.deployments {
+		for _, container := range append(d.Spec.Template.Spec.InitContainers, d.Spec.Template.Spec.Containers...) {
+			for _, e := range container.Env {
+				if hashes.MatchString(e.Value) || strings.Contains(e.Value, "hostdata") {
+					problems = append(problems, fmt.Errorf("%s: %s holds a hash or names host data; the pod's own measurement cannot stand in its environment", container.Name, e.Name))
+				}
+			}
+		}
 	}
 	return errors.Join(problems...)
 }

@@ -50,6 +50,7 @@ var breakages = map[string]struct{ old, new, says string }{
 	"misspelt variable":       {"name: SkrClientKID", "name: SKRCLIENTKID", "no setting is called SKRCLIENTKID"},
 	"vault as URL":            {"value: vault.test", "value: https://vault.test", "SkrClientAKVEndpoint"},
 	"key file elsewhere":      {"value: /etc/kafka-e2ee/", "value: /etc/kafka/", "PUBKEY_FILE"},
+	"host data":               {"value: vault.test", "value: \"" + strings.Repeat("0123456789abcdef", 4) + "\"", "own measurement"},
 	"another topic":           {"value: kafka-demo-topic", "value: my-topic", "topic my-topic is made by nobody"},
 	"another cluster":         {"  name: my-cluster\n", "  name: cluster\n", "no listener of Kafka"},
 	"another command":         {"- /consume", "- /consumer", "none of ours"},
