@@ -15,6 +15,8 @@ import (
 	"time"
 )
 
+var demoName = "kafka-e2ee-test-" + checkout()
+
 // demo is the compose demo, under a name and on ports of its own.
 type demo struct {
 	t    testing.TB
@@ -34,7 +36,7 @@ func (d *demo) script(name string, args ...string) (string, error) {
 
 func (d *demo) container(service string) string {
 	d.t.Helper()
-	return docker(d.t, "ps", "--all", "--quiet", "--filter", "label=com.docker.compose.project=kafka-e2ee-test", "--filter", "label=com.docker.compose.service="+service)
+	return docker(d.t, "ps", "--all", "--quiet", "--filter", "label=com.docker.compose.project="+demoName, "--filter", "label=com.docker.compose.service="+service)
 }
 
 func startDemo(t testing.TB) *demo {
@@ -43,7 +45,7 @@ func startDemo(t testing.TB) *demo {
 	buildImages(t)
 	pages, kafka := freeAddr(t), freeAddr(t)
 	d := &demo{t: t, addr: kafka, pod: &pod{t: t, page: "http://" + pages, log: new(buffer)}}
-	d.env = []string{"PROJECT=kafka-e2ee-test", "TAG=" + imageTag, "PORT=" + portOf(t, pages), "ORDINARY_PORT=" + portOf(t, freeAddr(t)), "KAFKA_PORT=" + portOf(t, kafka)}
+	d.env = []string{"PROJECT=" + demoName, "TAG=" + imageTag, "PORT=" + portOf(t, pages), "ORDINARY_PORT=" + portOf(t, freeAddr(t)), "KAFKA_PORT=" + portOf(t, kafka)}
 	down := func() {
 		if out, err := d.script("compose", "down", "--volumes", "--timeout", "0"); err != nil {
 			t.Errorf("ending the demo: %v\n%s", err, out)
@@ -118,7 +120,7 @@ func TestComposeDemoHeals(t *testing.T) {
 		})
 		moving()
 		d.wait("all are healthy", func() bool {
-			status := docker(t, "ps", "--filter", "label=com.docker.compose.project=kafka-e2ee-test", "--format", "{{.Status}}")
+			status := docker(t, "ps", "--filter", "label=com.docker.compose.project="+demoName, "--format", "{{.Status}}")
 			return strings.Count(status, "(healthy)") == 5
 		})
 		d.wait("the key is there", func() bool { return d.keyState() == "released" })

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"debug/elf"
 	"encoding/json"
 	"fmt"
@@ -13,7 +14,17 @@ import (
 	"testing"
 )
 
-const imageTag = "test"
+// imageTag belongs to this checkout, as the demo's name does: tests of two of
+// them may run on one engine.
+var imageTag = "test-" + checkout()
+
+func checkout() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "unknown"
+	}
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(dir)))[:8]
+}
 
 // buildImages builds all images from this working tree, once.
 func buildImages(t testing.TB) {
