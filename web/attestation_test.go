@@ -26,15 +26,18 @@ func TestAttestationOnThePage(t *testing.T) {
 		},
 		"a claim differs, but is not why": {
 			KeyStatus{State: KeyRefused, Step: "vault", Reason: "the role is missing", Attestation: Attestation{State: AttestationChecked, Checks: checks}},
-			[]string{"The role is missing.", "Nothing to compare with"}, []string{"expected aa11, measured", `class="attestation" open`},
+			[]string{"The role is missing.", "Nothing to compare with"},
+			[]string{"expected aa11, measured", `class="attestation" open`},
 		},
 		"released, and a claim differs": {
 			KeyStatus{State: KeyReleased, ByPolicy: true, Reason: "the policy is not satisfied", Attestation: Attestation{State: AttestationChecked, Checks: checks}},
-			[]string{"Key held since", "different"}, []string{`class="attestation" open`},
+			[]string{"Key held since", "different"},
+			[]string{`class="attestation" open`},
 		},
 		"failed": {
 			KeyStatus{State: KeyReleased, Attestation: Attestation{State: AttestationFailed, Reason: "the attestation is refused", Hint: "Look."}},
-			[]string{"No attestation of this pod&#39;s own", "The attestation is refused. Look."}, []string{"/api/key/token", "<table>"},
+			[]string{"No attestation of this pod&#39;s own", "The attestation is refused. Look."},
+			[]string{"/api/key/token", "<table>"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
