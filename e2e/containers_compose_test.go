@@ -50,7 +50,14 @@ func startDemo(t testing.TB) *demo {
 		}
 	}
 	down() // what an earlier run may have left
-	t.Cleanup(down)
+	t.Cleanup(func() {
+		if t.Failed() {
+			status, _ := d.script("compose", "ps")                 //nolint:errcheck // the test has failed already
+			logs, _ := d.script("compose", "logs", "--tail", "15") //nolint:errcheck // as above
+			t.Logf("%s\n%s", status, logs)
+		}
+		down()
+	})
 	out, err := d.script("up")
 	if err != nil {
 		t.Fatalf("starting the demo: %v\n%s", err, out)
