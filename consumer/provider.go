@@ -53,7 +53,9 @@ func (c Config) attester(client skrclient.Releaser) (*skrclient.Attester, error)
 	if !can {
 		return nil, nil // only the sidecar can attest
 	}
-	attester, err := skrclient.NewAttester(skrclient.AttesterConfig{Client: sidecar, MAAEndpoint: c.MAAEndpoint, CAFile: c.AttestationCAFile})
+	attester, err := skrclient.NewAttester(skrclient.AttesterConfig{
+		Client: sidecar, MAAEndpoint: c.MAAEndpoint, CAFile: c.AttestationCAFile, Dial: c.AttestationDial,
+	})
 	return attester, inVariable("ATTESTATION_CA_FILE", err)
 }
 

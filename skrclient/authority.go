@@ -26,10 +26,10 @@ type authority struct {
 	http *http.Client
 }
 
-func newAuthority(url, caFile string) (*authority, error) {
+func newAuthority(cfg AttesterConfig) (*authority, error) {
 	var roots *x509.CertPool // nil means the system's
-	if caFile != "" {
-		pem, err := readFile(caFile, maxCAFile)
+	if cfg.CAFile != "" {
+		pem, err := readFile(cfg.CAFile, maxCAFile)
 		if err != nil {
 			return nil, fmt.Errorf("reading attestation CA file: %w", err)
 		}
@@ -38,8 +38,9 @@ func newAuthority(url, caFile string) (*authority, error) {
 			return nil, errors.New("reading attestation CA file: want PEM certificates, at most 1 MiB")
 		}
 	}
-	return &authority{url: url, http: direct(&http.Transport{
+	return &authority{url: "https://" + cfg.MAAEndpoint, http: direct(&http.Transport{
 		Proxy:           http.ProxyFromEnvironment, // it sees a host name and encrypted public keys
+		DialContext:     cfg.Dial,
 		TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		IdleConnTimeout: keysTimeout,
 	})}, nil

@@ -23,7 +23,7 @@ type KeyStatus struct {
 	Since       time.Time // when State became what it is
 	Attempts    int
 	NextAttempt time.Time // zero where none is planned
-	Provider    string    // what is asked: skr, cdh or file
+	Provider    string    // what is asked: skr (also if empty), cdh or file
 	URL         string    // its address
 	Step        string    // where the last attempt failed; empty where it did not
 	Reason      string    // why

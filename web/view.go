@@ -90,7 +90,7 @@ func (s *Server) verdict(k KeyStatus) verdictView {
 	if k.State == KeyReleased && k.Reason != "" {
 		id = "held"
 	}
-	via := w.say("via." + k.Provider)
+	via := w.say("via." + cmp.Or(k.Provider, "skr"))
 	v := verdictView{Title: w.say("key."+id, "url", k.URL, "step", w.say("step."+k.Step, "via", via), "via", via, "time", clock(k.Since))}
 	v.Tone, v.Icon = tone(k.State)
 	v.Why, v.Todo = sentence(k.Reason), w.say("todo."+id)

@@ -1,0 +1,62 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Without this the page would show claims as more than they are, or run what a token holds.
+func TestAttestationOnThePage(t *testing.T) {
+	checks := []Check{
+		{Claim: "x-ms-sevsnpvm-hostdata", Expected: "aa11", Actual: "<script>alert(1)</script>", Result: CheckDifferent},
+		{Claim: "x-ms-other", Actual: "", Result: CheckNotChecked},
+	}
+	now := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+	for name, test := range map[string]struct {
+		key       KeyStatus
+		want, not []string
+	}{
+		"none": {KeyStatus{State: KeyReleased}, []string{`<details id="attestation" class="attestation" hidden>`}, []string{"/api/key/token"}},
+		"a claim differs": {
+			KeyStatus{State: KeyRefused, Step: "policy", ByPolicy: true, Attestation: Attestation{State: AttestationChecked, Compared: true, Checks: checks, Issued: now, Expires: now.Add(time.Hour)}},
+			[]string{`class="attestation" open`, "Hash of this pod&#39;s security policy: expected aa11, measured &lt;script&gt;", "Compared with this pod&#39;s copy", "x-ms-other", "not stated", "different", "/api/key/token", "expires 04:02:01 UTC"},
+			[]string{"<script>alert", "RELEASE_POLICY_FILE"},
+		},
+		"a claim differs, but is not why": {
+			KeyStatus{State: KeyRefused, Step: "vault", Reason: "the role is missing", Attestation: Attestation{State: AttestationChecked, Checks: checks}},
+			[]string{"The role is missing.", "Nothing to compare with"},
+			[]string{"expected aa11, measured", `class="attestation" open`},
+		},
+		"released, and a claim differs": {
+			KeyStatus{State: KeyReleased, ByPolicy: true, Reason: "the policy is not satisfied", Attestation: Attestation{State: AttestationChecked, Checks: checks}},
+			[]string{"Key held since", "different"},
+			[]string{`class="attestation" open`},
+		},
+		"failed": {
+			KeyStatus{State: KeyReleased, Attestation: Attestation{State: AttestationFailed, Reason: "the attestation is refused", Hint: "Look."}},
+			[]string{"No attestation of this pod&#39;s own", "The attestation is refused. Look."},
+			[]string{"/api/key/token", "<table>"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, 10)
+			s.key = test.key
+			_, page, _ := s.get(t, "/")
+			for _, text := range test.want {
+				if !strings.Contains(page, text) {
+					t.Errorf("the page lacks %q", text)
+				}
+			}
+			for _, text := range test.not {
+				if strings.Contains(page, text) {
+					t.Errorf("the page holds %q", text)
+				}
+			}
+			if status, _, _ := s.get(t, "/api/key/token"); status != http.StatusNotFound {
+				t.Errorf("a token that is not there is served with %d", status)
+			}
+		})
+	}
+}
