@@ -10,6 +10,7 @@ LINTER := $(CACHE)/golangci-lint
 TOOL := GOWORK=off go tool -modfile=tools/go.mod
 
 PORT ?= 3333
+SCENARIO ?=
 FUZZTIME ?= 5s
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE := $(if $(shell command -v gcc || command -v clang),-race)
@@ -20,8 +21,8 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 .PHONY: demo
-demo: ## Run the whole story on this computer: pages at PORT (3333) and the next one
-	@go run ./lab/cmd/lab -port $(PORT)
+demo: ## Run the whole story on this computer: pages at PORT (3333) and the next one; SCENARIO=help lists what can happen
+	@go run ./lab/cmd/lab -port $(PORT) -scenario '$(SCENARIO)'
 
 .PHONY: build
 build: ## Build the programs into bin/

@@ -1,23 +1,18 @@
-// Package lab holds what a laptop lacks: a Kafka broker and a key release. Run
-// puts them together with the programs, in one process, and tells the story.
+// Package lab holds what a laptop lacks: a Kafka broker, and hardware, attestation
+// service, vault and sidecar for the release of a key. Run puts them together
+// with the programs, in one process, and tells the story.
 //
-// The programs are the real ones and encrypt for real. Emulated are the
-// hardware, the attestation and the vault: the sidecar hands the key to whoever
-// asks. Nothing here protects anything.
+// The programs are the real ones and encrypt for real. The release is decided
+// for real, too, but about emulated hardware: nothing here protects anything.
 package lab
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"strconv"
 	"sync"
@@ -28,25 +23,32 @@ import (
 	"kafka-e2ee/consumer"
 	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/producer"
-	"kafka-e2ee/skrclient/skrtest"
 )
 
-// Config says where the pages are.
+// Config says where the pages are and what happens to the confidential pod.
 type Config struct {
-	Port int // of the confidential pod's page; the ordinary pod's is Port+1
+	Port     int    // of the confidential pod's page; the ordinary pod's is Port+1
+	Scenario string // tampered, debug, no-role, late, rotate, throttled, ordinary; empty: all goes well
+	// After is the clock of what a scenario does later; nil means time.After.
+	After func(time.Duration) <-chan time.Time
 }
 
 const (
-	topic   = "kafka-demo-topic"
-	keyName = "kafka-encryption-demo"
-	keyBits = 3072
-	notice  = "Lab: hardware, attestation and vault are emulated on this computer."
+	topic  = "kafka-demo-topic"
+	notice = "Lab: hardware, attestation and vault are emulated on this computer."
 )
 
 // Run runs the demo until ctx ends, all of it in this process. Lines read from
 // in become messages. What runs where is written to out; logs go to a file that
 // out names.
 func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
+	plan, err := findScenario(cfg.Scenario)
+	if err != nil {
+		return err
+	}
+	if cfg.After == nil {
+		cfg.After = time.After
+	}
 	pages, err := pageAddrs(ctx, cfg.Port)
 	if err != nil {
 		return err
@@ -63,18 +65,14 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 		return fmt.Errorf("starting the embedded broker: %w", err)
 	}
 	defer broker.Close()
-	key, err := rsa.GenerateKey(rand.Reader, keyBits)
-	if err != nil {
-		return fmt.Errorf("making the key pair: %w", err)
-	}
-	sidecar, err := startSidecar(ctx, key)
+	stage, err := newStage(ctx, plan, log.With(slog.String("part", "cloud")))
 	if err != nil {
 		return err
 	}
-	defer sidecar.Close() //nolint:errcheck // the process ends next
+	defer stage.close()
 
 	kafka := kafkaconf.Settings{Brokers: broker.ListenAddrs()}
-	fmt.Fprintf(out, story, pages[0], pages[1], kafka.Brokers[0], kafka.Brokers[0], topic, logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
+	fmt.Fprintf(out, story, pages[0], plan.about, pages[1], kafka.Brokers[0], kafka.Brokers[0], topic, logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -87,13 +85,19 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 		})
 	}
 	run("confidential pod", func(log *slog.Logger) error {
-		return consumer.Run(ctx, pod(kafka, pages[0], sidecar.url, "confidential"), consumer.Build{Version: "lab"}, log)
+		return stage.restarting(ctx, func(ctx context.Context, key lock) error {
+			return consumer.Run(ctx, pod(kafka, pages[0], stage.url(), key.names, "confidential"), consumer.Build{Version: "lab"}, log)
+		})
 	})
 	run("ordinary pod", func(log *slog.Logger) error {
-		return consumer.Run(ctx, pod(kafka, pages[1], nowhere, "ordinary"), consumer.Build{Version: "lab"}, log)
+		return consumer.Run(ctx, pod(kafka, pages[1], nowhere, keyName, "ordinary"), consumer.Build{Version: "lab"}, log)
 	})
-	run("producer", func(log *slog.Logger) error { return produce(ctx, kafka, key, nil, log) })
-	run("typed lines", func(log *slog.Logger) error { return produce(ctx, kafka, key, in, log) })
+	run("producer", func(log *slog.Logger) error {
+		return stage.restarting(ctx, func(ctx context.Context, key lock) error { return produce(ctx, kafka, key, nil, log) })
+	})
+	// Typed lines stay with the first key: a line that is being read must not be lost.
+	run("typed lines", func(log *slog.Logger) error { return produce(ctx, kafka, stage.current(), in, log) })
+	run("scenario", func(*slog.Logger) error { return stage.play(ctx, cfg.After) })
 	<-ctx.Done()
 	parts.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -105,7 +109,7 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 const story = `
   One message a second is encrypted, stored in Kafka, and read twice:
 
-  confidential pod   http://%s   got the key: messages in plaintext
+  confidential pod   http://%s   %s
   ordinary pod       http://%s   same program, no sidecar: base64 ciphertext
   Kafka              %s         holds only ciphertext:
                      kcat -C -b %s -t %s
@@ -115,28 +119,20 @@ const story = `
 
 `
 
-// nowhere is an address at which nothing listens: an ordinary pod has no sidecar.
-const nowhere = "http://127.0.0.1:9"
-
 // pod is the consumer's settings, the same in both pods but for the sidecar.
-func pod(kafka kafkaconf.Settings, page, sidecar, group string) consumer.Config {
+func pod(kafka kafkaconf.Settings, page, sidecar, keyNames, group string) consumer.Config {
 	return consumer.Config{
 		Settings: kafka, Topic: topic, Group: group,
-		KeyNames: keyName, MAAEndpoint: "attestation.lab.example", AKVEndpoint: "vault.lab.example", SkrURL: sidecar,
+		KeyNames: keyNames, MAAEndpoint: maaEndpoint, AKVEndpoint: akvEndpoint, SkrURL: sidecar,
 		WebAddr: page, WebHistory: 1000, WebNotice: notice,
 	}
 }
 
 // produce sends a message a second, or with in one a line.
-func produce(ctx context.Context, kafka kafkaconf.Settings, key *rsa.PrivateKey, in io.Reader, log *slog.Logger) error {
-	pub, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
-	if err != nil {
-		return fmt.Errorf("encoding the public key: %w", err)
-	}
-	_, err = producer.Run(ctx, producer.Config{
-		Settings: kafka, Topic: topic, Message: "Azure Confidential Computing",
-		PublicKey: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pub})),
-		Pace:      producer.Pace{Rate: 1, SendDuration: 1}, // a burst of one message in one second, and no rest
+func produce(ctx context.Context, kafka kafkaconf.Settings, key lock, in io.Reader, log *slog.Logger) error {
+	_, err := producer.Run(ctx, producer.Config{
+		Settings: kafka, Topic: topic, Message: "Azure Confidential Computing", PublicKey: key.publicPEM,
+		Pace: producer.Pace{Rate: 1, SendDuration: 1}, // a burst of one message in one second, and no rest
 	}, in, log)
 	return err
 }
@@ -155,26 +151,4 @@ func pageAddrs(ctx context.Context, port int) ([2]string, error) {
 		}
 	}
 	return addrs, nil
-}
-
-// sidecar is the stand-in for key release on a loopback port.
-type sidecar struct {
-	*http.Server
-	url string
-}
-
-func startSidecar(ctx context.Context, key *rsa.PrivateKey) (*sidecar, error) {
-	handler, err := skrtest.New(map[string]*rsa.PrivateKey{keyName: key})
-	if err != nil {
-		return nil, fmt.Errorf("starting the key-release stand-in: %w", err)
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("starting the key-release stand-in: %w", err)
-	}
-	s := &sidecar{url: "http://" + l.Addr().String(), Server: &http.Server{
-		Handler: handler, ReadHeaderTimeout: 5 * time.Second,
-	}}
-	go s.Serve(l) //nolint:errcheck // returns when it is closed
-	return s, nil
 }
