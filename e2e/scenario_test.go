@@ -1,0 +1,143 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"kafka-e2ee/lab"
+)
+
+// demo is a lab with one scenario, whose planned events happen when the test
+// says so.
+type demo struct {
+	confidential *pod
+	ordinary     *pod
+	events       chan time.Time
+	out          *buffer
+}
+
+func startDemo(t *testing.T, scenario string) *demo {
+	t.Helper()
+	port := twoFreePorts(t)
+	d := &demo{events: make(chan time.Time), out: new(buffer)}
+	d.confidential = &pod{t: t, page: "http://localhost:" + strconv.Itoa(port), log: d.out}
+	d.ordinary = &pod{t: t, page: "http://localhost:" + strconv.Itoa(port+1), log: d.out}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	lines, typed := io.Pipe()
+	go func() {
+		done <- lab.Run(ctx, lab.Config{Port: port, Scenario: scenario, After: func(time.Duration) <-chan time.Time { return d.events }}, lines, d.out)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		typed.Close()
+		if err := <-done; err != nil {
+			t.Errorf("the lab ended with: %v", err)
+		}
+	})
+	return d
+}
+
+// happen lets the next planned event happen.
+func (d *demo) happen(t *testing.T) {
+	t.Helper()
+	select {
+	case d.events <- time.Now():
+	case <-time.After(patience):
+		t.Fatal("the scenario plans nothing")
+	}
+}
+
+func (p *pod) count(state string) (n int) {
+	for _, r := range p.records() {
+		if r.State == state {
+			n++
+		}
+	}
+	return n
+}
+
+// Without this a presenter would run a scenario and see something else than it
+// says, or an evaluator would think that a tampered pod gets the key.
+func TestScenariosRefuse(t *testing.T) {
+	for scenario, want := range map[string]struct{ state, says string }{
+		"tampered": {"refused", "the hash of its security policy"},
+		"debug":    {"refused", "debugging"},
+		"ordinary": {"unreachable", "Expected in an ordinary pod"},
+	} {
+		t.Run(scenario, func(t *testing.T) {
+			t.Parallel()
+			d := startDemo(t, scenario)
+			p := d.confidential
+			p.wait("the refusal is shown", func() bool { return p.keyState() == want.state })
+			p.wait("records are shown", func() bool { return p.count("no_key") >= 2 })
+			if n := p.count("decrypted"); n != 0 {
+				t.Errorf("%d records were decrypted", n)
+			}
+			if key := string(p.get(p.page + "/api/key")); !strings.Contains(key, want.says) {
+				t.Errorf("the page says %s, want %q", key, want.says)
+			}
+		})
+	}
+}
+
+// Without this a failure that passes by itself would need a restart.
+func TestScenariosHeal(t *testing.T) {
+	for scenario, before := range map[string]string{"no-role": "refused", "throttled": "refused", "late": "unreachable"} {
+		t.Run(scenario, func(t *testing.T) {
+			t.Parallel()
+			d := startDemo(t, scenario)
+			p := d.confidential
+			p.wait("the key is missing", func() bool { return p.keyState() == before })
+			p.wait("records wait for it", func() bool { return p.count("no_key") >= 1 })
+			d.happen(t)
+			p.wait("the key is released", func() bool { return p.keyState() == "released" })
+			p.wait("every record heals", func() bool { return p.count("no_key") == 0 && p.count("decrypted") >= 2 })
+		})
+	}
+}
+
+// Without this a rotation would leave old or new records closed.
+func TestScenarioRotate(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "rotate")
+	p := d.confidential
+	ids := func() map[string]int {
+		var answer struct {
+			Records []struct {
+				State string
+				KeyID string `json:"key_id"`
+			}
+		}
+		if json.Unmarshal(p.get(p.page+"/api/records?limit=1000"), &answer) != nil {
+			return nil
+		}
+		found := map[string]int{}
+		for _, r := range answer.Records {
+			if r.State != "decrypted" {
+				return nil
+			}
+			found[r.KeyID]++
+		}
+		return found
+	}
+	for versions := 1; versions <= 3; versions++ {
+		p.wait("records under every version are open", func() bool { return len(ids()) == versions })
+		if versions < 3 {
+			d.happen(t)
+		}
+	}
+}
+
+// Without this a typo would run another scenario than the one asked for.
+func TestUnknownScenario(t *testing.T) {
+	err := lab.Run(t.Context(), lab.Config{Port: 1, Scenario: "tempered"}, nil, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "tampered") {
+		t.Errorf("got %v, want the names that there are", err)
+	}
+}
