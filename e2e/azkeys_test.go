@@ -31,11 +31,11 @@ const (
 	labVault = "vault.lab.example"
 )
 
-// startCloud starts the emulated cloud for one test.
-func startCloud(t *testing.T) *cloud.Cloud {
+// startCloud starts the emulated cloud for one test, with a vault of that name.
+func startCloud(t *testing.T, vaultHost string) *cloud.Cloud {
 	t.Helper()
 	c, err := cloud.New(cloud.Config{
-		AttestationHost: labMAA, VaultHost: labVault, Listen: "127.0.0.1:0", ListenMetadata: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler),
+		AttestationHost: labMAA, VaultHost: vaultHost, Listen: "127.0.0.1:0", ListenMetadata: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func keysClient(t *testing.T, c *cloud.Cloud, clientID string) *azkeys.Client {
 // Without this people who know Azure by its SDK would find that the emulated
 // vault is none: the SDK itself creates, reads, releases and deletes a key.
 func TestAzureSDK(t *testing.T) {
-	c := startCloud(t)
+	c := startCloud(t, labVault)
 	ctx := t.Context()
 	guest := snp.Guest{SecurityPolicy: []byte("policy"), Measurement: cloud.Measurement()}
 	measured := guest.HostData()

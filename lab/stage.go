@@ -104,7 +104,8 @@ func (s *stage) prepare(ctx context.Context) error {
 		s.scenario.guest(&guest)
 	}
 	s.sidecar = skrtest.NewServer(skrtest.On(s.cloud.Pod(guest, cloud.PodID)), "127.0.0.1:0")
-	if err := s.sidecar.Start(); err != nil { // it gets its port even if it is to go away again
+	// It gets its port even if it is to go away again.
+	if err := s.sidecar.Start(); err != nil { //nolint:contextcheck // it runs until it is stopped
 		return err
 	}
 	if s.scenario.absent || s.scenario.without {

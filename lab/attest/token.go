@@ -59,7 +59,7 @@ func (s *signer) sign(claims map[string]any) (string, error) {
 // claims says of a report what the real service says.
 func (s *Service) claims(report *spb.Report, runtime map[string]any, nonce json.RawMessage) map[string]any {
 	now, jti := s.cfg.Now(), make([]byte, 32)
-	_, _ = rand.Read(jti) //nolint:errcheck // it never fails (crypto/rand)
+	_, _ = rand.Read(jti) // it never fails
 	guest, err := abi.ParseSnpPolicy(report.GetPolicy())
 	if err != nil {
 		guest.Debug = true // cannot be: the report was parsed with its policy

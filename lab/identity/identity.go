@@ -24,7 +24,7 @@ import (
 )
 
 // TokenPath is where tokens are found.
-const TokenPath = "/metadata/identity/oauth2/token" //nolint:gosec // a path, not a credential
+const TokenPath = "/metadata/identity/oauth2/token"
 
 const lifetime = time.Hour
 

@@ -181,18 +181,28 @@ func randomClaims(r *rand.Rand, depth int) map[string]any {
 	return claims
 }
 
-func randomPolicy(r *rand.Rand) map[string]any {
-	var entries []any
-	for range 1 + r.IntN(2) {
-		entry := randomGroup(r, 3)
-		entry["authority"] = authorities[r.IntN(len(authorities))]
-		entries = append(entries, entry)
-	}
-	return map[string]any{"version": "1.0.0", "anyOf": entries}
+// node is a policy or a part of one, as it is written.
+type node struct {
+	Version   string `json:"version,omitempty"`
+	Authority string `json:"authority,omitempty"`
+	Claim     string `json:"claim,omitempty"`
+	Equals    any    `json:"equals,omitempty"`
+	AnyOf     []node `json:"anyOf,omitempty"`
+	AllOf     []node `json:"allOf,omitempty"`
 }
 
-func randomGroup(r *rand.Rand, depth int) map[string]any {
-	var parts []any
+func randomPolicy(r *rand.Rand) node {
+	policy := node{Version: "1.0.0"}
+	for range 1 + r.IntN(2) {
+		entry := randomGroup(r, 3)
+		entry.Authority = authorities[r.IntN(len(authorities))]
+		policy.AnyOf = append(policy.AnyOf, entry)
+	}
+	return policy
+}
+
+func randomGroup(r *rand.Rand, depth int) node {
+	var parts []node
 	for range 1 + r.IntN(3) {
 		if depth > 0 && r.IntN(3) == 0 {
 			parts = append(parts, randomGroup(r, depth-1))
@@ -202,9 +212,12 @@ func randomGroup(r *rand.Rand, depth int) map[string]any {
 		for r.IntN(3) == 0 {
 			name += "." + names[r.IntN(len(names))]
 		}
-		parts = append(parts, map[string]any{"claim": name, "equals": values[r.IntN(len(values))]})
+		parts = append(parts, node{Claim: name, Equals: values[r.IntN(len(values))]})
 	}
-	return map[string]any{[]string{"anyOf", "allOf"}[r.IntN(2)]: parts}
+	if r.IntN(2) == 0 {
+		return node{AnyOf: parts}
+	}
+	return node{AllOf: parts}
 }
 
 // flatten lists every claim under its dotted name; a name that is there as it
@@ -226,34 +239,32 @@ func flatten(claims map[string]any) map[string]string {
 	return table
 }
 
-func naive(policy map[string]any, issuer string, table map[string]string) bool {
-	for _, e := range policy["anyOf"].([]any) {
-		if entry := e.(map[string]any); entry["authority"] == issuer && naiveCondition(entry, table) {
+func naive(policy node, issuer string, table map[string]string) bool {
+	for _, entry := range policy.AnyOf {
+		if entry.Authority == issuer && naiveCondition(entry, table) {
 			return true
 		}
 	}
 	return false
 }
 
-func naiveCondition(condition map[string]any, table map[string]string) bool {
-	if claim, leaf := condition["claim"]; leaf {
-		text, there := table[claim.(string)]
-		return there && text == fmt.Sprint(condition["equals"])
+func naiveCondition(condition node, table map[string]string) bool {
+	if condition.Claim != "" {
+		text, there := table[condition.Claim]
+		return there && text == fmt.Sprint(condition.Equals)
 	}
-	count := func(group string) (holds, all int) {
-		parts, _ := condition[group].([]any)
+	count := func(parts []node) (holds int) {
 		for _, part := range parts {
-			if naiveCondition(part.(map[string]any), table) {
+			if naiveCondition(part, table) {
 				holds++
 			}
 		}
-		return holds, len(parts)
+		return holds
 	}
-	if holds, all := count("allOf"); all > 0 {
-		return holds == all
+	if len(condition.AllOf) > 0 {
+		return count(condition.AllOf) == len(condition.AllOf)
 	}
-	holds, _ := count("anyOf")
-	return holds > 0
+	return count(condition.AnyOf) > 0
 }
 
 // Without this a crafted policy or token could crash the vault, or mean

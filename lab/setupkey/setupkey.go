@@ -48,7 +48,7 @@ func (k Key) PEM() ([]byte, error) {
 }
 
 // ErrNotFound says that the vault has no key of that name.
-var ErrNotFound = errors.New("the vault has no such key") //nolint:gochecknoglobals // a sentinel
+var ErrNotFound = errors.New("the vault has no such key")
 
 // bundle is a key as the vault writes it.
 type bundle struct {
@@ -85,35 +85,42 @@ func (v Vault) Get(ctx context.Context, name string) (Key, error) {
 }
 
 func (v Vault) ask(ctx context.Context, method, name, operation string, body any) (Key, error) {
-	failed := func(err error) (Key, error) { return Key{}, fmt.Errorf("asking the vault for key %q: %w", name, err) }
+	key, err := v.try(ctx, method, name, operation, body)
+	if err != nil {
+		return Key{}, fmt.Errorf("asking the vault for key %q: %w", name, err)
+	}
+	return key, nil
+}
+
+func (v Vault) try(ctx context.Context, method, name, operation string, body any) (Key, error) {
 	var content io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
-			return failed(err)
+			return Key{}, err
 		}
 		content = bytes.NewReader(text)
 	}
 	request, err := http.NewRequestWithContext(ctx, method, "https://"+v.Host+"/keys/"+name+operation+"?api-version=7.4", content)
 	if err != nil {
-		return failed(err)
+		return Key{}, err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Authorization", "Bearer "+v.Token)
 	response, err := v.Client.Do(request)
 	if err != nil {
-		return failed(fmt.Errorf("%w (hint: check the vault's host name, and -ca for the emulated one)", err))
+		return Key{}, fmt.Errorf("%w (hint: check the vault's host name, and -ca for the emulated one)", err)
 	}
 	defer response.Body.Close() //nolint:errcheck // it was only read from
 	answer, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	if err != nil {
-		return failed(err)
+		return Key{}, err
 	}
 	if response.StatusCode == http.StatusNotFound {
-		return failed(ErrNotFound)
+		return Key{}, ErrNotFound
 	}
 	if response.StatusCode != http.StatusOK {
-		return failed(refusal(response.StatusCode, answer))
+		return Key{}, refusal(response.StatusCode, answer)
 	}
 	return parse(answer)
 }

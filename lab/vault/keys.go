@@ -68,7 +68,7 @@ func (v *Vault) create(w http.ResponseWriter, r *http.Request, name string) (any
 		return nil, rest.Refuse(http.StatusBadRequest, "BadParameter", "The key size is not supported: use 2048, 3072 or 4096.")
 	}
 	if asked.Attributes.Exportable && asked.Policy == nil {
-		if before, _ := v.find(target{name: name}); before != nil {
+		if before, refusal := v.find(target{name: name}); refusal == nil {
 			asked.Policy = before.policy
 		}
 	}
@@ -80,7 +80,7 @@ func (v *Vault) create(w http.ResponseWriter, r *http.Request, name string) (any
 		return nil, rest.Refuse(http.StatusInternalServerError, "InternalError", "The key cannot be made.")
 	}
 	id := make([]byte, 16)
-	_, _ = rand.Read(id) //nolint:errcheck // it never fails (crypto/rand)
+	_, _ = rand.Read(id) // it never fails
 	made := &version{
 		id: hex.EncodeToString(id), name: name, kty: asked.Type, ops: asked.Ops, private: private, created: v.cfg.Now(),
 		enabled: asked.Attributes.Enabled == nil || *asked.Attributes.Enabled, policy: asked.Policy, tags: asked.Tags,

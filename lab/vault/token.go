@@ -19,7 +19,7 @@ import (
 	"kafka-e2ee/lab/rest"
 )
 
-var errUnreachable = errors.New("the keys of the attestation service cannot be fetched") //nolint:gochecknoglobals // a sentinel
+var errUnreachable = errors.New("the keys of the attestation service cannot be fetched")
 
 // verify returns the claims of a token that its issuer, one that the policy
 // names, has signed with RS256 and that is valid now. The issuer is returned

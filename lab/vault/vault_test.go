@@ -21,6 +21,7 @@ import (
 
 	"kafka-e2ee/lab/ca"
 	"kafka-e2ee/lab/policy"
+	"kafka-e2ee/lab/rest"
 )
 
 // authority is an attestation service that signs whatever a test asks.
@@ -62,10 +63,11 @@ var shared = sync.OnceValues(func() (*world, error) {
 		one.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
 		one.StartTLS()
 		mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-			fmt.Fprintf(w, `{"jwks_uri":%q}`, one.URL+"/certs")
+			rest.Write(w, http.StatusOK, map[string]string{"jwks_uri": one.URL + "/certs"})
 		})
 		mux.HandleFunc("/certs", func(w http.ResponseWriter, _ *http.Request) {
-			fmt.Fprintf(w, `{"keys":[{"kid":"k","kty":"RSA","x5c":[%q]}]}`, base64.StdEncoding.EncodeToString(cert.Certificate[0]))
+			x5c := []string{base64.StdEncoding.EncodeToString(cert.Certificate[0])}
+			rest.Write(w, http.StatusOK, map[string]any{"keys": []any{map[string]any{"kid": "k", "kty": "RSA", "x5c": x5c}}})
 		})
 		*into = one
 	}
@@ -360,6 +362,21 @@ func TestUnreachableAuthority(t *testing.T) {
 	answer := w.do("POST", "/keys/gone/release?api-version=7.4", "pod", releaseBody(gone.sign(t, "k", w.claims(gone))))
 	if answer.Code != 403 || !strings.Contains(answer.Body.String(), "cannot be reached") {
 		t.Errorf("status %d: %s", answer.Code, answer.Body)
+	}
+}
+
+// Without this a key would have another size than was asked for.
+func TestKeySizes(t *testing.T) {
+	w := setup(t)
+	for _, size := range []int{2048, 3072, 4096} {
+		answer := w.do("POST", "/keys/sized/create?api-version=7.4", "officer", createBody(size, policyFor(t, w.a)))
+		var made struct{ Key struct{ N string } }
+		if err := json.Unmarshal(answer.Body.Bytes(), &made); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := base64.RawURLEncoding.DecodeString(made.Key.N); err != nil || len(n)*8 != size {
+			t.Errorf("asked for %d bits, got %d", size, len(n)*8)
+		}
 	}
 }
 
