@@ -201,6 +201,25 @@ func TestSidecarAttests(t *testing.T) {
 	}
 }
 
+// Without this a roll-out of firmware, which passes by itself, would look like a
+// refusal: the certificates are still those of the level before.
+func TestFirmwareRollOut(t *testing.T) {
+	c := start(t, func(*cloud.Config) {})
+	stale := c.Chip.Certification()
+	stale.TCBM = "3000000000000000"
+	thim := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if err := json.NewEncoder(w).Encode(stale); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer thim.Close()
+	pod := c.Pod(guest(), cloud.PodID)
+	pod.Metadata, pod.Client = thim.URL, thim.Client()
+	if _, failure := ask(t, pod, keyName, maaHost, vaultHost); failure == nil || failure.Cause != skrclient.CauseTCB {
+		t.Errorf("got %v", failure)
+	}
+}
+
 // Without this the vault could be made to fetch from anywhere, by a policy.
 func TestClientReachesNothingElse(t *testing.T) {
 	c := start(t, func(*cloud.Config) {})

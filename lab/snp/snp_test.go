@@ -2,12 +2,17 @@ package snp
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/sha512"
 	"encoding/binary"
 	"encoding/hex"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/google/go-sev-guest/abi"
 )
 
 func chip(t testing.TB) *Chip {
@@ -83,6 +88,28 @@ func TestVerify(t *testing.T) {
 		if _, err := c.root.Verify(c.report, c.certs); err == nil {
 			t.Errorf("%s: verified", name)
 		}
+	}
+}
+
+// Without this a chip with old firmware could pass for one with new: the report
+// is signed soundly here, but at another level than the certificate's.
+func TestVerifyComparesFirmware(t *testing.T) {
+	c := chip(t)
+	report, err := c.Report(Guest{}, [64]byte{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report[391]-- // the microcode's level
+	digest := sha512.Sum384(report[:0x2a0])
+	r, s, err := ecdsa.Sign(rand.Reader, c.key, digest[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := abi.SetSignature(r, s, report); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Root().Verify(report, c.vcekPEM()); err == nil || !strings.Contains(err.Error(), "TCB version is 30") {
+		t.Errorf("got %v", err)
 	}
 }
 

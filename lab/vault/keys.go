@@ -46,7 +46,7 @@ func isName(name string) bool {
 
 // create makes a key, or a new version of one, which keeps the policy unless it
 // is given another.
-func (v *Vault) create(w http.ResponseWriter, r *http.Request, name string) (any, *rest.Error) {
+func (v *Vault) create(w http.ResponseWriter, r *http.Request, at target) (any, *rest.Error) {
 	asked := struct {
 		Type       string   `json:"kty"`
 		Size       int      `json:"key_size"`
@@ -68,7 +68,7 @@ func (v *Vault) create(w http.ResponseWriter, r *http.Request, name string) (any
 		return nil, rest.Refuse(http.StatusBadRequest, "BadParameter", "The key size is not supported: use 2048, 3072 or 4096.")
 	}
 	if asked.Attributes.Exportable && asked.Policy == nil {
-		if before, refusal := v.find(target{name: name}); refusal == nil {
+		if before, refusal := v.find(at); refusal == nil {
 			asked.Policy = before.policy
 		}
 	}
@@ -82,12 +82,12 @@ func (v *Vault) create(w http.ResponseWriter, r *http.Request, name string) (any
 	id := make([]byte, 16)
 	_, _ = rand.Read(id) // it never fails
 	made := &version{
-		id: hex.EncodeToString(id), name: name, kty: asked.Type, ops: asked.Ops, private: private, created: v.cfg.Now(),
+		id: hex.EncodeToString(id), name: at.name, kty: asked.Type, ops: asked.Ops, private: private, created: v.cfg.Now(),
 		enabled: asked.Attributes.Enabled == nil || *asked.Attributes.Enabled, policy: asked.Policy, tags: asked.Tags,
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.keys[name] = append(v.keys[name], made)
+	v.keys[at.name] = append(v.keys[at.name], made)
 	return v.bundle(made), nil
 }
 
@@ -131,7 +131,7 @@ func (v *Vault) find(at target) (*version, *rest.Error) {
 
 func (t target) String() string { return strings.TrimSuffix(t.name+"/"+t.version, "/") }
 
-func (v *Vault) get(at target) (any, *rest.Error) {
+func (v *Vault) get(_ http.ResponseWriter, _ *http.Request, at target) (any, *rest.Error) {
 	key, refusal := v.find(at)
 	if refusal != nil {
 		return nil, refusal
@@ -139,7 +139,7 @@ func (v *Vault) get(at target) (any, *rest.Error) {
 	return v.bundle(key), nil
 }
 
-func (v *Vault) list() (any, *rest.Error) {
+func (v *Vault) list(http.ResponseWriter, *http.Request, target) (any, *rest.Error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	items := []any{}
@@ -149,20 +149,17 @@ func (v *Vault) list() (any, *rest.Error) {
 	return map[string]any{"value": items, "nextLink": nil}, nil
 }
 
-func (v *Vault) versions(name string) (any, *rest.Error) {
+func (v *Vault) versions(_ http.ResponseWriter, _ *http.Request, at target) (any, *rest.Error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	items := []any{}
-	for _, key := range v.keys[name] {
+	for _, key := range v.keys[at.name] {
 		items = append(items, map[string]any{"kid": v.kid(key), "attributes": attributes(key)})
 	}
 	return map[string]any{"value": items, "nextLink": nil}, nil
 }
 
-func (v *Vault) delete(at target) (any, *rest.Error) {
-	if at.version != "" {
-		return nil, rest.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "A version cannot be deleted alone.")
-	}
+func (v *Vault) delete(_ http.ResponseWriter, _ *http.Request, at target) (any, *rest.Error) {
 	key, refusal := v.find(at)
 	if refusal != nil {
 		return nil, refusal

@@ -19,11 +19,12 @@ import (
 
 // release is the decision: a key leaves only if an attestation service that its
 // policy names has signed, for a time that includes now, what the policy asks.
-func (v *Vault) release(w http.ResponseWriter, r *http.Request, at target, api string) (any, *rest.Error) {
+func (v *Vault) release(w http.ResponseWriter, r *http.Request, at target) (any, *rest.Error) {
 	v.mu.Lock()
 	throttled := v.cfg.Now().Before(v.throttled)
 	v.mu.Unlock()
 	if throttled {
+		w.Header().Set("Retry-After", "1")
 		return nil, rest.Refuse(http.StatusTooManyRequests, "Throttled", "Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached")
 	}
 	asked := struct {
@@ -66,7 +67,7 @@ func (v *Vault) release(w http.ResponseWriter, r *http.Request, at target, api s
 	if err != nil {
 		return nil, rest.Refuse(http.StatusBadRequest, "BadParameter", "The attestation statement holds no usable wrapping key: %s.", err)
 	}
-	value, err := v.sign(key, wrapping, asked.Enc, api)
+	value, err := v.sign(key, wrapping, asked.Enc, apiVersion(r))
 	if err != nil {
 		return nil, rest.Refuse(http.StatusInternalServerError, "InternalError", "The release cannot be made.")
 	}

@@ -49,6 +49,7 @@ type Config struct {
 type Vault struct {
 	cfg    Config
 	signer jose.Signer
+	mux    *http.ServeMux
 
 	mu        sync.Mutex
 	keys      map[string][]*version // the newest last
@@ -65,7 +66,9 @@ func New(cfg Config) (*Vault, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the vault: %w", err)
 	}
-	return &Vault{cfg: cfg, signer: signer, keys: make(map[string][]*version), roles: make(map[string][]Role)}, nil
+	v := &Vault{cfg: cfg, signer: signer, keys: make(map[string][]*version), roles: make(map[string][]Role)}
+	v.mux = v.routes()
+	return v, nil
 }
 
 // ThrottleUntil makes releases fail with status 429 until then.
@@ -93,79 +96,62 @@ func (v *Vault) Resource() string {
 	return "https://" + parent
 }
 
-// ServeHTTP answers requests for keys.
-func (v *Vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	status, body, refusal := v.answer(w, r)
-	if refusal != nil {
-		v.cfg.Logger.LogAttrs(r.Context(), slog.LevelInfo, "request refused",
-			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", refusal.Status), slog.String("code", refusal.Code))
-		if refusal.Status == http.StatusTooManyRequests {
-			w.Header().Set("Retry-After", "1")
-		}
-		refusal.Fail(w)
-		return
+// operation is what a request asks of one key; no version means the newest.
+type operation func(w http.ResponseWriter, r *http.Request, at target) (any, *rest.Error)
+
+func (v *Vault) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	for pattern, route := range map[string]struct {
+		needs action
+		do    operation
+	}{
+		"GET /keys":                           {actionRead, v.list},
+		"POST /keys/{name}/create":            {actionCreate, v.create},
+		"GET /keys/{name}":                    {actionRead, v.get},
+		"GET /keys/{name}/{version}":          {actionRead, v.get},
+		"GET /keys/{name}/versions":           {actionRead, v.versions},
+		"DELETE /keys/{name}":                 {actionDelete, v.delete},
+		"POST /keys/{name}/release":           {actionRelease, v.release},
+		"POST /keys/{name}/{version}/release": {actionRelease, v.release},
+	} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			body, refusal := v.perform(w, r, route.needs, route.do)
+			if refusal == nil {
+				rest.Write(w, http.StatusOK, body)
+				return
+			}
+			v.cfg.Logger.LogAttrs(r.Context(), slog.LevelInfo, "request refused",
+				slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", refusal.Status), slog.String("code", refusal.Code))
+			refusal.Fail(w)
+		})
 	}
-	rest.Write(w, status, body)
+	return mux
 }
 
-// answer finds the operation. Clients write empty parts in paths, such as
-// /keys/NAME/ and /keys/NAME//release, which mean the newest version.
-func (v *Vault) answer(w http.ResponseWriter, r *http.Request) (int, any, *rest.Error) {
-	path := slices.DeleteFunc(strings.Split(r.URL.Path, "/"), func(part string) bool { return part == "" })
-	if len(path) == 0 || path[0] != "keys" {
-		return 0, nil, rest.Refuse(http.StatusNotFound, "NotFound", "Only keys are emulated here.")
-	}
+// ServeHTTP answers requests for keys. Clients write empty parts in paths, such
+// as /keys/NAME/ and /keys/NAME//release, which mean the newest version.
+func (v *Vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	parts := slices.DeleteFunc(strings.Split(r.URL.Path, "/"), func(part string) bool { return part == "" })
+	r.URL.Path = "/" + strings.Join(parts, "/")
+	v.mux.ServeHTTP(w, r)
+}
+
+func (v *Vault) perform(w http.ResponseWriter, r *http.Request, needs action, do operation) (any, *rest.Error) {
 	caller, refusal := v.caller(w, r)
 	if refusal != nil {
-		return 0, nil, refusal
+		return nil, refusal
 	}
-	api := r.URL.Query().Get("api-version")
-	if !slices.Contains([]string{"7.3", "7.4", "7.5", "7.6", "2025-07-01"}, api) {
-		return 0, nil, rest.Refuse(http.StatusBadRequest, "BadParameter", "The api-version is missing or not supported: use 7.4.")
-	}
-	at := target{}
-	verb := ""
-	if len(path) > 1 {
-		at.name, path = path[1], path[2:]
-		if !isName(at.name) {
-			return 0, nil, rest.Refuse(http.StatusBadRequest, "BadParameter", "A key's name has 1 to 127 letters, digits and hyphens.")
-		}
-		if n := len(path); n > 0 && slices.Contains([]string{"create", "versions", "release"}, path[n-1]) {
-			verb, path = path[n-1], path[:n-1]
-		}
-		if len(path) > 0 {
-			at.version, path = path[0], path[1:]
-		}
-	} else {
-		verb, path = "list", nil
-	}
-	operation := r.Method + " " + verb
-	if len(path) > 0 || at.version != "" && verb != "" && verb != "release" {
-		operation = ""
-	}
-	var do func() (any, *rest.Error)
-	var needs action
-	switch operation {
-	case "POST create":
-		do, needs = func() (any, *rest.Error) { return v.create(w, r, at.name) }, actionCreate
-	case "GET list":
-		do, needs = func() (any, *rest.Error) { return v.list() }, actionRead
-	case "GET versions":
-		do, needs = func() (any, *rest.Error) { return v.versions(at.name) }, actionRead
-	case "GET ":
-		do, needs = func() (any, *rest.Error) { return v.get(at) }, actionRead
-	case "DELETE ":
-		do, needs = func() (any, *rest.Error) { return v.delete(at) }, actionDelete
-	case "POST release":
-		do, needs = func() (any, *rest.Error) { return v.release(w, r, at, api) }, actionRelease
-	case "":
-		return 0, nil, rest.Refuse(http.StatusNotFound, "NotFound", "There is nothing at this path.")
-	default:
-		return 0, nil, rest.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "The method %.10s is not emulated here.", r.Method)
+	if !slices.Contains([]string{"7.3", "7.4", "7.5", "7.6", "2025-07-01"}, apiVersion(r)) {
+		return nil, rest.Refuse(http.StatusBadRequest, "BadParameter", "The api-version is missing or not supported: use 7.4.")
 	}
 	if refusal := v.allow(caller, needs); refusal != nil {
-		return 0, nil, refusal
+		return nil, refusal
 	}
-	body, refusal := do()
-	return http.StatusOK, body, refusal
+	at := target{r.PathValue("name"), r.PathValue("version")}
+	if at.name != "" && !isName(at.name) {
+		return nil, rest.Refuse(http.StatusBadRequest, "BadParameter", "A key's name has 1 to 127 letters, digits and hyphens.")
+	}
+	return do(w, r, at)
 }
+
+func apiVersion(r *http.Request) string { return r.URL.Query().Get("api-version") }
