@@ -2,14 +2,25 @@ package e2e_test
 
 import (
 	"context"
+	"crypto/rsa"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"kafka-e2ee/lab"
+	"kafka-e2ee/lab/cloud"
+	releasepolicy "kafka-e2ee/lab/policy"
+	"kafka-e2ee/lab/setupkey"
+	"kafka-e2ee/lab/snp"
+	"kafka-e2ee/lab/vault"
+	"kafka-e2ee/skrclient/skrtest"
 )
 
 // demo is a lab with one scenario, whose planned events happen when the test
@@ -39,8 +50,25 @@ func startDemo(t *testing.T, scenario string) *demo {
 		if err := <-done; err != nil {
 			t.Errorf("the lab ended with: %v", err)
 		}
+		d.checkLog(t)
 	})
 	return d
+}
+
+// checkLog looks for tokens and keys in the lab's log, all of which begin alike.
+func (d *demo) checkLog(t *testing.T) {
+	t.Helper()
+	_, file, found := strings.Cut(d.out.String(), "Logs: ")
+	text, err := os.ReadFile(strings.TrimSpace(file))
+	if !found || err != nil || len(text) == 0 {
+		t.Errorf("the log cannot be read: %v", err)
+	}
+	for _, secret := range []string{"eyJ", "-----BEGIN", "Bearer"} {
+		if strings.Contains(string(text), secret) {
+			t.Errorf("the log has a token or a key: %q", secret)
+		}
+	}
+	_ = os.Remove(strings.TrimSpace(file))
 }
 
 // happen lets the next planned event happen.
@@ -131,6 +159,50 @@ func TestScenarioRotate(t *testing.T) {
 		if versions < 3 {
 			d.happen(t)
 		}
+	}
+}
+
+// Without this a restart that forgets a version would show records under it as
+// if they were damaged for another reason, or lose the others with them.
+func TestVersionsThatAreNotListed(t *testing.T) {
+	t.Parallel()
+	c := startCloud(t, labVault)
+	guest := snp.Guest{SecurityPolicy: []byte(workload), Measurement: cloud.Measurement()}
+	measured := guest.HostData()
+	rules, err := releasepolicy.ForWorkload(labMAA, releasepolicy.KataCC, hex.EncodeToString(measured[:]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := c.Identities.Token(cloud.OperatorID, c.Vault.Resource())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Vault.Grant(cloud.PodID, vault.ReleaseUser)
+	server := httptest.NewServer(skrtest.On(c.Pod(guest, cloud.PodID)))
+	t.Cleanup(server.Close)
+	kafka := broker(t, 1)
+	var names []string
+	for i := range 2 {
+		key, err := setupkey.Vault{Host: labVault, Token: token, Client: c.Client()}.Create(t.Context(), keyName, rules)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, keyName+"/"+key.Version)
+		write(t, kafka, 0, encrypt(t, &rsa.PrivateKey{PublicKey: *key.Public}, fmt.Sprintf("version %d", i+1)))
+	}
+	for group, want := range map[string]struct {
+		names  string
+		states map[string]int
+	}{
+		"both":   {strings.Join(names, ","), map[string]int{"decrypted": 2}},
+		"newest": {keyName, map[string]int{"decrypted": 1, "undecryptable": 1}},
+		"oldest": {names[0], map[string]int{"decrypted": 1, "undecryptable": 1}},
+	} {
+		cfg := settings(t, kafka.ListenAddrs(), server.URL)
+		cfg.Group, cfg.KeyNames, cfg.MAAEndpoint, cfg.AKVEndpoint = group, want.names, labMAA, labVault
+		p := consume(t, cfg)
+		p.waitStates(want.states)
+		p.stop()
 	}
 }
 

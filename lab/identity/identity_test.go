@@ -54,6 +54,23 @@ func TestTokenRequests(t *testing.T) {
 	}
 }
 
+// Without this a crafted token could crash the vault or pass for a real one.
+func FuzzVerify(f *testing.F) {
+	s := service(f)
+	token, err := s.Token("pod", "https://vault.example")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(token)
+	f.Add("a.b.c")
+	signed := func(token string) string { return token[:strings.LastIndex(token, ".")+1] }
+	f.Fuzz(func(t *testing.T, text string) {
+		if id, err := s.Verify(text, "https://vault.example"); err == nil && signed(text) != signed(token) {
+			t.Fatalf("%q is taken as %q's token", text, id)
+		}
+	})
+}
+
 // Without this a token that is old, for something else or made by someone else
 // would open the vault.
 func TestVerifyRefuses(t *testing.T) {

@@ -336,6 +336,34 @@ func deep() string {
 	return `{"version":"1.0.0","anyOf":[{"authority":"https://m.example","allOf":[` + leaf + `]}]}`
 }
 
+// Without this the option that opens keys to every workload could not be used,
+// or would be in force without anyone asking for it.
+func TestPolicyForAnyWorkload(t *testing.T) {
+	w := setup(t)
+	p, err := policy.ForAnyWorkload("maa.example", policy.KataCC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const path = "/keys/open/create?api-version=7.4"
+	if answer := w.do("POST", path, "officer", createBody(2048, string(text))); answer.Code != 400 {
+		t.Errorf("without the option: status %d", answer.Code)
+	}
+	cfg := w.vault.cfg
+	cfg.DangerouslyAllowAnyWorkload = true
+	careless, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	careless.Grant("officer", Officer)
+	if answer := (&world{vault: careless}).do("POST", path, "officer", createBody(2048, string(text))); answer.Code != 200 {
+		t.Errorf("with the option: status %d: %s", answer.Code, answer.Body)
+	}
+}
+
 // Without this a vault that is busy would look like one that refuses.
 func TestThrottling(t *testing.T) {
 	w := setup(t)
