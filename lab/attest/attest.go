@@ -11,11 +11,11 @@ package attest
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -24,7 +24,6 @@ import (
 	"github.com/google/go-sev-guest/abi"
 	spb "github.com/google/go-sev-guest/proto/sevsnp"
 
-	"kafka-e2ee/lab/ca"
 	"kafka-e2ee/lab/policy"
 	"kafka-e2ee/lab/rest"
 	"kafka-e2ee/lab/snp"
@@ -32,8 +31,9 @@ import (
 
 // Config says whom the service trusts.
 type Config struct {
-	Host string   // of the service; tokens are issued by https://Host
-	Root snp.Root // of the hardware
+	Host        string          // of the service; tokens are issued by https://Host
+	Certificate tls.Certificate // RSA; its key signs the tokens
+	Root        snp.Root        // of the hardware
 	// Compliance is the compliance status of each launch measurement that the
 	// service knows. The real one learns it from signed endorsements.
 	Compliance map[[abi.MeasurementSize]byte]string
@@ -54,12 +54,12 @@ type Service struct {
 	mux    *http.ServeMux
 }
 
-// New makes a service with a signing key of its own. The authority certifies it.
-func New(cfg Config, authority *ca.Authority) (*Service, error) {
+// New makes a service.
+func New(cfg Config) (*Service, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	signer, err := newSigner(cfg.Host, authority)
+	signer, err := newSigner(cfg.Host, cfg.Certificate)
 	if err != nil {
 		return nil, fmt.Errorf("making the attestation service: %w", err)
 	}
@@ -135,7 +135,7 @@ func invalid(err error) *rest.Error {
 func (s *Service) evidence(asked request) (*spb.Report, map[string]any, error) {
 	var parts struct{ SnpReport, VcekCertChain, Endorsements string }
 	inner, err := base64url(asked.Report)
-	if err != nil || one(inner, &parts) != nil {
+	if err != nil || json.Unmarshal(inner, &parts) != nil {
 		return nil, nil, errors.New("report is not base64url of an object with SnpReport and VcekCertChain")
 	}
 	raw, err := base64url(parts.SnpReport)
@@ -175,16 +175,4 @@ func (s *Service) evidence(asked request) (*spb.Report, map[string]any, error) {
 // base64url takes padded text too: the upstream sidecar sends it.
 func base64url(text string) ([]byte, error) {
 	return base64.RawURLEncoding.DecodeString(strings.TrimRight(text, "="))
-}
-
-// one decodes exactly one document.
-func one(text []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	if err := decoder.Decode(into); err != nil {
-		return err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one document")
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package attest
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -20,9 +21,9 @@ import (
 )
 
 type world struct {
-	authority *ca.Authority
-	chip      *snp.Chip
-	service   *Service
+	cert    tls.Certificate
+	chip    *snp.Chip
+	service *Service
 }
 
 var shared = sync.OnceValues(func() (*world, error) {
@@ -34,11 +35,15 @@ var shared = sync.OnceValues(func() (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	cert, err := authority.Issue("maa.example")
+	if err != nil {
+		return nil, err
+	}
 	service, err := New(Config{
-		Host: "maa.example", Root: chip.Root(), Logger: slog.New(slog.DiscardHandler),
+		Host: "maa.example", Certificate: cert, Root: chip.Root(), Logger: slog.New(slog.DiscardHandler),
 		Compliance: map[[48]byte]string{{1}: policy.ComplianceKataCC},
-	}, authority)
-	return &world{authority, chip, service}, err
+	})
+	return &world{cert, chip, service}, err
 })
 
 func setup(t testing.TB) *world {
@@ -209,8 +214,8 @@ func TestUnsignedReports(t *testing.T) {
 		t.Errorf("an unsigned report: status %d", answer.Code)
 	}
 	open, err := New(Config{
-		Host: "maa.example", Root: w.chip.Root(), DangerouslyAcceptAnyReport: true, AnyCompliance: "x", Logger: slog.New(slog.DiscardHandler),
-	}, w.authority)
+		Host: "maa.example", Certificate: w.cert, Root: w.chip.Root(), DangerouslyAcceptAnyReport: true, AnyCompliance: "x", Logger: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

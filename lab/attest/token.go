@@ -3,10 +3,10 @@ package attest
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -15,7 +15,6 @@ import (
 	"github.com/google/go-sev-guest/kds"
 	spb "github.com/google/go-sev-guest/proto/sevsnp"
 
-	"kafka-e2ee/lab/ca"
 	"kafka-e2ee/lab/policy"
 )
 
@@ -28,17 +27,14 @@ type signer struct {
 	x5c  []string
 }
 
-func newSigner(host string, authority *ca.Authority) (*signer, error) {
-	cert, err := authority.Issue(host)
-	if err != nil {
-		return nil, err
-	}
+func newSigner(host string, cert tls.Certificate) (*signer, error) {
 	thumbprint := sha256.Sum256(cert.Certificate[0])
 	s := &signer{kid: base64.RawURLEncoding.EncodeToString(thumbprint[:])}
 	for _, der := range cert.Certificate {
 		s.x5c = append(s.x5c, base64.StdEncoding.EncodeToString(der))
 	}
 	options := (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", s.kid).WithHeader("jku", "https://"+host+"/certs")
+	var err error
 	s.jose, err = jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: cert.PrivateKey}, options)
 	return s, err
 }
@@ -50,9 +46,6 @@ func (s *signer) keys() any {
 }
 
 func (s *signer) sign(claims map[string]any) (string, error) {
-	if s.jose == nil {
-		return "", errors.New("signing token: no key")
-	}
 	return jwt.Signed(s.jose).Claims(claims).Serialize()
 }
 

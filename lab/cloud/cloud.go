@@ -98,10 +98,10 @@ func New(cfg Config) (*Cloud, error) {
 	}
 	c.tls = tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{vaultCert, server}}
 	c.Attestation, err = attest.New(attest.Config{
-		Host: cfg.AttestationHost, Root: c.Chip.Root(), Logger: cfg.Logger.With(slog.String("service", "attestation")),
+		Host: cfg.AttestationHost, Certificate: server, Root: c.Chip.Root(), Logger: cfg.Logger.With(slog.String("service", "attestation")),
 		Compliance:                 map[[48]byte]string{Measurement(): policy.ComplianceKataCC},
 		DangerouslyAcceptAnyReport: cfg.DangerouslyAcceptAnyReport, AnyCompliance: policy.ComplianceKataCC,
-	}, c.Authority)
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -120,8 +120,8 @@ func parseCondition(text []byte, depth int) (Condition, error) {
 		return Condition{}, errors.New("a claim has no \"equals\"")
 	}
 	equals, ok := plain(want)
-	if !ok {
-		return Condition{}, errors.New("\"equals\" wants a text, a number, true or false")
+	if !ok || equals == "" {
+		return Condition{}, errors.New("\"equals\" wants a text that is not empty, a number, true or false")
 	}
 	return Condition{Claim: claim, Equals: equals}, nil
 }

@@ -23,15 +23,17 @@ type Policy struct{ Authorities []Authority }
 
 // Authority is an attestation service and what it must have said.
 type Authority struct {
-	URL       string // https://HOST, the token's issuer
-	Condition Condition
+	URL       string `json:"authority"` // https://HOST, the token's issuer
+	Condition        // a list
 }
 
 // Condition is either a claim with the text that it must equal, or a list of
 // conditions of which all, or any, must hold.
 type Condition struct {
-	Claim, Equals string
-	All, Any      []Condition
+	Claim  string      `json:"claim,omitempty"`
+	Equals string      `json:"equals,omitempty"` // not empty
+	All    []Condition `json:"allOf,omitempty"`
+	Any    []Condition `json:"anyOf,omitempty"`
 }
 
 // Decision says whether a policy is satisfied and, if not, the first claim that

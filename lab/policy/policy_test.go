@@ -43,6 +43,7 @@ func TestParseRefuses(t *testing.T) {
 		"claim alone":        {entry(`"allOf":[{"claim":"a"}]`), "no \"equals\""},
 		"claim is a number":  {entry(`"allOf":[{"claim":1,"equals":"1"}]`), "not a text"},
 		"equals null":        {entry(`"allOf":[{"claim":"a","equals":null}]`), "wants"},
+		"equals nothing":     {entry(`"allOf":[{"claim":"a","equals":""}]`), "wants"},
 		"equals an object":   {entry(`"allOf":[{"claim":"a","equals":{}}]`), "wants"},
 		"condition is empty": {entry(`"allOf":[{}]`), "exactly one"},
 		"too deep":           {entry(`"allOf":[` + nested + `]`), "nested"},

@@ -65,23 +65,3 @@ func (p Policy) MarshalJSON() ([]byte, error) {
 		AnyOf   []Authority `json:"anyOf"`
 	}{Version, p.Authorities})
 }
-
-// MarshalJSON writes one entry of the policy's list.
-func (a Authority) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Authority string      `json:"authority"`
-		AllOf     []Condition `json:"allOf,omitempty"`
-		AnyOf     []Condition `json:"anyOf,omitempty"`
-	}{a.URL, a.Condition.All, a.Condition.Any})
-}
-
-// MarshalJSON writes a claim or a list of conditions.
-func (c Condition) MarshalJSON() ([]byte, error) {
-	if c.Claim != "" {
-		return json.Marshal(map[string]string{"claim": c.Claim, "equals": c.Equals})
-	}
-	return json.Marshal(struct {
-		AllOf []Condition `json:"allOf,omitempty"`
-		AnyOf []Condition `json:"anyOf,omitempty"`
-	}{c.All, c.Any})
-}

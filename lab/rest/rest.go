@@ -3,7 +3,6 @@
 package rest
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,12 +70,8 @@ func Read(w http.ResponseWriter, r *http.Request, timeout time.Duration, into an
 	case err != nil:
 		return Refuse(http.StatusBadRequest, "BadRequest", "The body cannot be read.")
 	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	if decoder.Decode(into) != nil {
-		return Refuse(http.StatusBadRequest, "BadParameter", "The body is not the JSON document that is expected here.")
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return Refuse(http.StatusBadRequest, "BadParameter", "The body holds more than one JSON document.")
+	if json.Unmarshal(body, into) != nil {
+		return Refuse(http.StatusBadRequest, "BadParameter", "The body is not the one JSON document that is expected here.")
 	}
 	return nil
 }

@@ -297,7 +297,7 @@ func TestBadRequests(t *testing.T) {
 		"too long a path":       {"GET", "/keys/a/b/c/d?api-version=7.4", "officer", "", 404, "not found"},
 		"create malformed":      {"POST", create, "officer", "{", 400, "JSON"},
 		"create truncated":      {"POST", create, "officer", good[:len(good)/2], 400, "JSON"},
-		"create twice":          {"POST", create, "officer", good + good, 400, "more than one"},
+		"create twice":          {"POST", create, "officer", good + good, 400, "one JSON"},
 		"create huge":           {"POST", create, "officer", strings.Repeat(" ", 1<<20+1), 413, "longer"},
 		"create EC":             {"POST", create, "officer", `{"kty":"EC"}`, 400, "RSA"},
 		"create 1024 bits":      {"POST", create, "officer", strings.Replace(good, "2048", "1024", 1), 400, "key size"},
