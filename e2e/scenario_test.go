@@ -68,7 +68,9 @@ func (d *demo) checkLog(t *testing.T) {
 			t.Errorf("the log has a token or a key: %q", secret)
 		}
 	}
-	_ = os.Remove(strings.TrimSpace(file))
+	if err := os.Remove(strings.TrimSpace(file)); err != nil {
+		t.Error(err)
+	}
 }
 
 // happen lets the next planned event happen.

@@ -53,7 +53,7 @@ ask() {
 		[[ $status == 200 ]]
 	else
 		az rest --only-show-errors --method "$1" --url "$url" --resource "https://${vault#*.}" \
-			--headers Content-Type=application/json ${3:+--body "@$3"} 2>&1
+			--headers Content-Type=application/json ${3:+--body "@$3"} 2>"$work/refusal" || { cat "$work/refusal"; return 1; }
 	fi
 }
 

@@ -57,7 +57,7 @@ func (p Policy) Decide(issuer string, claims Claims) Decision {
 			}
 			continue
 		}
-		decision := authority.Condition.decide(claims)
+		decision := authority.decide(claims)
 		if decision.Released {
 			return decision
 		}
@@ -102,7 +102,7 @@ func (c Condition) decide(claims Claims) Decision {
 // claim equal something.
 func (p Policy) Requires(claim string) bool {
 	for _, authority := range p.Authorities {
-		if !authority.Condition.requires(claim) {
+		if !authority.requires(claim) {
 			return false
 		}
 	}

@@ -38,7 +38,7 @@ func ForWorkload(maaEndpoint string, platform Platform, measurement string) (Pol
 	if err != nil {
 		return Policy{}, err
 	}
-	all := &p.Authorities[0].Condition.All
+	all := &p.Authorities[0].All
 	*all = append(*all, Condition{Claim: ClaimHostData, Equals: measurement})
 	return p, nil
 }
