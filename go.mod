@@ -12,6 +12,7 @@ require (
 	github.com/a-h/templ v0.3.1020
 	github.com/kelseyhightower/envconfig v1.4.0
 	github.com/prometheus/client_golang v1.25.0
+	golang.org/x/sync v0.23.0
 	kafka-e2ee/envelope v0.0.0
 	kafka-e2ee/skrclient v0.0.0
 )

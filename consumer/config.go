@@ -3,14 +3,13 @@ package consumer
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"os"
 	"time"
 
 	"github.com/IBM/sarama"
 
+	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
-	"kafka-e2ee/skrclient"
 )
 
 // Config holds every setting of the consumer. Load fills it from the
@@ -26,6 +25,14 @@ type Config struct {
 	AKVEndpoint string `envconfig:"SkrClientAKVEndpoint" desc:"host name of the vault, without https://"`
 	SkrURL      string `envconfig:"SKR_URL" default:"http://localhost:8080" desc:"address of the key-release sidecar"`
 	TokenFile   string `envconfig:"SKR_ACCESS_TOKEN_FILE" desc:"file with an access token for the vault, instead of the pod's identity"`
+
+	KeyProvider       string `envconfig:"KEY_PROVIDER" default:"skr" desc:"where keys come from: skr (Azure's sidecar), cdh (data hub of Confidential Containers; SkrClientKID is then REPO/TYPE/TAG), file (for development: nothing is attested)"`
+	HubURL            string `envconfig:"CDH_URL" default:"http://127.0.0.1:8006" desc:"address of the data hub, for KEY_PROVIDER=cdh"`
+	KeyFile           string `envconfig:"KEY_FILE" desc:"file with the private key (JWK or PEM), for KEY_PROVIDER=file"`
+	AttestationCAFile string `envconfig:"ATTESTATION_CA_FILE" desc:"file with the roots (PEM) that the attestation service's certificate is checked with, instead of the system's"`
+	PolicyFile        string `envconfig:"RELEASE_POLICY_FILE" desc:"file with a copy of the key's release policy, for comparison on the page only"`
+
+	TrustedSendersFile string `envconfig:"TRUSTED_SENDERS_FILE" desc:"file with the Ed25519 public keys of senders (PEM), each with the sender's name in a line before it"`
 
 	WebAddr     string `envconfig:"WEB_ADDR" default:":3333" desc:"address of the page"`
 	WebHistory  int    `envconfig:"WEB_HISTORY" default:"1000" desc:"records kept for the page, 1 to 100000"`
@@ -44,6 +51,14 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 	return cfg, errors.Join(problems...)
 }
 
+// MetricsAddr reads METRICS_ADDR alone, as Load does: what is wrong with other
+// settings is for the program to say that runs with them.
+func MetricsAddr(lookup func(string) (string, bool)) string {
+	var cfg Config
+	_ = kafkaconf.Load(&cfg, lookup) //nolint:errcheck // see above
+	return cfg.MetricsAddr
+}
+
 // maxHistory bounds WEB_HISTORY: the feed's index grows with it.
 const maxHistory = 100_000
 
@@ -59,64 +74,24 @@ func (c Config) check() error {
 	if c.Group == "" {
 		problem("CONSUMERGROUP", "must not be empty")
 	}
-	if _, err := c.sidecar(); err != nil {
-		problem("SKR_URL", err.Error())
+	if _, err := c.trustedSenders(); err != nil {
+		errs = append(errs, err)
 	}
-	if c.asksForKey() {
-		errs = append(errs, c.checkKeyNames(), checkHost("SkrClientMAAEndpoint", c.MAAEndpoint), checkHost("SkrClientAKVEndpoint", c.AKVEndpoint))
-	}
+	errs = append(errs, c.checkKeys())
 	return errors.Join(errs...)
 }
 
-// missing is what to do where one of the three that name a key is empty.
-const missing = "is missing: set all of SkrClientKID, SkrClientMAAEndpoint, SkrClientAKVEndpoint, or none"
-
-func (c Config) checkKeyNames() error {
-	names := c.keyNames()
-	if len(names) == 0 {
-		return errors.New("SkrClientKID: " + missing)
+// trustedSenders are those whose signatures count; nobody where no file is set.
+func (c Config) trustedSenders() ([]envelope.TrustedSender, error) {
+	if c.TrustedSendersFile == "" {
+		return nil, nil
 	}
-	for i, name := range names {
-		if err := skrclient.CheckKeyName(name); err != nil {
-			return fmt.Errorf("SkrClientKID: %w", err)
-		}
-		if slices.Contains(names[:i], name) {
-			return errors.New("SkrClientKID: names a key twice")
-		}
+	text, err := os.ReadFile(c.TrustedSendersFile)
+	if err != nil {
+		return nil, inVariable("TRUSTED_SENDERS_FILE", err)
 	}
-	return nil
-}
-
-func checkHost(variable, value string) error {
-	if value == "" {
-		return errors.New(variable + ": " + missing)
-	}
-	if err := skrclient.CheckEndpoint(value); err != nil {
-		return fmt.Errorf("%s: %w", variable, err)
-	}
-	return nil
-}
-
-// sidecar makes the client that asks for the keys; it does not connect.
-func (c Config) sidecar() (*skrclient.Client, error) {
-	return skrclient.New(skrclient.Config{URL: c.SkrURL, AccessTokenFile: c.TokenFile})
-}
-
-// asksForKey reports whether a key is named at all. Without one the consumer
-// still runs, and says so.
-func (c Config) asksForKey() bool {
-	return c.KeyNames != "" || c.MAAEndpoint != "" || c.AKVEndpoint != ""
-}
-
-// keyNames splits SkrClientKID.
-func (c Config) keyNames() []string {
-	var names []string
-	for name := range strings.SplitSeq(c.KeyNames, ",") {
-		if name = strings.TrimSpace(name); name != "" {
-			names = append(names, name)
-		}
-	}
-	return names
+	senders, err := envelope.ParseTrustedSenders(text)
+	return senders, inVariable("TRUSTED_SENDERS_FILE", err)
 }
 
 // saramaConfig adds what a member of the group needs.
@@ -131,7 +106,11 @@ func (c Config) saramaConfig() (*sarama.Config, error) {
 	conf.Metadata.AllowAutoTopicCreation = false
 	// Few tries inside, since the reader itself tries for ever and says so.
 	conf.Metadata.Retry.Max = 1
-	// Notice new partitions, and a topic that was deleted and created again.
+	// Batches wait in a queue that counts bytes; this one counts records, which may be a megabyte each.
+	conf.ChannelBufferSize = 64
+	// Large enough that the way to the broker and back is not what takes the time; each partition may hold two.
+	conf.Consumer.Fetch.Default = 2 << 20
+	// Notice new partitions.
 	conf.Metadata.RefreshFrequency = 15 * time.Second
 	return conf, nil
 }

@@ -22,6 +22,16 @@ func TestLoadReportsAllProblems(t *testing.T) {
 		"scheme":           {map[string]string{"SkrClientKID": "x", "SkrClientMAAEndpoint": "https://" + secretish, "SkrClientAKVEndpoint": "v.example/"}, []string{"SkrClientMAAEndpoint", "SkrClientAKVEndpoint"}},
 		"sidecar far away": {map[string]string{"SKR_URL": "http://" + secretish + ":8080"}, []string{"SKR_URL"}},
 		"everything":       {map[string]string{"WEB_HISTORY": secretish, "TOPIC": "", "CONSUMERGROUP": "", "BROKERS": secretish, "SKR_URL": "", "TEMPL_DEV_MODE": "1"}, []string{"WEB_HISTORY", "TOPIC", "CONSUMERGROUP", "BROKERS", "SKR_URL", "TEMPL_DEV_MODE"}},
+		"no senders":       {map[string]string{"TRUSTED_SENDERS_FILE": "/" + secretish}, []string{"TRUSTED_SENDERS_FILE"}},
+		"another provider": {map[string]string{"KEY_PROVIDER": secretish}, []string{"KEY_PROVIDER"}},
+		"data hub":         {map[string]string{"KEY_PROVIDER": "cdh", "SkrClientKID": "default/key/demo"}, nil},
+		"hub, no resource": {map[string]string{"KEY_PROVIDER": "cdh", "SkrClientKID": "demo", "CDH_URL": "http://" + secretish}, []string{"SkrClientKID", "CDH_URL"}},
+		"hub, no name":     {map[string]string{"KEY_PROVIDER": "cdh"}, []string{"SkrClientKID"}},
+		"file":             {map[string]string{"KEY_PROVIDER": "file", "KEY_FILE": "/" + secretish, "SkrClientKID": "demo"}, nil}, // it may come later
+		"file, no path":    {map[string]string{"KEY_PROVIDER": "file"}, []string{"KEY_FILE"}},
+		"file, not chosen": {map[string]string{"KEY_FILE": "/" + secretish}, []string{"KEY_FILE"}},
+		"no roots":         {map[string]string{"SkrClientKID": "x", "SkrClientMAAEndpoint": "m.example", "SkrClientAKVEndpoint": "v.example", "ATTESTATION_CA_FILE": "/" + secretish}, []string{"ATTESTATION_CA_FILE"}},
+		"no policy":        {map[string]string{"RELEASE_POLICY_FILE": "/" + secretish}, []string{"RELEASE_POLICY_FILE"}},
 		"history":          {map[string]string{"WEB_HISTORY": "0"}, []string{"WEB_HISTORY"}},
 	}
 	for name, test := range tests {

@@ -25,7 +25,7 @@ func operations(m *metrics, key func() web.KeyStatus, kafka func() web.KafkaStat
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, map[string]bool{"alive": true}) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		body := readiness{Ready: true, Missing: []string{}}
-		if state := key().State; state != web.KeyReleased {
+		if state := key().State; state != web.KeyReleased && state != web.KeyFromFile {
 			body.Missing = append(body.Missing, "key: "+string(state))
 		}
 		if state := kafka().State; state != web.KafkaReading {

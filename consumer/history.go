@@ -20,9 +20,10 @@ type history struct {
 	client sarama.Client
 
 	mu      sync.Mutex
-	missing int           // claims that have not loaded theirs yet
-	newest  tail          // of all claims, by time
-	shown   chan struct{} // closed when all of it is in the feed
+	missing int             // claims that have not loaded theirs yet
+	newest  tail            // of all claims, by time
+	first   map[int32]int64 // the offset from which each partition is read
+	shown   chan struct{}   // closed when all of it is in the feed
 }
 
 // tail keeps the last messages that it is given, as many as the feed would keep
@@ -43,7 +44,7 @@ func (t *tail) add(m *sarama.ConsumerMessage, most int) {
 }
 
 func newHistory(r *reader, client sarama.Client, claims int) *history {
-	return &history{reader: r, client: client, missing: claims, shown: make(chan struct{})}
+	return &history{reader: r, client: client, missing: claims, first: make(map[int32]int64), shown: make(chan struct{})}
 }
 
 // quiet is how long the end of a partition's history may stay silent before it
@@ -54,20 +55,18 @@ const quiet = 3 * time.Second
 // load reads one claim's history and waits until that of every claim is in the
 // feed, so that the newest records of all partitions are the ones that stay.
 func (h *history) load(ctx context.Context, claim sarama.ConsumerGroupClaim) {
-	h.add(h.read(ctx, claim))
+	h.add(claim, h.read(ctx, claim))
 	select {
 	case <-h.shown:
 	case <-ctx.Done():
 	}
 }
 
-func (h *history) add(messages []*sarama.ConsumerMessage) {
+func (h *history) add(claim sarama.ConsumerGroupClaim, messages []*sarama.ConsumerMessage) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	all := slices.Concat(h.newest.messages, messages)
-	slices.SortStableFunc(all, func(a, b *sarama.ConsumerMessage) int {
-		return a.Timestamp.Compare(b.Timestamp)
-	})
+	h.first[claim.Partition()] = claim.InitialOffset()
+	all := merge(h.newest.messages, messages)
 	h.newest = tail{}
 	for _, m := range all {
 		h.newest.add(m, h.reader.cfg.WebHistory)
@@ -75,16 +74,37 @@ func (h *history) add(messages []*sarama.ConsumerMessage) {
 	if h.missing--; h.missing > 0 {
 		return
 	}
-	for part := range slices.Chunk(h.newest.messages, maxBatch) {
-		h.reader.show(part)
+	for _, m := range slices.Backward(h.newest.messages) {
+		h.first[m.Partition] = m.Offset
+	}
+	for partition, offset := range h.first {
+		h.reader.from(partition, offset)
+	}
+	var w work
+	for part := range slices.Chunk(h.newest.messages, firstBatch) {
+		h.reader.show(&w, part)
 	}
 	h.newest = tail{}
 	close(h.shown)
 }
 
+// merge joins two lists by time. It never changes the order within one: a
+// partition's records are followed in the order of their offsets, whatever time
+// their writers put on them.
+func merge(a, b []*sarama.ConsumerMessage) []*sarama.ConsumerMessage {
+	all := make([]*sarama.ConsumerMessage, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if b[0].Timestamp.Before(a[0].Timestamp) {
+			a, b = b, a
+		}
+		all, a = append(all, a[0]), a[1:]
+	}
+	return append(append(all, a...), b...)
+}
+
 func (h *history) read(ctx context.Context, claim sarama.ConsumerGroupClaim) []*sarama.ConsumerMessage {
 	topic, partition, end := claim.Topic(), claim.Partition(), claim.InitialOffset()
-	if end <= 0 || h.reader.seen.get(partition) >= end {
+	if end <= 0 || h.reader.partitions.of(partition).next >= end {
 		return nil // never committed, or read by this very process
 	}
 	messages, err := h.readRange(ctx, topic, partition, end)

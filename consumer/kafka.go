@@ -11,6 +11,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/web"
 )
@@ -22,13 +23,16 @@ type reader struct {
 	cfg     Config
 	sarama  *sarama.Config
 	feed    *web.Feed
-	opening *opening
+	trusted []envelope.TrustedSender
 	keys    *keys
 	metrics *metrics
 	log     *slog.Logger
 
-	status atomic.Pointer[web.KafkaStatus]
-	seen   positions // the next offset of every partition this process read
+	status     atomic.Pointer[web.KafkaStatus]
+	topic      atomic.Pointer[sarama.Uuid] // the id of the topic that is read
+	opening    atomic.Pointer[opening]
+	gate       sync.RWMutex // held for writing while the keys change
+	partitions partitions
 }
 
 // lastRetry is the longest wait before Kafka is tried again.
@@ -80,6 +84,7 @@ func (r *reader) member(ctx context.Context) error {
 			}
 		}
 	}()
+	go r.watchTopic(ctx, client, leave)
 	for ctx.Err() == nil {
 		if err := group.Consume(ctx, []string{r.cfg.Topic}, &session{reader: r, client: client}); err != nil {
 			return err
@@ -119,6 +124,8 @@ func cause(err error) string {
 		return "host name not found"
 	case errors.As(err, &refusal):
 		return refusal.Error() // one of sarama's constants
+	case errors.Is(err, errTopicReplaced):
+		return err.Error()
 	case errors.Is(err, sarama.ErrOutOfBrokers):
 		return "no broker answers"
 	case errors.As(err, &opErr):
@@ -139,6 +146,7 @@ type session struct {
 
 // Setup is called once per session, before the claims are read.
 func (s *session) Setup(cgs sarama.ConsumerGroupSession) error {
+	s.reader.startOver(cgs, s.client)
 	claims := cgs.Claims()[s.reader.cfg.Topic]
 	s.history = newHistory(s.reader, s.client, len(claims))
 	s.reader.report(nil)
@@ -162,79 +170,50 @@ func (s *session) Cleanup(cgs sarama.ConsumerGroupSession) error {
 func (s *session) ConsumeClaim(cgs sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	r := s.reader
 	s.history.load(cgs.Context(), claim)
-	batch := make([]*sarama.ConsumerMessage, 0, maxBatch)
-	for {
-		batch = take(cgs.Context(), claim.Messages(), batch[:0])
+	r.from(claim.Partition(), claim.InitialOffset())
+	var w work
+	for queue := newQueue(cgs.Context(), claim.Messages()); ; {
+		batch := queue.next()
 		if len(batch) == 0 {
 			return nil
 		}
-		r.show(batch)
+		started := time.Now()
+		r.show(&w, batch)
+		queue.took(time.Since(started))
 		last := batch[len(batch)-1]
-		r.seen.set(claim.Partition(), last.Offset+1)
 		cgs.MarkMessage(last, "")
 		r.metrics.setLag(claim.Topic(), claim.Partition(), claim.HighWaterMarkOffset()-last.Offset-1)
 	}
 }
 
-// show opens a batch and puts it into the feed. Keys that arrive while it is
-// being opened are not missed: the feed is then gone through once more.
-func (r *reader) show(batch []*sarama.ConsumerMessage) {
-	ring := r.keys.ring.Load()
-	records := r.opening.all(batch)
-	r.metrics.sawBatch(records)
-	r.feed.Append(records...)
-	if r.keys.ring.Load() != ring {
-		r.feed.Reopen(r.opening.reopen)
+// work is room for a batch, to be used again for the next one.
+type work struct {
+	records []opened
+	shown   []*web.Record
+}
+
+// show opens a batch and puts it into the feed.
+func (r *reader) show(w *work, batch []*sarama.ConsumerMessage) {
+	r.gate.RLock()
+	defer r.gate.RUnlock()
+	w.records = r.opening.Load().all(batch, w.records)
+	r.partitions.follow(w.records)
+	r.metrics.sawBatch(w.records)
+	w.shown = w.shown[:0]
+	unknown := false
+	for _, o := range w.records {
+		w.shown = append(w.shown, o.record)
+		unknown = unknown || o.record.State == web.StateUnknownKey
+	}
+	r.feed.Append(w.shown...)
+	if unknown {
+		r.keys.look()
 	}
 }
 
-// maxBatch keeps the cores busy to the last record of a batch, and the page
-// waiting for a batch of private-key operations well under a second.
-const maxBatch = 128
-
-// take waits for one message and adds those that are there already. It returns
-// none when the claim or the session has ended.
-func take(ctx context.Context, messages <-chan *sarama.ConsumerMessage, batch []*sarama.ConsumerMessage) []*sarama.ConsumerMessage {
-	select {
-	case <-ctx.Done():
-		return nil
-	case m, ok := <-messages:
-		if !ok {
-			return nil
-		}
-		batch = append(batch, m)
-	}
-	for len(batch) < cap(batch) {
-		select {
-		case m, ok := <-messages:
-			if !ok {
-				return batch
-			}
-			batch = append(batch, m)
-		default:
-			return batch
-		}
-	}
-	return batch
-}
-
-// positions remembers how far each partition was read by this process.
-type positions struct {
-	mu   sync.Mutex
-	next map[int32]int64
-}
-
-func (p *positions) set(partition int32, next int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.next == nil {
-		p.next = make(map[int32]int64)
-	}
-	p.next[partition] = next
-}
-
-func (p *positions) get(partition int32) int64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.next[partition]
+// from says at which offset a partition will be read on.
+func (r *reader) from(partition int32, offset int64) {
+	r.gate.RLock()
+	defer r.gate.RUnlock()
+	r.partitions.of(partition).from(offset)
 }

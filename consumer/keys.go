@@ -5,7 +5,8 @@ import (
 	"crypto/rsa"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"time"
 
 	"kafka-e2ee/envelope"
@@ -16,35 +17,54 @@ import (
 // keys gets the private keys and says how that went.
 type keys struct {
 	keeper  *skrclient.Keeper // nil where no key is asked for
-	url     string
+	attest  *attestation      // nil where nothing can attest
+	source  web.KeyStatus     // what never changes: where the keys come from
 	started time.Time
-	opener  *envelope.Opener
-	metrics *metrics
 	log     *slog.Logger
-	arrived func() // opens again what could not be opened before
+	arrived func([]*rsa.PrivateKey) error // opens with them from now on
 
-	// ring counts how often the keys changed, so that a record that was being
-	// opened meanwhile is not forgotten.
-	ring atomic.Uint64
+	// ring is every key that was ever released to this process: after a rotation
+	// the vault gives the new one under the old one's name, and the records
+	// before it are still there. It is used by the keeper alone.
+	ring []*rsa.PrivateKey
+
+	mu   sync.Mutex
+	next time.Time // when an unknown key may be looked for again
+	wait time.Duration
 }
 
-func newKeys(cfg Config, opener *envelope.Opener, m *metrics, log *slog.Logger, arrived, changed func()) (*keys, error) {
-	k := &keys{url: cfg.SkrURL, started: time.Now(), opener: opener, metrics: m, log: log, arrived: arrived}
+func newKeys(cfg Config, m *metrics, log *slog.Logger, arrived func([]*rsa.PrivateKey) error, changed func()) (*keys, error) {
+	k := &keys{source: web.KeyStatus{Provider: cfg.provider(), URL: cfg.keyURL()}, started: time.Now(), log: log, arrived: arrived}
 	if !cfg.asksForKey() {
 		return k, nil
 	}
-	client, err := cfg.sidecar()
+	client, err := cfg.releaser()
 	if err != nil {
-		return nil, fmt.Errorf("SKR_URL: %w", err)
+		return nil, err
 	}
-	var requests []skrclient.Request
-	for _, name := range cfg.keyNames() {
-		requests = append(requests, skrclient.Request{KeyName: name, MAAEndpoint: cfg.MAAEndpoint, AKVEndpoint: cfg.AKVEndpoint})
+	policy, err := cfg.policy()
+	if err != nil {
+		return nil, err
+	}
+	attester, err := cfg.attester(client)
+	if err != nil {
+		return nil, err
+	}
+	if attester != nil {
+		k.attest = newAttestation(attester, policy, log, changed)
+	}
+	if cfg.provider() == providerFile {
+		log.Warn("the key is read from a file, nothing is attested: for development only", slog.String("hint", "set KEY_PROVIDER=skr"))
 	}
 	k.keeper, err = skrclient.NewKeeper(skrclient.KeeperConfig{
-		Client: client, Requests: requests, Logger: log,
-		OnKeys:    k.use,
-		OnAttempt: func(outcome string) { m.attempts.WithLabelValues(outcome).Inc() },
+		Client: client, Requests: cfg.requests(), Logger: log,
+		OnKeys: k.use,
+		OnAttempt: func(outcome string) {
+			m.attempts.WithLabelValues(outcome).Inc()
+			if k.attest != nil && (outcome == skrclient.OutcomeReleased || outcome == string(skrclient.KindRefused)) {
+				k.attest.ask()
+			}
+		},
 		OnChange: func(status skrclient.Status) {
 			if status.State == skrclient.StateReleased {
 				m.released.Set(1)
@@ -60,38 +80,79 @@ func newKeys(cfg Config, opener *envelope.Opener, m *metrics, log *slog.Logger, 
 
 // run asks until every key is here, and returns when ctx ends.
 func (k *keys) run(ctx context.Context) {
-	if k.keeper != nil {
-		_ = k.keeper.Run(ctx) //nolint:errcheck // it is always the end of ctx
+	if k.keeper == nil {
+		return
 	}
+	var parts sync.WaitGroup
+	if k.attest != nil {
+		parts.Go(func() { k.attest.run(ctx) })
+	}
+	_ = k.keeper.Run(ctx) //nolint:errcheck // it is always the end of ctx
+	parts.Wait()
 }
 
 func (k *keys) use(held []skrclient.Key) {
-	private := make([]*rsa.PrivateKey, len(held))
-	for i, key := range held {
-		private[i] = key.Private()
+	ring := slices.Clone(k.ring)
+	for _, key := range held {
+		private := key.Private()
+		if !slices.ContainsFunc(ring, func(old *rsa.PrivateKey) bool { return old.Equal(private) }) {
+			ring = append(ring, private)
+		}
 	}
-	if err := k.opener.SetKeys(private...); err != nil {
+	if err := k.arrived(ring); err != nil {
 		k.log.Error("released keys cannot be used", slog.String("error", err.Error()))
 		return
 	}
-	k.ring.Add(1)
-	k.arrived()
+	k.ring = ring
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.next, k.wait = time.Time{}, 0
+}
+
+// The wait between two looks for a key that records name and nobody has: the
+// names are chosen by whoever writes, so they must not keep the sidecar busy.
+const (
+	firstLook = 20 * time.Second
+	lastLook  = 10 * time.Minute
+)
+
+// look asks for the keys once more, since a record names one that is not here:
+// it may be in the vault by now. In vain, it asks less and less often.
+func (k *keys) look() {
+	if k.keeper == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if time.Now().Before(k.next) {
+		return
+	}
+	if _, accepted := k.keeper.Again(); !accepted {
+		return
+	}
+	k.wait = min(max(2*k.wait, firstLook), lastLook)
+	k.next = time.Now().Add(k.wait)
+	k.log.Info("a record names a key that is not here, asking for the keys again", slog.Duration("not_again_for", k.wait))
 }
 
 // status puts what the keeper knows into the page's terms.
 func (k *keys) status() web.KeyStatus {
+	status := k.source
 	if k.keeper == nil {
-		return web.KeyStatus{State: web.KeyNotConfigured, Since: k.started}
+		status.State, status.Since = web.KeyNotConfigured, k.started
+		return status
 	}
 	s := k.keeper.Status()
-	status := web.KeyStatus{
-		State: keyState(s.State), Since: s.Since, Attempts: s.Attempts, NextAttempt: s.NextAttempt, URL: k.url,
+	status.State, status.Since, status.Attempts, status.NextAttempt = k.state(s.State), s.Since, s.Attempts, s.NextAttempt
+	if k.attest != nil {
+		status.Attestation = k.attest.status()
 	}
 	if s.Last != nil {
 		status.Step, status.Reason, status.Hint = string(s.Last.Step), string(s.Last.Cause), s.Last.Hint()
+		status.ByPolicy = s.Last.Cause == skrclient.CausePolicy || s.Last.Cause == skrclient.CauseForbidden
 	}
 	for _, key := range s.Keys {
-		info := web.KeyInfo{Name: key.Name, State: keyState(key.State)}
+		info := web.KeyInfo{Name: key.Name, State: k.state(key.State)}
 		if private := key.Private(); private != nil {
 			info.ID = envelope.KeyID(&private.PublicKey)
 		}
@@ -100,9 +161,27 @@ func (k *keys) status() web.KeyStatus {
 	return status
 }
 
-func keyState(s skrclient.State) web.KeyState {
+// token is this pod's latest attestation token, for verification elsewhere.
+func (k *keys) token() (string, bool) {
+	if k.attest == nil {
+		return "", false
+	}
+	return k.attest.token()
+}
+
+// again asks for the keys once more, as soon as that is allowed.
+func (k *keys) again() {
+	if k.keeper != nil {
+		k.keeper.Again()
+	}
+}
+
+func (k *keys) state(s skrclient.State) web.KeyState {
 	switch s {
 	case skrclient.StateReleased:
+		if k.source.Provider == providerFile {
+			return web.KeyFromFile
+		}
 		return web.KeyReleased
 	case skrclient.StateRefused:
 		return web.KeyRefused

@@ -14,7 +14,9 @@ import (
 type metrics struct {
 	registry *prometheus.Registry
 	records  *prometheus.CounterVec // by topic and state
-	decrypt  prometheus.Histogram   // seconds of one private-key operation
+	senders  *prometheus.CounterVec // by what is known of the sender
+	flags    *prometheus.CounterVec // by flag
+	decrypt  prometheus.Histogram   // seconds to open one record
 	attempts *prometheus.CounterVec // by outcome
 	released prometheus.Gauge       // 0 or 1
 	lag      *prometheus.GaugeVec   // records, by topic and partition
@@ -26,6 +28,12 @@ func newMetrics(build Build) *metrics {
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "e2ee_consumer_records_total", Help: "Records read, by what is true of them when read.",
 		}, []string{"topic", "state"}),
+		senders: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "e2ee_consumer_senders_total", Help: "Records opened, by what is known of their sender.",
+		}, []string{"sender"}),
+		flags: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "e2ee_consumer_flags_total", Help: "Opened records that were repeated, moved, late, unbound, or had others missing before them.",
+		}, []string{"flag"}),
 		decrypt: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "e2ee_consumer_decrypt_seconds", Help: "Time to open one encrypted record.",
 			Buckets: []float64{1e-6, 1e-5, 1e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.5},
@@ -45,14 +53,59 @@ func newMetrics(build Build) *metrics {
 		ConstLabels: prometheus.Labels{"program": "consume", "version": build.Version, "commit": build.Commit},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.records, m.decrypt, m.attempts, m.released, m.lag, info,
+	for _, state := range []web.SenderState{web.SenderUnverified, web.SenderUntrusted, web.SenderVerified} {
+		m.senders.WithLabelValues(string(state))
+	}
+	for _, flag := range []string{"repeat", "gap", "late", "moved", "unbound"} {
+		m.flags.WithLabelValues(flag)
+	}
+	m.registry.MustRegister(m.records, m.senders, m.flags, m.decrypt, m.attempts, m.released, m.lag, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-func (m *metrics) sawBatch(records []*web.Record) {
-	for _, r := range records {
-		m.records.WithLabelValues(r.Topic, string(r.State)).Inc()
+// sawBatch counts records that were read.
+func (m *metrics) sawBatch(records []opened) {
+	type place struct {
+		topic string
+		state web.State
+	}
+	seen := make(map[place]int)
+	for _, o := range records {
+		seen[place{o.record.Topic, o.record.State}]++
+	}
+	for at, n := range seen {
+		m.records.WithLabelValues(at.topic, string(at.state)).Add(float64(n))
+	}
+	m.opened(records)
+}
+
+// opened counts what is known of records once they are open, now or later.
+func (m *metrics) opened(records []opened) {
+	senders, flags := make(map[web.SenderState]int), make(map[string]int)
+	add := func(set bool, flag string) {
+		if set {
+			flags[flag]++
+		}
+	}
+	for _, o := range records {
+		if o.record.State != web.StateDecrypted {
+			continue
+		}
+		senders[o.record.Sender.State]++
+		if f := o.record.Flags; f != (web.Flags{}) {
+			add(f.Repeat, "repeat")
+			add(f.Missing > 0, "gap")
+			add(f.Late, "late")
+			add(f.Moved, "moved")
+			add(f.Unbound, "unbound")
+		}
+	}
+	for state, n := range senders {
+		m.senders.WithLabelValues(string(state)).Add(float64(n))
+	}
+	for flag, n := range flags {
+		m.flags.WithLabelValues(flag).Add(float64(n))
 	}
 }
 

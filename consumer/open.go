@@ -17,63 +17,130 @@ import (
 
 // opening turns Kafka's records into what the page shows.
 type opening struct {
-	opener *envelope.Opener
-	took   prometheus.Histogram
+	*envelope.Opener
+	took  prometheus.Histogram
+	began time.Time
 }
 
-// all opens a batch on every core and keeps its order. Each core takes the next
-// record as soon as it is free: a private-key operation costs a thousand times
-// what handing one out does, so the cores finish together.
-func (o *opening) all(batch []*sarama.ConsumerMessage) []*web.Record {
-	out := make([]*web.Record, len(batch))
-	var next atomic.Int64
-	work := func() {
-		for i := next.Add(1) - 1; i < int64(len(batch)); i = next.Add(1) - 1 {
-			out[i] = o.one(batch[i])
+func newOpening(opener *envelope.Opener, took prometheus.Histogram) *opening {
+	return &opening{Opener: opener, took: took, began: time.Now()}
+}
+
+// opened is a record and, where it was opened, what its format says of it.
+type opened struct {
+	record *web.Record
+	msg    envelope.Message
+}
+
+// all opens a batch on every core and keeps its order. It reuses the room of
+// out. The records of a batch share few large pieces of memory: they come and go
+// together, and a piece for each would cost as much as opening it.
+func (o *opening) all(batch []*sarama.ConsumerMessage, out []opened) []opened {
+	size := 0
+	for _, m := range batch {
+		size += len(m.Key) + len(m.Value)
+	}
+	// Copied, since a message's bytes are a window into the whole fetch response,
+	// which the history would otherwise hold in memory.
+	copies := make([]byte, 0, size)
+	kept := func(b []byte) []byte {
+		if b == nil {
+			return nil
 		}
+		start := len(copies)
+		copies = append(copies, b...)
+		return copies[start:len(copies):len(copies)]
 	}
-	var others sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(batch)) - 1 {
-		others.Go(work)
+	records := make([]web.Record, len(batch))
+	out = slices.Grow(out[:0], len(batch))[:len(batch)]
+	for i, m := range batch {
+		records[i] = web.Record{
+			Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Timestamp: m.Timestamp,
+			Key: kept(m.Key), Wire: kept(m.Value),
+		}
+		out[i].record = &records[i]
 	}
-	work()
-	others.Wait()
+	onAllCores(len(batch), func(from, to int) { o.judgeAll(out[from:to]) })
 	return out
 }
 
-// one copies what it keeps: a message's bytes are a window into the whole fetch
-// response, which the history would otherwise hold in memory.
-func (o *opening) one(m *sarama.ConsumerMessage) *web.Record {
-	r := &web.Record{
-		Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Timestamp: m.Timestamp,
-		Key: slices.Clone(m.Key), Wire: slices.Clone(m.Value),
+// judgeAll opens records one after the other. Once one is open, the others go
+// into one piece of memory: they are likely to open, too.
+func (o *opening) judgeAll(records []opened) {
+	var room []byte
+	done := time.Since(o.began)
+	for i := range records {
+		r, started := records[i].record, done
+		records[i].msg = o.judge(r, room)
+		done = time.Since(o.began)
+		if r.State != web.StateDecrypted {
+			if r.State == web.StateUndecryptable {
+				o.took.Observe((done - started).Seconds())
+			}
+			continue
+		}
+		o.took.Observe((done - started).Seconds())
+		if room == nil {
+			size := 0
+			for _, rest := range records[i+1:] {
+				size += len(rest.record.Wire)
+			}
+			room = make([]byte, 0, size)
+		} else {
+			room = room[len(r.Value):len(r.Value)]
+		}
 	}
-	o.judge(r)
-	return r
 }
 
-// reopen judges a record again, with the keys held now. It returns nil where
-// nothing changed, else a new record: those in the feed are never written to.
-func (o *opening) reopen(r *web.Record) *web.Record {
-	if r.State == web.StateDecrypted || r.State == web.StatePlain || r.State == web.StateMalformed {
-		return nil
+// onAllCores does work for 0 to n-1, in parts. Each core takes the next part as
+// soon as it is free, and the parts become smaller, down to one: a private-key
+// operation takes milliseconds, and the cores shall finish together.
+func onAllCores(n int, work func(from, to int)) {
+	cores := max(min(runtime.GOMAXPROCS(0), n), 1)
+	var next atomic.Int64
+	each := func() {
+		for {
+			from := next.Load()
+			to := from + max((int64(n)-from)/int64(4*cores), 1)
+			switch {
+			case from >= int64(n):
+				return
+			case next.CompareAndSwap(from, to):
+				work(int(from), int(to))
+			}
+		}
 	}
-	again := *r
-	o.judge(&again)
-	if again.State == r.State && slices.Equal(again.Holds, r.Holds) {
-		return nil
+	var others sync.WaitGroup
+	for range cores - 1 {
+		others.Go(each)
 	}
-	return &again
+	each()
+	others.Wait()
 }
 
-func (o *opening) judge(r *web.Record) {
-	start := time.Now()
-	msg, err := o.opener.Open(nil, r.Topic, r.Wire)
-	r.KeyID, r.Needs, r.Holds = msg.KeyID, msg.Needs, nil
+// again judges records anew, on every core, with the keys held now. They are
+// others: those in the feed are never written to.
+func (o *opening) again(records []*web.Record) []opened {
+	out := make([]opened, len(records))
+	for i, r := range records {
+		next := *r
+		out[i].record = &next
+	}
+	onAllCores(len(out), func(from, to int) { o.judgeAll(out[from:to]) })
+	return out
+}
+
+// judge opens a record, into the room if it is large enough, and says what is
+// true of it, all but its flags: for them the records before it must have been
+// followed.
+func (o *opening) judge(r *web.Record, room []byte) envelope.Message {
+	msg, err := o.Open(room, r.Topic, r.Wire)
+	r.Format, r.KeyID, r.Needs, r.Holds = string(msg.Format), msg.KeyID, msg.Needs, nil
+	r.Sender = web.Sender{State: web.SenderUnchecked}
 	switch {
 	case err == nil:
-		r.State, r.Value = web.StateDecrypted, msg.Plaintext
-		o.took.Observe(time.Since(start).Seconds())
+		r.State, r.Value = web.StateDecrypted, slices.Clip(msg.Plaintext)
+		r.Sender, r.DataKey, r.Counter = senderOf(msg.Sender), msg.DataKey, msg.Counter
 	case errors.Is(err, envelope.ErrNotEncrypted):
 		r.State = web.StatePlain
 	case errors.Is(err, envelope.ErrMalformed):
@@ -81,9 +148,42 @@ func (o *opening) judge(r *web.Record) {
 	case errors.Is(err, envelope.ErrNoKey):
 		r.State = web.StateNoKey
 	case errors.Is(err, envelope.ErrUnknownKey):
-		r.State, r.Holds = web.StateUnknownKey, o.opener.KeyIDs()
+		r.State, r.Holds = web.StateUnknownKey, o.KeyIDs()
 	default:
-		r.State, r.Holds = web.StateUndecryptable, o.opener.KeyIDs()
-		o.took.Observe(time.Since(start).Seconds())
+		r.State, r.Holds = web.StateUndecryptable, o.KeyIDs()
+	}
+	return msg
+}
+
+// senderOf puts what the format says of the sender into the page's terms.
+func senderOf(s envelope.Sender) web.Sender {
+	who := web.Sender{State: web.SenderUnchecked, Name: s.Name, KeyID: s.KeyID}
+	switch s.State {
+	case envelope.SenderVerified:
+		who.State = web.SenderVerified
+	case envelope.SenderUntrusted:
+		who.State = web.SenderUntrusted
+	case envelope.SenderUnverified:
+		who.State = web.SenderUnverified
+	case envelope.SenderUnchecked:
+	}
+	switch s.Reason {
+	case envelope.ReasonUnsigned:
+		who.Reason = web.SenderUnsigned
+	case envelope.ReasonNobodyTrusted:
+		who.Reason = web.SenderNobodyTrusted
+	case envelope.ReasonUnknownSigner:
+		who.Reason = web.SenderUnknown
+	case envelope.ReasonBadSignature:
+		who.Reason = web.SenderBadSignature
+	}
+	return who
+}
+
+// flagsOf is the same for what following the record's counter told.
+func flagsOf(f envelope.Flags) web.Flags {
+	return web.Flags{
+		Repeat: f.Repeat, First: f.First, Missing: f.Missing, Late: f.Late,
+		Moved: f.Moved, SealedFor: f.SealedFor, Unbound: f.Unbound,
 	}
 }

@@ -33,6 +33,10 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	if err := cfg.check(); err != nil {
 		return err
 	}
+	trusted, err := cfg.trustedSenders()
+	if err != nil {
+		return err
+	}
 	conf, err := cfg.saramaConfig()
 	if err != nil {
 		return err
@@ -44,18 +48,19 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	defer page.Close() //nolint:errcheck // closed by its server before this
 	metrics := newMetrics(build)
 	feed := web.NewFeed(cfg.WebHistory)
-	opener := envelope.NewOpener(envelope.OpenerConfig{})
-	opening := &opening{opener: opener, took: metrics.decrypt}
-	keys, err := newKeys(cfg, opener, metrics, log, func() { feed.Reopen(opening.reopen) }, feed.Changed)
+	reader := &reader{cfg: cfg, sarama: conf, feed: feed, trusted: trusted, metrics: metrics, log: log}
+	reader.opening.Store(newOpening(envelope.NewOpener(envelope.OpenerConfig{TrustedSenders: trusted}), metrics.decrypt))
+	keys, err := newKeys(cfg, metrics, log, reader.useKeys, feed.Changed)
 	if err != nil {
 		return err
 	}
-	reader := &reader{cfg: cfg, sarama: conf, feed: feed, opening: opening, keys: keys, metrics: metrics, log: log}
+	reader.keys = keys
 	reader.status.Store(&web.KafkaStatus{State: web.KafkaConnecting, Topic: cfg.Topic, Since: time.Now()})
 	kafka := func() web.KafkaStatus { return *reader.status.Load() }
 
 	site, err := web.New(web.Options{
 		Feed: feed, Key: keys.status, Kafka: kafka, Notice: cfg.WebNotice, Registerer: metrics.registry,
+		Token: keys.token, Again: keys.again,
 	})
 	if err != nil {
 		return err
@@ -87,12 +92,34 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	for _, s := range servers {
 		s.end(context.WithoutCancel(ctx))
 	}
-	parts.Wait()
+	if !waitAtMost(goodbye, &parts) {
+		log.WarnContext(ctx, "Kafka does not answer: leaving the group without a goodbye")
+	}
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	log.InfoContext(ctx, "stopped")
 	return nil
+}
+
+// goodbye is how long the last commit and the leaving of the group may take. A
+// broker that does not answer would hold the process for a minute, and Docker
+// kills after ten seconds. What is not committed is read again.
+const goodbye = 5 * time.Second
+
+// waitAtMost says whether all parts ended in time.
+func waitAtMost(limit time.Duration, parts *sync.WaitGroup) bool {
+	ended := make(chan struct{})
+	go func() {
+		parts.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return true
+	case <-time.After(limit):
+		return false
+	}
 }
 
 type server struct {

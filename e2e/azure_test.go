@@ -26,7 +26,7 @@ import (
 	"kafka-e2ee/skrclient/skrtest"
 )
 
-const workload = "package agent_policy\ndefault AllowRequestsFailingPolicy := false\n"
+const measuredPolicy = "package agent_policy\ndefault AllowRequestsFailingPolicy := false\n"
 
 func repository(t *testing.T, path string) string {
 	t.Helper()
@@ -76,7 +76,7 @@ func newAzure(t *testing.T, vaultHost string) *azure {
 	a.env = []string{
 		"HOME=" + a.dir, "PATH=" + repository(t, "e2e/testdata") + ":" + os.Getenv("PATH"),
 		"LAB_TOKEN_FILE=" + filepath.Join(a.dir, "token"), "LAB_GRANTS=" + grants.URL,
-		"MAA_ENDPOINT=" + labMAA, "MANAGED_IDENTITY=" + cloud.PodID, fmt.Sprintf("WORKLOAD_MEASUREMENT=%x", sha256.Sum256([]byte(workload))),
+		"MAA_ENDPOINT=" + labMAA, "MANAGED_IDENTITY=" + cloud.PodID, fmt.Sprintf("WORKLOAD_MEASUREMENT=%x", sha256.Sum256([]byte(measuredPolicy))),
 	}
 	return a
 }
@@ -120,7 +120,7 @@ func (a *azure) opens(name string) {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	guest := snp.Guest{SecurityPolicy: []byte(workload), Measurement: cloud.Measurement()}
+	guest := snp.Guest{SecurityPolicy: []byte(measuredPolicy), Measurement: cloud.Measurement()}
 	server := httptest.NewServer(skrtest.On(a.cloud.Pod(guest, cloud.PodID)))
 	defer server.Close()
 	client, err := skrclient.New(skrclient.Config{URL: server.URL})
@@ -170,7 +170,7 @@ func TestSetupKeyScript(t *testing.T) {
 			}
 			other := []string{"WORKLOAD_MEASUREMENT=" + strings.Repeat("0", 64)}
 			if out, err = a.run(other, "demo", host); err == nil || !strings.Contains(out, "another release policy") {
-				t.Errorf("another workload took over the key: %v: %s", err, out)
+				t.Errorf("another measuredPolicy took over the key: %v: %s", err, out)
 			}
 			withToken := []string{"VAULT_TOKEN_FILE=" + filepath.Join(a.dir, "token"), "PLATFORM=kata-cc"}
 			if out, err = a.run(withToken, "demo2", host); err != nil || !strings.Contains(out, "let the pod's identity release") {
@@ -197,7 +197,7 @@ func TestSetupKeyScriptRefuses(t *testing.T) {
 		args     []string
 		want     []string
 	}{
-		"no measurement":  {[]string{"WORKLOAD_MEASUREMENT="}, []string{"demo", a.host}, []string{"every confidential workload"}},
+		"no measurement":  {[]string{"WORKLOAD_MEASUREMENT="}, []string{"demo", a.host}, []string{"every confidential measuredPolicy"}},
 		"everything":      {[]string{"WORKLOAD_MEASUREMENT=x", "MAA_ENDPOINT=https://m", "MANAGED_IDENTITY="}, nil, []string{"two arguments", "MAA_ENDPOINT", "MANAGED_IDENTITY", "WORKLOAD_MEASUREMENT"}},
 		"a URL":           {nil, []string{"demo", "https://" + a.host}, []string{"without https://"}},
 		"platform":        {[]string{"PLATFORM=sgx"}, []string{"demo", a.host}, []string{"PLATFORM"}},
@@ -222,12 +222,12 @@ func TestSetupKeyScriptRefuses(t *testing.T) {
 	}
 }
 
-// Without this the key would be made for another workload than the one that is
+// Without this the key would be made for another measuredPolicy than the one that is
 // deployed.
 func TestMeasure(t *testing.T) {
-	policy := base64.StdEncoding.EncodeToString([]byte(workload))
+	policy := base64.StdEncoding.EncodeToString([]byte(measuredPolicy))
 	kata, aci := "io.katacontainers.config.agent.policy", "microsoft.containerinstance.virtualnode.ccepolicy"
-	sum := sha256.Sum256([]byte(workload))
+	sum := sha256.Sum256([]byte(measuredPolicy))
 	for name, c := range map[string]struct{ manifest, want string }{
 		"kata-cc":         {"metadata:\n  annotations:\n    " + kata + ": " + policy + "\n", hex.EncodeToString(sum[:])},
 		"aci, quoted":     {"    " + aci + ": \"" + policy + "\"\n", hex.EncodeToString(sum[:])},

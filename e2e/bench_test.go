@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -24,6 +23,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/producer"
 )
@@ -104,9 +104,9 @@ func BenchmarkProducer(b *testing.B) {
 		})
 		start := time.Now()
 		sum, err := producer.Run(context.Background(), producer.Config{
-			Settings: kafkaconf.Settings{Brokers: c.ListenAddrs()}, Topic: topic,
+			Settings: kafkaconf.Settings{Brokers: c.ListenAddrs()}, Topic: topic, Format: envelope.FormatRSA,
 			PublicKey: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
-		}, strings.NewReader(strings.Repeat(line, records)), slog.New(slog.DiscardHandler))
+		}, producer.Build{}, strings.NewReader(strings.Repeat(line, records)), slog.New(slog.DiscardHandler))
 		if err != nil || sum.Acknowledged != records {
 			b.Fatalf("%+v, %v", sum, err)
 		}
@@ -207,14 +207,4 @@ func memory(b testing.TB, pid int, name string) int {
 		}
 	}
 	return kib
-}
-
-// build builds one of the programs.
-func build(t testing.TB, name string) string {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), name)
-	if text, err := exec.Command("go", "build", "-o", out, "kafka-e2ee/cmd/"+name).CombinedOutput(); err != nil {
-		t.Fatalf("building %s: %v\n%s", name, err, text)
-	}
-	return out
 }

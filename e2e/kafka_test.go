@@ -6,10 +6,9 @@ import (
 	"testing"
 
 	"github.com/IBM/sarama"
-	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-func admin(t testing.TB, c *kfake.Cluster) sarama.ClusterAdmin {
+func admin(t testing.TB, c cluster) sarama.ClusterAdmin {
 	t.Helper()
 	conf := sarama.NewConfig()
 	conf.Version = sarama.V3_6_0_0
@@ -21,7 +20,7 @@ func admin(t testing.TB, c *kfake.Cluster) sarama.ClusterAdmin {
 	return a
 }
 
-func createTopic(t testing.TB, c *kfake.Cluster, partitions int32) {
+func createTopic(t testing.TB, c cluster, partitions int32) {
 	t.Helper()
 	if err := admin(t, c).CreateTopic(topic, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false); err != nil {
 		t.Fatal(err)
@@ -29,7 +28,7 @@ func createTopic(t testing.TB, c *kfake.Cluster, partitions int32) {
 }
 
 // committed gives the group's offsets by partition.
-func committed(t testing.TB, c *kfake.Cluster) map[int32]int64 {
+func committed(t testing.TB, c cluster) map[int32]int64 {
 	t.Helper()
 	answer, err := admin(t, c).ListConsumerGroupOffsets("group", nil)
 	if err != nil {
@@ -55,4 +54,16 @@ func read(p *pod) int {
 		}
 	}
 	return total
+}
+
+func deleteTopic(t testing.TB, c cluster) {
+	t.Helper()
+	if err := admin(t, c).DeleteTopic(topic); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// kafkaMissing says whether readyz names that state of Kafka.
+func (p *pod) kafkaMissing(state string) bool {
+	return strings.Contains(string(p.get(p.metrics+"/readyz")), "kafka: "+state)
 }

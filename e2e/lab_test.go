@@ -9,18 +9,25 @@ import (
 	"testing"
 	"time"
 
+	"kafka-e2ee/envelope"
 	"kafka-e2ee/lab"
 )
 
 // Without this the one command that everyone tries first would not tell the story.
 func TestLabTellsTheStory(t *testing.T) {
+	for _, format := range []envelope.Format{envelope.FormatRSA, envelope.FormatEnvelope, envelope.FormatJWE} {
+		t.Run(string(format), func(t *testing.T) { labTellsTheStory(t, format) })
+	}
+}
+
+func labTellsTheStory(t *testing.T, format envelope.Format) {
 	port := twoFreePorts(t)
 	lines, typed := io.Pipe()
 	defer typed.Close()
 	out := new(buffer)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- lab.Run(ctx, lab.Config{Port: port}, lines, out) }()
+	go func() { done <- lab.Run(ctx, lab.Config{Port: port, Format: format}, lines, out) }()
 
 	confidential := &pod{t: t, page: "http://localhost:" + strconv.Itoa(port), log: out}
 	ordinary := &pod{t: t, page: "http://localhost:" + strconv.Itoa(port+1), log: out}
@@ -40,6 +47,14 @@ func TestLabTellsTheStory(t *testing.T) {
 	}
 	confidential.wait("a typed line is shown", shows(confidential, "typed by hand"))
 	ordinary.wait("the ordinary pod has the same records", func() bool { return len(ordinary.records()) >= 2 })
+	for _, r := range confidential.records() {
+		if proven := r.Sender.State == "verified" && r.Sender.Name == "lab producer"; proven != (format != envelope.FormatRSA) || len(r.Flags) > 0 {
+			t.Errorf("%q is from %+v, flags %v", r.Value, r.Sender, r.Flags)
+		}
+	}
+	if !strings.Contains(out.String(), "format "+string(format)) {
+		t.Errorf("the story does not name the format: %s", out)
+	}
 	for _, r := range ordinary.records() {
 		if r.State != "no_key" || strings.Contains(r.Value, "Msg") {
 			t.Errorf("the ordinary pod shows %q as %s", r.Value, r.State)
@@ -52,7 +67,7 @@ func TestLabTellsTheStory(t *testing.T) {
 	}
 
 	// A second lab on the same ports must say what to do.
-	if err := lab.Run(ctx, lab.Config{Port: port}, lines, out); err == nil || !strings.Contains(err.Error(), "PORT=") {
+	if err := lab.Run(ctx, lab.Config{Port: port, Format: format}, lines, out); err == nil || !strings.Contains(err.Error(), "PORT=") {
 		t.Errorf("ports in use: %v", err)
 	}
 	start := time.Now()

@@ -27,6 +27,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/producer"
 )
@@ -86,15 +87,15 @@ func (b *producerBench) start(t *testing.T, opts ...kfake.Opt) {
 }
 
 func (b *producerBench) config() producer.Config {
-	return producer.Config{Settings: kafkaconf.Settings{Brokers: []string{b.addr}}, Topic: producerTopic, PublicKey: b.pem, Message: "canary"}
+	return producer.Config{Settings: kafkaconf.Settings{Brokers: []string{b.addr}}, Topic: producerTopic, Format: envelope.FormatRSA, PublicKey: b.pem, Message: "canary"}
 }
 
 func (b *producerBench) run(ctx context.Context, cfg producer.Config, in io.Reader) (producer.Summary, error) {
-	return producer.Run(ctx, cfg, in, slog.New(slog.NewJSONHandler(b.log, nil)))
+	return producer.Run(ctx, cfg, producer.Build{Version: "test"}, in, slog.New(slog.NewJSONHandler(b.log, nil)))
 }
 
-// decrypted reads what Kafka holds, partition by partition, and decrypts it.
-func (b *producerBench) decrypted(t *testing.T) [][]string {
+// stored reads what Kafka holds, partition by partition.
+func (b *producerBench) stored(t *testing.T) [][]*sarama.ConsumerMessage {
 	t.Helper()
 	client, err := sarama.NewClient([]string{b.addr}, nil)
 	if err != nil {
@@ -110,7 +111,7 @@ func (b *producerBench) decrypted(t *testing.T) [][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := make([][]string, len(partitions))
+	all := make([][]*sarama.ConsumerMessage, len(partitions))
 	for i, partition := range partitions {
 		end, err := client.GetOffset(producerTopic, partition, sarama.OffsetNewest)
 		if err != nil {
@@ -124,21 +125,37 @@ func (b *producerBench) decrypted(t *testing.T) [][]string {
 			t.Fatal(err)
 		}
 		for m := range pc.Messages() {
-			ciphertext, err := base64.StdEncoding.Strict().DecodeString(string(m.Value))
-			if err != nil || len(m.Key) > 0 || len(m.Headers) > 0 {
-				t.Fatalf("offset %d: key %q, %d headers, %v", m.Offset, m.Key, len(m.Headers), err)
+			if len(m.Key) > 0 || len(m.Headers) > 0 {
+				t.Fatalf("offset %d: key %q, %d headers", m.Offset, m.Key, len(m.Headers))
 			}
-			text, err := rsa.DecryptOAEP(sha256.New(), nil, b.key, ciphertext, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all[i] = append(all[i], string(text))
+			all[i] = append(all[i], m)
 			if m.Offset == end-1 {
 				break
 			}
 		}
 		if err := pc.Close(); err != nil {
 			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// decrypted is the same with records of the format rsa, decrypted without any code of the project.
+func (b *producerBench) decrypted(t *testing.T) [][]string {
+	t.Helper()
+	stored := b.stored(t)
+	all := make([][]string, len(stored))
+	for i, records := range stored {
+		for _, m := range records {
+			ciphertext, err := base64.StdEncoding.Strict().DecodeString(string(m.Value))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := rsa.DecryptOAEP(sha256.New(), nil, b.key, ciphertext, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[i] = append(all[i], string(text))
 		}
 	}
 	return all

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"kafka-e2ee/envelope"
 	"kafka-e2ee/lab"
 	"kafka-e2ee/lab/cloud"
 	releasepolicy "kafka-e2ee/lab/policy"
@@ -23,26 +24,26 @@ import (
 	"kafka-e2ee/skrclient/skrtest"
 )
 
-// demo is a lab with one scenario, whose planned events happen when the test
+// staged is a lab with one scenario, whose planned events happen when the test
 // says so.
-type demo struct {
+type staged struct {
 	confidential *pod
 	ordinary     *pod
 	events       chan time.Time
 	out          *buffer
 }
 
-func startDemo(t *testing.T, scenario string) *demo {
+func startStaged(t *testing.T, scenario string) *staged {
 	t.Helper()
 	port := twoFreePorts(t)
-	d := &demo{events: make(chan time.Time), out: new(buffer)}
+	d := &staged{events: make(chan time.Time), out: new(buffer)}
 	d.confidential = &pod{t: t, page: "http://localhost:" + strconv.Itoa(port), log: d.out}
 	d.ordinary = &pod{t: t, page: "http://localhost:" + strconv.Itoa(port+1), log: d.out}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	lines, typed := io.Pipe()
 	go func() {
-		done <- lab.Run(ctx, lab.Config{Port: port, Scenario: scenario, After: func(time.Duration) <-chan time.Time { return d.events }}, lines, d.out)
+		done <- lab.Run(ctx, lab.Config{Port: port, Format: envelope.FormatRSA, Scenario: scenario, After: func(time.Duration) <-chan time.Time { return d.events }}, lines, d.out)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -56,7 +57,7 @@ func startDemo(t *testing.T, scenario string) *demo {
 }
 
 // checkLog looks for tokens and keys in the lab's log, all of which begin alike.
-func (d *demo) checkLog(t *testing.T) {
+func (d *staged) checkLog(t *testing.T) {
 	t.Helper()
 	_, file, found := strings.Cut(d.out.String(), "Logs: ")
 	text, err := os.ReadFile(strings.TrimSpace(file))
@@ -74,7 +75,7 @@ func (d *demo) checkLog(t *testing.T) {
 }
 
 // happen lets the next planned event happen.
-func (d *demo) happen(t *testing.T) {
+func (d *staged) happen(t *testing.T) {
 	t.Helper()
 	select {
 	case d.events <- time.Now():
@@ -102,7 +103,7 @@ func TestScenariosRefuse(t *testing.T) {
 	} {
 		t.Run(scenario, func(t *testing.T) {
 			t.Parallel()
-			d := startDemo(t, scenario)
+			d := startStaged(t, scenario)
 			p := d.confidential
 			p.wait("the refusal is shown", func() bool { return p.keyState() == want.state })
 			p.wait("records are shown", func() bool { return p.count("no_key") >= 2 })
@@ -121,7 +122,7 @@ func TestScenariosHeal(t *testing.T) {
 	for scenario, before := range map[string]string{"no-role": "refused", "throttled": "refused", "late": "unreachable"} {
 		t.Run(scenario, func(t *testing.T) {
 			t.Parallel()
-			d := startDemo(t, scenario)
+			d := startStaged(t, scenario)
 			p := d.confidential
 			p.wait("the key is missing", func() bool { return p.keyState() == before })
 			p.wait("records wait for it", func() bool { return p.count("no_key") >= 1 })
@@ -135,7 +136,7 @@ func TestScenariosHeal(t *testing.T) {
 // Without this a rotation would leave old or new records closed.
 func TestScenarioRotate(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t, "rotate")
+	d := startStaged(t, "rotate")
 	p := d.confidential
 	ids := func() map[string]int {
 		var answer struct {
@@ -169,7 +170,7 @@ func TestScenarioRotate(t *testing.T) {
 func TestVersionsThatAreNotListed(t *testing.T) {
 	t.Parallel()
 	c := startCloud(t, labVault)
-	guest := snp.Guest{SecurityPolicy: []byte(workload), Measurement: cloud.Measurement()}
+	guest := snp.Guest{SecurityPolicy: []byte(measuredPolicy), Measurement: cloud.Measurement()}
 	measured := guest.HostData()
 	rules, err := releasepolicy.ForWorkload(labMAA, releasepolicy.KataCC, hex.EncodeToString(measured[:]))
 	if err != nil {

@@ -33,6 +33,9 @@ const (
 	patience = 2 * time.Minute
 )
 
+// cluster is a Kafka, embedded or real.
+type cluster interface{ ListenAddrs() []string }
+
 // broker is an embedded Kafka, on ports of its own.
 func broker(t testing.TB, partitions int32) *kfake.Cluster {
 	t.Helper()
@@ -77,7 +80,7 @@ func encrypt(t testing.TB, key *rsa.PrivateKey, message string) []byte {
 }
 
 // write publishes values to one partition, in order, as some other program would.
-func write(t testing.TB, c *kfake.Cluster, partition int32, values ...[]byte) {
+func write(t testing.TB, c cluster, partition int32, values ...[]byte) {
 	t.Helper()
 	messages := make([]*sarama.ProducerMessage, len(values))
 	for i, v := range values {
@@ -89,7 +92,7 @@ func write(t testing.TB, c *kfake.Cluster, partition int32, values ...[]byte) {
 	send(t, c, messages)
 }
 
-func send(t testing.TB, c *kfake.Cluster, messages []*sarama.ProducerMessage) {
+func send(t testing.TB, c cluster, messages []*sarama.ProducerMessage) {
 	t.Helper()
 	conf := sarama.NewConfig()
 	conf.Producer.Partitioner = sarama.NewManualPartitioner
@@ -187,6 +190,9 @@ type record struct {
 	Encoding  string
 	Value     string
 	Wire      string
+	KeyID     string `json:"key_id"`
+	Sender    struct{ State, Name, Reason string }
+	Flags     []string
 }
 
 // records are those of the page, oldest first.

@@ -5,7 +5,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -26,10 +25,13 @@ const (
 // KeyID is the JWK thumbprint of the public key: base64url without padding of
 // the SHA-256 of its required members in lexical order (RFC 7638, section 3).
 func KeyID(pub *rsa.PublicKey) string {
-	b64 := base64.RawURLEncoding.EncodeToString
+	id := keyID(pub)
+	return b64(id[:])
+}
+
+func keyID(pub *rsa.PublicKey) [idSize]byte {
 	e := big.NewInt(int64(pub.E)).Bytes()
-	sum := sha256.Sum256([]byte(`{"e":"` + b64(e) + `","kty":"RSA","n":"` + b64(pub.N.Bytes()) + `"}`))
-	return b64(sum[:])
+	return sha256.Sum256([]byte(`{"e":"` + b64(e) + `","kty":"RSA","n":"` + b64(pub.N.Bytes()) + `"}`))
 }
 
 // ParsePublicKeys reads one or more PEM blocks (RFC 7468), each "PUBLIC KEY"

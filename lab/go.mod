@@ -16,6 +16,7 @@ require (
 	github.com/twmb/franz-go/pkg/kfake v0.0.0-20260918054303-01f206a7e32c
 	golang.org/x/sync v0.25.0
 	kafka-e2ee v0.0.0-00010101000000-000000000000
+	kafka-e2ee/envelope v0.0.0
 	kafka-e2ee/skrclient v0.0.0
 )
 
@@ -50,5 +51,4 @@ require (
 	golang.org/x/net v0.59.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
-	kafka-e2ee/envelope v0.0.0 // indirect
 )

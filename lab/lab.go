@@ -21,14 +21,16 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"kafka-e2ee/consumer"
+	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/producer"
 )
 
-// Config says where the pages are and what happens to the confidential pod.
+// Config says where the pages are what the records look like, and what happens to the confidential pod.
 type Config struct {
-	Port     int    // of the confidential pod's page; the ordinary pod's is Port+1
-	Scenario string // tampered, debug, no-role, late, rotate, throttled, ordinary; empty: all goes well
+	Port     int             // of the confidential pod's page; the ordinary pod's is Port+1
+	Format   envelope.Format // of the records
+	Scenario string          // tampered, debug, no-role, late, rotate, throttled, ordinary; empty: all goes well
 	// After is the clock of what a scenario does later; nil means time.After.
 	After func(time.Duration) <-chan time.Time
 }
@@ -65,6 +67,15 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 		return fmt.Errorf("starting the embedded broker: %w", err)
 	}
 	defer broker.Close()
+	files, err := os.MkdirTemp("", "kafka-e2ee-lab-*")
+	if err != nil {
+		return fmt.Errorf("creating a folder for the pods' files: %w", err)
+	}
+	defer os.RemoveAll(files) //nolint:errcheck // they protect nothing
+	sender, err := newSender(files, cfg.Format)
+	if err != nil {
+		return err
+	}
 	stage, err := newStage(ctx, plan, log.With(slog.String("part", "cloud")))
 	if err != nil {
 		return err
@@ -72,7 +83,7 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	defer stage.close()
 
 	kafka := kafkaconf.Settings{Brokers: broker.ListenAddrs()}
-	fmt.Fprintf(out, story, pages[0], plan.about, pages[1], kafka.Brokers[0], kafka.Brokers[0], topic, logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
+	fmt.Fprintf(out, story, cfg.Format, pages[0], plan.about, sender.seen, pages[1], ciphertext(cfg.Format), kafka.Brokers[0], kafka.Brokers[0], topic, logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -86,17 +97,21 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	}
 	run("confidential pod", func(log *slog.Logger) error {
 		return stage.restarting(ctx, func(ctx context.Context, key lock) error {
-			return consumer.Run(ctx, pod(kafka, pages[0], stage.url(), key.names, "confidential"), consumer.Build{Version: "lab"}, log)
+			return consumer.Run(ctx, pod(kafka, pages[0], stage.url(), key.names, "confidential", sender), consumer.Build{Version: "lab"}, log)
 		})
 	})
 	run("ordinary pod", func(log *slog.Logger) error {
-		return consumer.Run(ctx, pod(kafka, pages[1], nowhere, keyName, "ordinary"), consumer.Build{Version: "lab"}, log)
+		return consumer.Run(ctx, pod(kafka, pages[1], nowhere, keyName, "ordinary", sender), consumer.Build{Version: "lab"}, log)
 	})
+	producing := producer.Config{
+		Settings: kafka, Topic: topic, Format: cfg.Format, Message: "Azure Confidential Computing", SigningKeyFile: sender.signing,
+		Pace: producer.Pace{Rate: 1, SendDuration: 1}, // a burst of one message in one second, and no rest
+	}
 	run("producer", func(log *slog.Logger) error {
-		return stage.restarting(ctx, func(ctx context.Context, key lock) error { return produce(ctx, kafka, key, nil, log) })
+		return stage.restarting(ctx, func(ctx context.Context, key lock) error { return produce(ctx, producing, key, nil, log) })
 	})
 	// Typed lines stay with the first key: a line that is being read must not be lost.
-	run("typed lines", func(log *slog.Logger) error { return produce(ctx, kafka, stage.current(), in, log) })
+	run("typed lines", func(log *slog.Logger) error { return produce(ctx, producing, stage.current(), in, log) })
 	run("scenario", func(*slog.Logger) error { return stage.play(ctx, cfg.After) })
 	<-ctx.Done()
 	parts.Wait()
@@ -107,10 +122,10 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 }
 
 const story = `
-  One message a second is encrypted, stored in Kafka, and read twice:
+  One message a second is encrypted (format %s), stored in Kafka, and read twice:
 
-  confidential pod   http://%s   %s
-  ordinary pod       http://%s   same program, no sidecar: base64 ciphertext
+  confidential pod   http://%s   %s%s
+  ordinary pod       http://%s   same program, no sidecar: %s
   Kafka              %s         holds only ciphertext:
                      kcat -C -b %s -t %s
 
@@ -119,21 +134,31 @@ const story = `
 
 `
 
+// ciphertext is what the records look like without a key.
+func ciphertext(format envelope.Format) string {
+	switch format {
+	case envelope.FormatEnvelope:
+		return "ciphertext, shown as base64"
+	case envelope.FormatJWE:
+		return "ciphertext, a JWE in text"
+	default:
+		return "base64 ciphertext"
+	}
+}
+
 // pod is the consumer's settings, the same in both pods but for the sidecar.
-func pod(kafka kafkaconf.Settings, page, sidecar, keyNames, group string) consumer.Config {
+func pod(kafka kafkaconf.Settings, page, sidecar, keyNames, group string, sender sender) consumer.Config {
 	return consumer.Config{
 		Settings: kafka, Topic: topic, Group: group,
-		KeyNames: keyNames, MAAEndpoint: maaEndpoint, AKVEndpoint: akvEndpoint, SkrURL: sidecar,
+		KeyNames: keyNames, MAAEndpoint: maaEndpoint, AKVEndpoint: akvEndpoint, SkrURL: sidecar, TrustedSendersFile: sender.trusted,
 		WebAddr: page, WebHistory: 1000, WebNotice: notice,
 	}
 }
 
 // produce sends a message a second, or with in one a line.
-func produce(ctx context.Context, kafka kafkaconf.Settings, key lock, in io.Reader, log *slog.Logger) error {
-	_, err := producer.Run(ctx, producer.Config{
-		Settings: kafka, Topic: topic, Message: "Azure Confidential Computing", PublicKey: key.publicPEM,
-		Pace: producer.Pace{Rate: 1, SendDuration: 1}, // a burst of one message in one second, and no rest
-	}, in, log)
+func produce(ctx context.Context, cfg producer.Config, key lock, in io.Reader, log *slog.Logger) error {
+	cfg.PublicKey = key.publicPEM
+	_, err := producer.Run(ctx, cfg, producer.Build{Version: "lab"}, in, log)
 	return err
 }
 

@@ -1,11 +1,16 @@
 package producer
 
 import (
+	"crypto/ed25519"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"math"
 	"os"
 	"strconv"
+	"strings"
+
+	"github.com/IBM/sarama"
 
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
@@ -14,16 +19,20 @@ import (
 // ErrSettings marks an error that only other settings can mend.
 var ErrSettings = errors.New("wrong settings")
 
-// Config holds the producer's settings. None is secret: the key is the public one.
+// Config holds the producer's settings. None is secret: the public keys are no secret, and the signing key is in a file.
 type Config struct {
 	kafkaconf.Settings
 
-	Topic         string `envconfig:"TOPIC" default:"my-topic" desc:"topic to write to"`
-	Message       string `envconfig:"MSG" desc:"text that follows \"Msg 1: \", \"Msg 2: \" and so on"`
-	PublicKey     string `envconfig:"PUBKEY" desc:"RSA public key to encrypt with, PEM (PKIX or PKCS#1), 2048 bits or more"`
-	PublicKeyFile string `envconfig:"PUBKEY_FILE" desc:"file that holds the public key, instead of PUBKEY"`
-	Count         uint64 `envconfig:"COUNT" default:"0" desc:"stop after that many messages; 0 means never"`
-	MetricsAddr   string `envconfig:"METRICS_ADDR" default:":9464" desc:"address of /metrics and /healthz; empty means none"`
+	Topic          string          `envconfig:"TOPIC" default:"my-topic" desc:"topic to write to"`
+	Message        string          `envconfig:"MSG" desc:"text that follows \"Msg 1: \", \"Msg 2: \" and so on"`
+	Format         envelope.Format `envconfig:"FORMAT" default:"rsa" desc:"format of the records: rsa, envelope or jwe"`
+	PublicKey      string          `envconfig:"PUBKEY" desc:"RSA public key to encrypt with, PEM (PKIX or PKCS#1), 2048 bits or more; envelope takes up to 16, one PEM block after the other"`
+	PublicKeyFile  string          `envconfig:"PUBKEY_FILE" desc:"file that holds the public keys, instead of PUBKEY; read again when it changes"`
+	SigningKeyFile string          `envconfig:"SIGNING_KEY_FILE" desc:"file with an Ed25519 private key (PKCS#8 PEM) that proves the sender; envelope and jwe"`
+	Count          uint64          `envconfig:"COUNT" default:"0" desc:"stop after that many messages; 0 means never"`
+	MetricsAddr    string          `envconfig:"METRICS_ADDR" default:":9464" desc:"address of /metrics and /healthz; empty means none"`
+
+	Compression string `envconfig:"KAFKA_COMPRESSION" default:"none" desc:"codec of the batches: none, gzip, snappy, lz4 or zstd"`
 
 	Pace
 }
@@ -51,48 +60,149 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 	return cfg, nil
 }
 
-// sealer checks the settings and makes of them what encrypts. The error joins all problems.
-func (c Config) sealer() (*envelope.Sealer, error) {
-	problems := []error{c.Check(), c.checkPace()}
-	if c.Topic == "" {
-		problems = append(problems, errors.New("TOPIC: is empty"))
-	}
-	sealer, err := c.sealerForKey()
-	if err != nil {
-		problems = append(problems, err)
-	} else if got, limit := len(c.Message), sealer.MaxPlaintext()-len(c.prefix()); got > limit {
-		problems = append(problems, fmt.Errorf("MSG: %d bytes, but this key holds at most %d beside the %q in front; hint: shorten it or use a larger key", got, limit, c.prefix()))
-	}
-	return sealer, errors.Join(problems...)
+// MetricsAddr reads METRICS_ADDR alone, as Load does: what is wrong with other settings is for the program to say that
+// runs with them.
+func MetricsAddr(lookup func(string) (string, bool)) string {
+	var cfg Config
+	_ = kafkaconf.Load(&cfg, lookup) //nolint:errcheck // see above
+	return cfg.MetricsAddr
 }
 
-func (c Config) sealerForKey() (*envelope.Sealer, error) {
-	name, text := "PUBKEY", []byte(c.PublicKey)
+// sealer checks the settings and makes of them what encrypts, with what the files hold now. The error joins all problems.
+func (c Config) sealer() (*envelope.Sealer, error) {
+	_, err := c.codec()
+	problems := []error{err, c.Check(), c.checkPace(), checkTopic(c.Topic), c.checkFormat()}
+	readers, err := c.readers()
+	problems = append(problems, err)
+	signing, err := c.signingKey()
+	if err := errors.Join(append(problems, err)...); err != nil {
+		return nil, err
+	}
+	sealer, err := envelope.NewSealer(envelope.SealerConfig{Format: c.Format, Topic: c.Topic, Readers: readers, SigningKey: signing})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.keyVariable(), err) // all else was checked
+	}
+	if got, limit := len(c.Message), sealer.MaxPlaintext()-len(c.prefix()); got > limit {
+		return nil, fmt.Errorf("MSG: %d bytes, but %s holds at most %d beside the %q in front; hint: %s", got, holder(c.Format), limit, c.prefix(), shorter(c.Format))
+	}
+	return sealer, nil
+}
+
+// codec compresses batches. What all records of a data key have in common then takes next to no room.
+func (c Config) codec() (codec sarama.CompressionCodec, err error) {
+	if c.Compression != "" && codec.UnmarshalText([]byte(c.Compression)) != nil {
+		return codec, errors.New("KAFKA_COMPRESSION: want none, gzip, snappy, lz4 or zstd")
+	}
+	return codec, nil
+}
+
+// holder is what limits the length of a message.
+func holder(format envelope.Format) string {
+	if format == envelope.FormatRSA {
+		return "this key"
+	}
+	return "a record"
+}
+
+func shorter(format envelope.Format) string {
+	if format == envelope.FormatRSA {
+		return "shorten it, use a larger key, or set FORMAT=envelope"
+	}
+	return "shorten it"
+}
+
+func (c Config) checkFormat() error {
+	switch c.Format {
+	case envelope.FormatRSA:
+		if c.SigningKeyFile != "" {
+			return errors.New("SIGNING_KEY_FILE: records of FORMAT=rsa cannot be signed; hint: set FORMAT=envelope or FORMAT=jwe")
+		}
+	case envelope.FormatEnvelope, envelope.FormatJWE:
+	default:
+		return errors.New("FORMAT: want rsa, envelope or jwe")
+	}
+	return nil
+}
+
+// checkTopic holds a name to Kafka's own rule.
+func checkTopic(topic string) error {
+	if topic == "" {
+		return errors.New("TOPIC: is empty")
+	}
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+	if len(topic) > 249 || topic == "." || topic == ".." || strings.Trim(topic, allowed) != "" {
+		return errors.New("TOPIC: want at most 249 letters, digits, dots, underscores and hyphens")
+	}
+	return nil
+}
+
+func (c Config) keyVariable() string {
+	if c.PublicKeyFile != "" {
+		return "PUBKEY_FILE"
+	}
+	return "PUBKEY"
+}
+
+// keyFile is what PUBKEY_FILE holds now; nil where there is none.
+func (c Config) keyFile() []byte {
+	text, err := os.ReadFile(c.PublicKeyFile)
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// readers are the public keys to encrypt for.
+func (c Config) readers() ([]*rsa.PublicKey, error) {
+	text := []byte(c.PublicKey)
 	switch {
 	case c.PublicKey != "" && c.PublicKeyFile != "":
 		return nil, errors.New("PUBKEY and PUBKEY_FILE: both are set; hint: keep one")
 	case c.PublicKeyFile != "":
-		name = "PUBKEY_FILE"
 		var err error
-		if text, err = os.ReadFile(c.PublicKeyFile); err != nil {
-			// The cause without the path, which is the variable's value.
-			if pathError := (*os.PathError)(nil); errors.As(err, &pathError) {
-				err = pathError.Err
-			}
-			return nil, fmt.Errorf("%s: reading the file: %w", name, err)
+		if text, err = readFile("PUBKEY_FILE", c.PublicKeyFile); err != nil {
+			return nil, err
 		}
 	case c.PublicKey == "":
 		return nil, errors.New("PUBKEY: is not set; hint: set it to the PEM text of the key, or PUBKEY_FILE to its path")
 	}
 	keys, err := envelope.ParsePublicKeys(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", c.keyVariable(), err)
 	}
-	sealer, err := envelope.NewSealer(envelope.SealerConfig{Format: envelope.FormatRSA, Topic: c.Topic, Readers: keys})
+	if len(keys) > 1 && (c.Format == envelope.FormatRSA || c.Format == envelope.FormatJWE) {
+		return nil, fmt.Errorf("%s: got %d public keys, FORMAT=%s takes exactly one; hint: FORMAT=envelope takes several", c.keyVariable(), len(keys), c.Format)
+	}
+	return keys, nil
+}
+
+// signingKey is what proves the sender; nil where none is set.
+func (c Config) signingKey() (ed25519.PrivateKey, error) {
+	if c.SigningKeyFile == "" || c.Format == envelope.FormatRSA {
+		return nil, nil
+	}
+	text, err := readFile("SIGNING_KEY_FILE", c.SigningKeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
-	return sealer, nil
+	defer clear(text)
+	key, err := envelope.ParseSigningKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("SIGNING_KEY_FILE: %w", err)
+	}
+	return key, nil
+}
+
+// readFile reports a cause without the path, which is the variable's value.
+func readFile(variable, path string) ([]byte, error) {
+	text, err := os.ReadFile(path) //nolint:gosec // the operator says which
+	if pathError := (*os.PathError)(nil); errors.As(err, &pathError) {
+		err = pathError.Err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: reading the file: %w", variable, err)
+	}
+	return text, nil
 }
 
 // prefix is the longest that a message's prefix becomes: with COUNT that of the last message, else one of ten

@@ -2,6 +2,7 @@ package producer
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -56,6 +57,14 @@ func TestLoadReportsAllProblemsWithoutValues(t *testing.T) {
 		"no file":     {map[string]string{"PUBKEY_FILE": "/hunter2"}, []string{"PUBKEY_FILE: reading the file: no such file"}},
 		"too long":    {map[string]string{"PUBKEY": good, "MSG": strings.Repeat("hunter2", 30)}, []string{"MSG: 210 bytes", "at most 174", "hint: "}},
 		"many":        {map[string]string{"RATE": "hunter2", "COUNT": "-1", "BROKERS": "", "TOPIC": ""}, []string{"RATE: ", "COUNT: ", "BROKERS: ", "TOPIC: ", "PUBKEY: "}},
+		"format":      {map[string]string{"PUBKEY": good, "FORMAT": "hunter2"}, []string{"FORMAT: want rsa, envelope or jwe"}},
+		"two for rsa": {map[string]string{"PUBKEY": good + rsaPEM(t, 2048)}, []string{"PUBKEY: got 2 public keys, FORMAT=rsa takes exactly one"}},
+		"two for jwe": {map[string]string{"PUBKEY": good + rsaPEM(t, 2048), "FORMAT": "jwe"}, []string{"PUBKEY: got 2 public keys, FORMAT=jwe takes exactly one"}},
+		"same twice":  {map[string]string{"PUBKEY": good + good, "FORMAT": "envelope"}, []string{"PUBKEY: ", "twice"}},
+		"rsa, signed": {map[string]string{"PUBKEY": good, "SIGNING_KEY_FILE": "/hunter2"}, []string{"SIGNING_KEY_FILE: records of FORMAT=rsa cannot be signed"}},
+		"no sign key": {map[string]string{"PUBKEY": good, "FORMAT": "jwe", "SIGNING_KEY_FILE": "/hunter2"}, []string{"SIGNING_KEY_FILE: reading the file: no such file"}},
+		"bad topic":   {map[string]string{"PUBKEY": good, "FORMAT": "envelope", "TOPIC": "hunter2/"}, []string{"TOPIC: want at most 249"}},
+		"codec":       {map[string]string{"PUBKEY": good, "KAFKA_COMPRESSION": "hunter2"}, []string{"KAFKA_COMPRESSION: want none"}},
 		"negative":    {map[string]string{"PUBKEY": good, "RATE": "-1", "RESTDURATION": "NaN"}, []string{"RATE: ", "RESTDURATION: "}},
 		"bad brokers": {map[string]string{"PUBKEY": good, "BROKERS": "hunter2"}, []string{"BROKERS: "}},
 	} {
@@ -71,6 +80,37 @@ func TestLoadReportsAllProblemsWithoutValues(t *testing.T) {
 		}
 		if strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: the value is in the error: %v", name, err)
+		}
+	}
+}
+
+// Without it a producer that shall prove itself starts with a key that cannot sign.
+func TestSigningKeyIsRead(t *testing.T) {
+	t.Parallel()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, readers := t.TempDir(), rsaPEM(t, 2048)+rsaPEM(t, 3072)
+	for name, test := range map[string]struct {
+		text string
+		ok   bool
+	}{
+		"good":   {string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), true},
+		"empty":  {"", false},
+		"public": {rsaPEM(t, 2048), false},
+	} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(test.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Load(from(map[string]string{"PUBKEY": readers, "FORMAT": "envelope", "SIGNING_KEY_FILE": file, "MSG": strings.Repeat("x", 1000)}))
+		if (err == nil) != test.ok || err != nil && (!strings.Contains(err.Error(), "SIGNING_KEY_FILE: ") || strings.Contains(err.Error(), file)) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -3,10 +3,12 @@ package producer
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/IBM/sarama"
+	"golang.org/x/sync/semaphore"
 )
 
 // The values of the metrics' outcome label.
@@ -15,24 +17,63 @@ const (
 	outcomeFailed       = "failed"
 )
 
-// inFlight is how many records may wait for Kafka; then the source waits. It bounds the memory, since sarama
-// itself buffers without limit while a broker is away.
-const inFlight = 4096
+// What may wait for Kafka; then the source waits. It bounds the memory, since sarama itself buffers without limit
+// while a broker is away. Each record counts for at least lightest bytes, so that their number is bounded, too.
+const (
+	inFlight = 32 << 20
+	lightest = 8 << 10
+)
+
+func weight(size int) int64 { return int64(min(max(size, lightest), inFlight)) }
+
+// parcel is a record on its way. It and its room are used again once Kafka has it.
+type parcel struct {
+	sarama.ProducerMessage
+	value []byte
+	home  *sync.Pool
+}
+
+// largestRoom is how many bytes a parcel keeps for the next record: more than usual ones need, and little in thousands.
+const largestRoom = 16 << 10
+
+// newParcel gives one with room for a value of so many bytes.
+func newParcel(home *sync.Pool, size int) *parcel {
+	p, ok := home.Get().(*parcel)
+	if !ok || cap(p.value) < size {
+		p = &parcel{value: make([]byte, 0, size), home: home}
+	}
+	return p
+}
+
+// free may be called once nobody else holds the parcel.
+func (p *parcel) free() {
+	if cap(p.value) > largestRoom {
+		return
+	}
+	p.ProducerMessage, p.value = sarama.ProducerMessage{}, p.value[:0]
+	p.home.Put(p)
+}
+
+// Encode gives the value's bytes to sarama, again for each try to send them.
+func (p *parcel) Encode() ([]byte, error) { return p.value, nil }
+
+// Length is the value's, in bytes.
+func (p *parcel) Length() int { return len(p.value) }
 
 // delivery hands records to Kafka and counts what becomes of them.
 type delivery struct {
 	link
 	metrics metrics
 	log     *slog.Logger
-	window  chan struct{} // one token a record under way
-	counted chan struct{} // closed when sarama has nothing more to say
+	window  *semaphore.Weighted // the bytes under way
+	counted chan struct{}       // closed when sarama has nothing more to say
 
 	sent, skipped         uint64
 	acknowledged, refused atomic.Uint64
 }
 
 func newDelivery(l link, m metrics, log *slog.Logger) *delivery {
-	d := &delivery{link: l, metrics: m, log: log, window: make(chan struct{}, inFlight), counted: make(chan struct{})}
+	d := &delivery{link: l, metrics: m, log: log, window: semaphore.NewWeighted(inFlight), counted: make(chan struct{})}
 	go d.count()
 	return d
 }
@@ -43,17 +84,16 @@ func (d *delivery) skip() {
 	d.metrics.records.WithLabelValues(outcomeFailed).Inc()
 }
 
-// send hands a record over. It waits while too many are under way, and gives up once hurry is done.
-func (d *delivery) send(hurry context.Context, topic string, value []byte) {
+// send hands a record over. It waits while too much is under way, and gives up once hurry is done.
+func (d *delivery) send(hurry context.Context, topic string, r record) {
 	d.sent++
 	d.metrics.queue.Inc()
-	select {
-	case d.window <- struct{}{}:
-	case <-hurry.Done():
+	if d.window.Acquire(hurry, weight(r.parcel.Length())) != nil {
 		return
 	}
+	r.parcel.Topic, r.parcel.Partition, r.parcel.Value = topic, r.partition, r.parcel
 	select {
-	case d.producer.Input() <- &sarama.ProducerMessage{Topic: topic, Value: sarama.ByteEncoder(value)}:
+	case d.producer.Input() <- &r.parcel.ProducerMessage:
 	case <-hurry.Done():
 	}
 }
@@ -64,11 +104,16 @@ func (d *delivery) count() {
 	successes, failures := d.producer.Successes(), d.producer.Errors()
 	var logged time.Time
 	for successes != nil || failures != nil {
+		var size int
 		select {
-		case _, more := <-successes:
+		case success, more := <-successes:
 			if !more {
 				successes = nil
 				continue
+			}
+			size = success.Value.Length()
+			if done, ok := success.Value.(*parcel); ok {
+				done.free()
 			}
 			d.acknowledged.Add(1)
 			d.metrics.records.WithLabelValues(outcomeAcknowledged).Inc()
@@ -77,6 +122,7 @@ func (d *delivery) count() {
 				failures = nil
 				continue
 			}
+			size = failure.Msg.Value.Length()
 			d.refused.Add(1)
 			d.metrics.records.WithLabelValues(outcomeFailed).Inc()
 			if time.Since(logged) > time.Second { // one line stands for a whole batch
@@ -85,7 +131,7 @@ func (d *delivery) count() {
 			}
 		}
 		d.metrics.queue.Dec()
-		<-d.window
+		d.window.Release(weight(size))
 	}
 }
 
@@ -113,12 +159,5 @@ func (d *delivery) finish(hurry context.Context) Summary {
 
 // settle says whether every record under way got its answer: then the whole window is free.
 func (d *delivery) settle(hurry context.Context) bool {
-	for range inFlight {
-		select {
-		case d.window <- struct{}{}:
-		case <-hurry.Done():
-			return false
-		}
-	}
-	return true
+	return d.window.Acquire(hurry, inFlight) == nil
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/IBM/sarama"
 
+	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
 )
 
@@ -21,7 +23,13 @@ const (
 type link struct {
 	client   sarama.Client
 	producer sarama.AsyncProducer
+	room     int // most bytes of a record's value
 	err      error
+}
+
+// chooser draws among the topic's partitions.
+func (l link) chooser(topic string) *chooser {
+	return &chooser{partitions: func() ([]int32, error) { return l.client.WritablePartitions(topic) }}
 }
 
 // connect tries until Kafka has the topic and accepts a producer, or ctx is done.
@@ -62,17 +70,23 @@ func refusesIdempotence(err error) bool {
 
 func open(hurry context.Context, cfg Config, idempotent bool, log *slog.Logger) link {
 	// First a look with a client that gives up at once, so that each failure is seen; the one that produces is patient.
-	if err := look(cfg); err != nil {
+	most, err := look(cfg, log)
+	if err != nil {
 		return link{err: err}
 	}
 	c, err := cfg.Sarama("e2ee-produce")
 	if err != nil {
 		return link{err: err}
 	}
+	if c.Producer.Compression, err = cfg.codec(); err != nil {
+		return link{err: err}
+	}
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Producer.Idempotent = idempotent
 	c.Producer.Return.Successes = true
-	c.Net.MaxOpenRequests = 1 // keeps the order, also without idempotence
+	c.Producer.MaxMessageBytes = most
+	c.Producer.Partitioner = sarama.NewManualPartitioner // chosen before sealing
+	c.Net.MaxOpenRequests = 1                            // keeps the order, also without idempotence
 	c.Producer.Retry.Max = tries
 	c.Producer.Retry.BackoffFunc = func(n, _ int) time.Duration { return pause(hurry, n) }
 	c.Metadata.Retry.Max = tries
@@ -87,11 +101,14 @@ func open(hurry context.Context, cfg Config, idempotent bool, log *slog.Logger) 
 	if err != nil {
 		return link{err: err}
 	}
+	if _, err := client.Partitions(cfg.Topic); err != nil { // now, so that nothing waits for it later
+		return link{err: errors.Join(err, client.Close())}
+	}
 	producer, err := sarama.NewAsyncProducerFromClient(client)
 	if err != nil {
 		return link{err: errors.Join(err, client.Close())}
 	}
-	return link{client: client, producer: producer}
+	return link{client: client, producer: producer, room: most - framing}
 }
 
 // pause is the wait before a retry; none once nobody waits for its outcome.
@@ -102,18 +119,56 @@ func pause(hurry context.Context, n int) time.Duration {
 	return kafkaconf.Backoff(n, slowest)
 }
 
-// look says why the topic cannot be written to now.
-func look(cfg Config) error {
+// framing is what Kafka adds to the value of a record that is alone in its batch: 61 bytes of batch and at most 36 of
+// record, as sarama reckons.
+const framing = 61 + 36
+
+// look says why the topic cannot be written to now, or else how many bytes of a batch it takes.
+func look(cfg Config, log *slog.Logger) (most int, err error) {
 	c, err := cfg.Sarama("e2ee-produce")
 	if err != nil {
-		return err
+		return 0, err
 	}
 	c.Metadata.Retry.Max = 0
 	client, err := sarama.NewClient(cfg.Brokers, c)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return errors.Join(client.RefreshMetadata(cfg.Topic), client.Close())
+	defer func() { err = errors.Join(err, client.Close()) }()
+	if err := client.RefreshMetadata(cfg.Topic); err != nil {
+		return 0, err
+	}
+	if most, err = batchLimit(client, cfg.Topic); err != nil {
+		// A broker may deny the question to us, or not know it; sarama's own limit is below every usual one.
+		log.Info("Kafka does not say how long a record may be", slog.Int("assumed", c.Producer.MaxMessageBytes), slog.Any("error", err))
+		return c.Producer.MaxMessageBytes, nil
+	}
+	return most, nil
+}
+
+// batchLimit asks for the topic's max.message.bytes. More than a record of the longest message needs is of no use.
+func batchLimit(client sarama.Client, topic string) (int, error) {
+	admin, err := sarama.NewClusterAdminFromClient(client)
+	if err != nil {
+		return 0, err
+	}
+	answers, err := admin.DescribeConfigs([]*sarama.ConfigResource{{
+		Type: sarama.TopicResource, Name: topic, ConfigNames: []string{"max.message.bytes"},
+	}}, sarama.DescribeConfigsOptions{})
+	if err != nil {
+		return 0, err
+	}
+	for _, answer := range answers {
+		if answer.ErrorCode != sarama.ErrNoError {
+			return 0, answer.ErrorCode
+		}
+		for _, entry := range answer.Configs {
+			if limit, err := strconv.Atoi(entry.Value); err == nil && entry.Name == "max.message.bytes" && limit > framing {
+				return min(limit, 2*envelope.MaxMessage), nil
+			}
+		}
+	}
+	return 0, errors.New("asking for max.message.bytes: no answer")
 }
 
 // abandon frees a link that nobody waits for any more.

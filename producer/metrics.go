@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,7 +19,7 @@ type metrics struct {
 	queue    prometheus.Gauge
 }
 
-func newMetrics() metrics {
+func newMetrics(build Build) metrics {
 	m := metrics{
 		registry: prometheus.NewRegistry(),
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -34,19 +33,15 @@ func newMetrics() metrics {
 			Name: "e2ee_producer_queue", Help: "Records accepted and not yet acknowledged or failed.",
 		}),
 	}
-	version := "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		version = info.Main.Version
-	}
-	build := prometheus.NewGauge(prometheus.GaugeOpts{
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "e2ee_build_info", Help: "Always 1; the labels say what runs.",
-		ConstLabels: prometheus.Labels{"program": "produce", "version": version},
+		ConstLabels: prometheus.Labels{"program": "produce", "version": build.Version, "commit": build.Commit},
 	})
-	build.Set(1)
+	info.Set(1)
 	for _, outcome := range []string{outcomeAcknowledged, outcomeFailed} {
 		m.records.WithLabelValues(outcome)
 	}
-	m.registry.MustRegister(m.records, m.seal, m.queue, build)
+	m.registry.MustRegister(m.records, m.seal, m.queue, info)
 	return m
 }
 

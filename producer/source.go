@@ -1,11 +1,7 @@
 package producer
 
 import (
-	"bufio"
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
 	"time"
@@ -65,46 +61,5 @@ func realClock() clock {
 			}
 		},
 		vary: func(by float64) float64 { return (2*rand.Float64() - 1) * by }, //nolint:gosec // the pace needs no secrecy
-	}
-}
-
-// lines yields each line of in as it is, without its newline, until in ends, COUNT is reached or yield says no.
-// It holds at most limit bytes of a line: a longer one is yielded as too long.
-func (c Config) lines(in io.Reader, limit int, yield func(message) bool) error {
-	r := bufio.NewReader(in)
-	for n := uint64(1); ; n++ {
-		line, tooLong, err := readLine(r, limit)
-		last := errors.Is(err, io.EOF)
-		if err != nil && !last {
-			return fmt.Errorf("reading line %d: %w", n, err)
-		}
-		if last && len(line) == 0 && !tooLong {
-			return nil
-		}
-		if !yield(message{number: n, text: line, tooLong: tooLong}) || last || n == c.Count {
-			return nil
-		}
-	}
-}
-
-// readLine reads up to and with the next newline, which it drops. It drops the text of a line longer than limit too.
-func readLine(r *bufio.Reader, limit int) (line []byte, tooLong bool, err error) {
-	for {
-		part, err := r.ReadSlice('\n')
-		ended := err == nil
-		if ended {
-			part = part[:len(part)-1]
-		}
-		if tooLong = tooLong || len(line)+len(part) > limit; tooLong {
-			line = nil
-		} else {
-			line = append(line, part...)
-		}
-		if ended {
-			return line, tooLong, nil
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return line, tooLong, err
-		}
 	}
 }

@@ -52,6 +52,8 @@ func TestBurstIsNeverNegative(t *testing.T) {
 	}
 }
 
+func eight() int { return 8 }
+
 // Without it lines of a log would be lost, joined or changed on their way.
 func TestLines(t *testing.T) {
 	t.Parallel()
@@ -71,7 +73,7 @@ func TestLines(t *testing.T) {
 		"count":              {"a\nb\nc\n", 2, []string{"a", "b"}},
 	} {
 		var got []string
-		err := Config{Count: test.count}.lines(iotest.HalfReader(strings.NewReader(test.in)), 8, func(m message) bool {
+		err := newLines().read(iotest.HalfReader(strings.NewReader(test.in)), test.count, eight, func(m message) bool {
 			if m.number != uint64(len(got)+1) {
 				t.Errorf("%s: line %d is numbered %d", name, len(got)+1, m.number)
 			}
@@ -86,7 +88,7 @@ func TestLines(t *testing.T) {
 		}
 	}
 	broken := errors.New("broken")
-	err := Config{}.lines(io.MultiReader(strings.NewReader("a\n"), iotest.ErrReader(broken)), 8, func(message) bool { return true })
+	err := newLines().read(io.MultiReader(strings.NewReader("a\n"), iotest.ErrReader(broken)), 0, eight, func(message) bool { return true })
 	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "line 2") {
 		t.Errorf("got %v", err)
 	}
@@ -100,12 +102,13 @@ func FuzzLines(f *testing.F) {
 		if in == "" {
 			want = nil
 		}
-		n := 0
-		err := Config{}.lines(strings.NewReader(in), 8, func(m message) bool {
+		n, lines := 0, newLines()
+		err := lines.read(strings.NewReader(in), 0, eight, func(m message) bool {
 			if n >= len(want) || m.tooLong != (len(want[n]) > 8) || !m.tooLong && string(m.text) != want[n] || len(m.text) > 8 {
 				t.Fatalf("line %d of %q: %q, too long %v", n+1, in, m.text, m.tooLong)
 			}
 			n++
+			lines.free(m.text)
 			return true
 		})
 		if err != nil || n != len(want) {

@@ -1,10 +1,19 @@
-// Package skrclient asks the Azure Secure Key Release sidecar of this pod for RSA private keys.
+// Package skrclient gets RSA private keys for a program in a confidential container: from the Azure Secure Key Release
+// sidecar ([New]), from the data hub of Confidential Containers ([NewHub]) or, for development, from a file ([NewFile]).
 //
-// [New] makes a [Client], whose Release is one try. A [Keeper] asks for a set of keys for ever, until every one of
-// them is there, and tells what it is doing.
+// Each is a [Releaser], whose Release is one try. A [Keeper] asks for a set of keys for ever, until every one of them is
+// there, and tells what it is doing. An [Attester] gets a token that says what this pod is, and [Policy.Compare] puts it
+// beside what a release policy asks.
 //
 // What it does not protect: whoever can listen on this pod's loopback, or runs in its process, gets the key as well.
 // The sidecar's answer proves nothing about attestation to anyone else, and a released key cannot be taken back.
+//
+// After use, the buffers of this package that held an answer, a key's text or an access token are overwritten. That
+// shortens how long a key stands in memory as text, where a core dump or a reused buffer would show it; it does not
+// make the key vanish. The key itself stays while the program uses it. Copies that Go, net/http, encoding/json and
+// go-jose made are out of reach until their memory is used again: a network buffer of 4 KiB, the token as a string, the
+// encoder's buffer, and each number of the JWK as a string and as bytes. Memory that must not be read has to be
+// protected by the hardware.
 package skrclient
 
 import (
@@ -12,15 +21,8 @@ import (
 	"context"
 	"crypto/rsa"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
-	"os"
-	"strings"
 	"time"
 )
 
@@ -42,130 +44,60 @@ type Config struct {
 	Transport http.RoundTripper
 }
 
-// Client asks one sidecar, one try at a time. It is safe for concurrent use.
+// Client asks the Azure sidecar, one try at a time. It is safe for concurrent use.
 type Client struct {
-	endpoint  string
-	timeout   time.Duration
+	sidecar   *local
 	tokenFile string
-	http      *http.Client
-	turn      chan struct{} // held during a try: each costs the hardware, the attestation service and the vault work
 }
 
 // New checks the configuration; it does not connect.
 func New(cfg Config) (*Client, error) {
-	base, err := url.Parse(cfg.URL)
-	if err != nil || base.Scheme != "http" || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || strings.Trim(base.Path, "/") != "" {
-		return nil, errors.New("checking sidecar URL: want http://HOST:PORT and nothing after it")
-	}
-	if !loopback(base.Hostname()) {
-		return nil, errors.New("checking sidecar URL: want localhost or a loopback address, since the key travels in the clear")
-	}
-	if cfg.Timeout < 0 {
-		return nil, fmt.Errorf("checking sidecar timeout: got %s, want more than 0", cfg.Timeout)
-	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = DefaultTimeout
 	}
-	if cfg.Transport == nil {
-		cfg.Transport = &http.Transport{
-			Proxy:           nil, // the environment's proxy must never see a key
-			DialContext:     (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-			IdleConnTimeout: 30 * time.Second,
-		}
+	sidecar, err := newLocal(cfg.URL, cfg.Timeout, CauseNoAnswer, cfg.Transport)
+	if err != nil {
+		return nil, fmt.Errorf("making sidecar client: %w", err)
 	}
-	return &Client{
-		endpoint:  base.JoinPath("key/release").String(),
-		timeout:   cfg.Timeout,
-		tokenFile: cfg.AccessTokenFile,
-		http: &http.Client{
-			Transport:     cfg.Transport,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		turn: make(chan struct{}, 1),
-	}, nil
+	return &Client{sidecar: sidecar, tokenFile: cfg.AccessTokenFile}, nil
 }
 
-func loopback(host string) bool {
-	address, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && address.IsLoopback()
-}
+// Check is [Request.Validate].
+func (c *Client) Check(request Request) error { return request.Validate() }
 
 // Release asks once for one key and returns it only if it is a sound RSA private key of 2048 to 8192 bits. It waits
 // for a try that is under way, and then at most the timeout. The error is an *[Error], except that of
 // [Request.Validate] and, when ctx ends, that of ctx.
 func (c *Client) Release(ctx context.Context, request Request) (*rsa.PrivateKey, error) {
-	if err := request.Validate(); err != nil {
+	if err := c.Check(request); err != nil {
 		return nil, err
 	}
-	select {
-	case c.turn <- struct{}{}:
-		defer func() { <-c.turn }()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("releasing key %q: %w", request.KeyName, context.Cause(ctx))
-	}
-	try, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	key, failure := c.ask(try, request)
-	if failure == nil {
-		return key, nil
-	}
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("releasing key %q: %w", request.KeyName, context.Cause(ctx))
-	}
-	failure.KeyName = request.KeyName
-	return nil, failure
-}
-
-// ask is the protocol. The errors of the parts are dropped for a cause, since some of them repeat what they read.
-func (c *Client) ask(ctx context.Context, request Request) (*rsa.PrivateKey, *Error) {
 	token, err := c.token()
+	defer clear(token)
 	if err != nil {
-		return nil, &Error{Step: StepSidecar, Kind: KindFailed, Cause: CauseToken}
+		return nil, &Error{KeyName: request.KeyName, Step: StepSidecar, Kind: KindFailed, Cause: CauseToken}
 	}
 	fields := map[string]string{"maa_endpoint": request.MAAEndpoint, "akv_endpoint": request.AKVEndpoint, "kid": request.KeyName}
-	if token != "" {
-		fields["access_token"] = token
+	if len(token) > 0 {
+		fields["access_token"] = string(token)
 	}
 	body, err := json.Marshal(fields)
 	if err != nil {
-		return nil, &Error{Step: StepSidecar, Kind: KindFailed, Cause: CauseRequest}
+		return nil, &Error{KeyName: request.KeyName, Step: StepSidecar, Kind: KindFailed, Cause: CauseRequest}
 	}
-	post, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint, bytes.NewReader(body))
-	if err != nil {
-		return nil, &Error{Step: StepSidecar, Kind: KindFailed, Cause: CauseRequest}
-	}
-	post.Header.Set("Content-Type", "application/json")
-	response, err := c.http.Do(post)
-	if err != nil {
-		return nil, broken(ctx, 0)
-	}
-	defer response.Body.Close() //nolint:errcheck // it was only read from
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
-	if err != nil {
-		return nil, broken(ctx, response.StatusCode)
-	}
-	return parseAnswer(response.StatusCode, answer)
+	key, err := exchange(ctx, c.sidecar, call{http.MethodPost, "key/release", body}, parseAnswer)
+	return key, named(err, request.KeyName)
 }
 
-// broken tells a sidecar that does not answer in time from one that is not there.
-func broken(ctx context.Context, status int) *Error {
-	if ctx.Err() != nil {
-		return &Error{Step: StepSidecar, Kind: KindTimeout, Cause: CauseStalled, Status: status}
-	}
-	return &Error{Step: StepSidecar, Kind: KindUnreachable, Cause: CauseNoAnswer, Status: status}
-}
-
-func (c *Client) token() (string, error) {
+// token returns the access token, or nothing where none is configured.
+func (c *Client) token() ([]byte, error) {
 	if c.tokenFile == "" {
-		return "", nil
+		return nil, nil
 	}
-	content, err := os.ReadFile(c.tokenFile)
-	if err != nil {
-		return "", err
+	content, err := readFile(c.tokenFile, maxToken)
+	token := bytes.TrimSpace(content)
+	if err == nil && (len(token) == 0 || len(content) > maxToken) {
+		err = fmt.Errorf("reading access token: got %d bytes, want 1 to %d", len(content), maxToken)
 	}
-	token := strings.TrimSpace(string(content))
-	if token == "" || len(content) > maxToken {
-		return "", fmt.Errorf("reading access token: got %d bytes, want 1 to %d", len(content), maxToken)
-	}
-	return token, nil
+	return token, err
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -45,6 +46,10 @@ func newClient(t *testing.T, cfg skrclient.Config) *skrclient.Client {
 		t.Fatal(err)
 	}
 	return client
+}
+
+func send(w http.ResponseWriter, text string) {
+	_, _ = io.WriteString(w, text) //nolint:errcheck // the client may have gone, and then there is no one to tell
 }
 
 func request(name string) skrclient.Request {

@@ -1,6 +1,9 @@
 package skrclient
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Step names the part of a release that failed. It is safe as a metric label.
 type Step string
@@ -27,10 +30,10 @@ const (
 	KindFailed      Kind = "failed"      // the try failed before the sidecar was asked
 )
 
-// Error is a try that gave no key. It carries fixed words and numbers only, never a part of an answer, a token or a
+// Error is a try that gave no key or no attestation token. It carries fixed words and numbers only, never a part of an answer, a token or a
 // key, so it is safe to log and to show.
 type Error struct {
-	KeyName string // the name that was asked for
+	KeyName string // the name that was asked for; empty if it was an attestation token
 	Step    Step
 	Kind    Kind
 	Cause   Cause
@@ -41,7 +44,11 @@ type Error struct {
 
 // Error says what happened, in fixed words.
 func (e *Error) Error() string {
-	text := fmt.Sprintf("releasing key %q: %s at %s: %s", e.KeyName, e.Kind, e.Step, e.Cause)
+	what := "getting attestation token"
+	if e.KeyName != "" {
+		what = fmt.Sprintf("releasing key %q", e.KeyName)
+	}
+	text := fmt.Sprintf("%s: %s at %s: %s", what, e.Kind, e.Step, e.Cause)
 	if e.Status != 0 {
 		text += fmt.Sprintf(" (status %d)", e.Status)
 	}
@@ -54,3 +61,23 @@ func (e *Error) Hint() string { return e.Cause.details().hint }
 // Temporary reports whether the failure may pass without anyone doing something. An unknown cause counts as
 // temporary.
 func (e *Error) Temporary() bool { return !e.Cause.details().permanent }
+
+// named says which key an error is about.
+func named(err error, keyName string) error {
+	if err == nil {
+		return nil
+	}
+	if failure, ok := errors.AsType[*Error](err); ok {
+		failure.KeyName = keyName
+		return failure
+	}
+	return fmt.Errorf("releasing key %q: %w", keyName, err)
+}
+
+// AsError keeps the words of an error of unknown origin out of what is logged and shown.
+func AsError(err error) *Error {
+	if failure, ok := errors.AsType[*Error](err); ok {
+		return failure
+	}
+	return &Error{Step: StepSidecar, Kind: KindFailed, Cause: CauseNoReleaser}
+}

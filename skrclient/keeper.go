@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -22,8 +21,11 @@ const (
 // OutcomeReleased is the outcome of a try that gave a key; every other outcome is a [Kind].
 const OutcomeReleased = "released"
 
-// Releaser makes one try; [Client] is one.
+// Releaser is where keys come from: a [Client], a [Hub] or a [File].
 type Releaser interface {
+	// Check reports what is wrong with a request, without repeating its values.
+	Check(request Request) error
+	// Release makes one try.
 	Release(ctx context.Context, request Request) (*rsa.PrivateKey, error)
 }
 
@@ -45,10 +47,9 @@ type KeeperConfig struct {
 type Keeper struct {
 	cfg    KeeperConfig
 	status atomic.Pointer[Status]
-	again  chan struct{}
-
-	mu        sync.Mutex
-	nextAgain time.Time
+	ended  atomic.Pointer[time.Time] // the end of the last round; nil while one is under way
+	again  atomic.Bool               // a round on demand is due
+	wake   chan struct{}             // again has become true
 }
 
 // NewKeeper checks the configuration; nothing is asked before Run.
@@ -59,7 +60,7 @@ func NewKeeper(cfg KeeperConfig) (*Keeper, error) {
 	cfg.Requests = slices.Clone(cfg.Requests)
 	keys := make([]KeyState, len(cfg.Requests))
 	for i, request := range cfg.Requests {
-		if err := request.Validate(); err != nil {
+		if err := cfg.Client.Check(request); err != nil {
 			return nil, fmt.Errorf("checking request %d: %w", i+1, err)
 		}
 		if slices.ContainsFunc(keys[:i], func(key KeyState) bool { return key.Name == request.KeyName }) {
@@ -67,7 +68,7 @@ func NewKeeper(cfg KeeperConfig) (*Keeper, error) {
 		}
 		keys[i] = KeyState{Name: request.KeyName, State: StateWaiting}
 	}
-	k := &Keeper{cfg: cfg, again: make(chan struct{}, 1)}
+	k := &Keeper{cfg: cfg, wake: make(chan struct{}, 1)}
 	first := Status{}.next(keys, time.Now())
 	k.status.Store(&first)
 	return k, nil
@@ -80,50 +81,76 @@ func (k *Keeper) Status() Status {
 	return status
 }
 
-// Again makes Run ask at once for every key, also for those it holds: the answer may have changed. It is accepted at
-// most once in 10 seconds; next is when it will be accepted again.
-func (k *Keeper) Again() (next time.Time, accepted bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	now := time.Now()
-	if now.Before(k.nextAgain) {
-		return k.nextAgain, false
+// Again makes Run ask for every key once more, also for those it holds: the answer may have changed. It does so at once,
+// or 10 seconds after the end of the last round, whatever that round's reason was: the services see no more than one
+// try in 10 seconds on demand, and a demand while a round is under way, which may not see what has changed, is not
+// lost. At is when it asks at the soonest. Demands that wait are one: the second is not accepted, since nothing follows
+// from it. Regular rounds go on at their own pace, which a demand does not reset.
+func (k *Keeper) Again() (at time.Time, accepted bool) {
+	at = time.Now()
+	if ended := k.ended.Load(); ended == nil {
+		at = at.Add(againEvery)
+	} else if soonest := ended.Add(againEvery); soonest.After(at) {
+		at = soonest
 	}
-	k.nextAgain = now.Add(againEvery)
+	accepted = k.again.CompareAndSwap(false, true)
 	select {
-	case k.again <- struct{}{}:
-	default: // one is waiting already
+	case k.wake <- struct{}{}:
+	default: // it is awake
 	}
-	return k.nextAgain, true
+	return at, accepted
 }
 
 // Run asks in rounds, 1 to 60 seconds apart and a minute apart where the cause needs a person, until every key is
 // here, and then waits for [Keeper.Again]. It returns only when ctx ends, with its cause. Call it once.
 func (k *Keeper) Run(ctx context.Context) error {
 	keys := k.Status().Keys
-	for failures, all := 0, false; ; {
-		k.round(ctx, keys, all)
+	for failures := 0; ; {
+		k.round(ctx, keys, k.again.Swap(false))
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		all = false
-		var timer <-chan time.Time
-		status := *k.status.Load()
-		if status.State != StateReleased {
-			wait := delay(failures, keys)
+		ended := time.Now()
+		k.ended.Store(&ended)
+		if status := k.status.Load(); status.State != StateReleased {
+			k.plan(ended.Add(delay(failures, keys)))
 			failures++
-			timer = time.After(wait)
-			status.NextAttempt = time.Now().Add(wait)
+		} else {
+			failures = 0
+			k.plan(time.Time{})
 		}
-		k.publish(status)
+		if err := k.wait(ctx, ended.Add(againEvery)); err != nil {
+			return err
+		}
+		k.ended.Store(nil)
+	}
+}
+
+// wait returns when the planned round is due, or one on demand, for which it is too early before the given time.
+func (k *Keeper) wait(ctx context.Context, soonest time.Time) error {
+	for {
+		next := k.status.Load().NextAttempt
+		var timer <-chan time.Time
+		if !next.IsZero() {
+			timer = time.After(time.Until(next))
+		}
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-timer:
-		case <-k.again:
-			failures, all = 0, true
+			return nil
+		case <-k.wake:
+			if k.again.Load() && (next.IsZero() || soonest.Before(next)) {
+				k.plan(soonest)
+			}
 		}
 	}
+}
+
+func (k *Keeper) plan(next time.Time) {
+	status := *k.status.Load()
+	status.NextAttempt = next
+	k.publish(status)
 }
 
 // round asks once for each key that is missing, or for all of them, and publishes after each answer.
@@ -152,7 +179,8 @@ func (k *Keeper) round(ctx context.Context, keys []KeyState, all bool) {
 func (k *Keeper) record(ctx context.Context, key *KeyState, private *rsa.PrivateKey, err error) (changed bool) {
 	outcome := OutcomeReleased
 	if err != nil {
-		failure := asError(key.Name, err)
+		failure := AsError(err)
+		failure.KeyName = key.Name
 		outcome = string(failure.Kind)
 		if key.Last == nil || *key.Last != *failure { // the same again every minute would only fill the log
 			k.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "key not released", slog.String("error", failure.Error()), slog.String("hint", failure.Hint()))
@@ -164,7 +192,7 @@ func (k *Keeper) record(ctx context.Context, key *KeyState, private *rsa.Private
 	} else {
 		changed = key.private == nil || !key.private.Equal(private)
 		key.State, key.Last, key.private = StateReleased, nil, private
-		k.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "key released", slog.String("key_name", key.Name), slog.Int("bits", private.N.BitLen()))
+		k.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "key received", slog.String("key_name", key.Name), slog.Int("bits", private.N.BitLen()))
 	}
 	if k.cfg.OnAttempt != nil {
 		k.cfg.OnAttempt(outcome)
@@ -188,14 +216,6 @@ func held(keys []KeyState) []Key {
 		}
 	}
 	return list
-}
-
-// asError keeps the words of an error of unknown origin out of the status and the log.
-func asError(name string, err error) *Error {
-	if failure, ok := errors.AsType[*Error](err); ok {
-		return failure
-	}
-	return &Error{KeyName: name, Step: StepKey, Kind: KindFailed, Cause: CauseNoReleaser}
 }
 
 // delay doubles with each failed round; the random half keeps the pods of a deployment apart.

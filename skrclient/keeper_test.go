@@ -148,7 +148,7 @@ func TestKeeperRefusalThenRelease(t *testing.T) {
 			t.Errorf("got %v, want malformed", status.Last)
 		}
 		w.wire.sidecar.Behave(skrtest.Stall)
-		w.Again()
+		time.Sleep(time.Until(status.NextAttempt))
 		w.want(t, skrclient.StateWaiting, 3)
 		time.Sleep(skrclient.DefaultTimeout)
 		status = w.want(t, skrclient.StateWaiting, 3)
@@ -195,31 +195,60 @@ func TestKeeperAgain(t *testing.T) {
 		defer w.end(t)
 		w.want(t, skrclient.StateReleased, 1)
 		w.wire.sidecar.Refuse(skrtest.RefusalRole)
-		next, accepted := w.Again()
-		if !accepted || time.Until(next) != 10*time.Second {
-			t.Fatalf("got %v, next in %s; want accepted, 10s", accepted, time.Until(next))
+		time.Sleep(4 * time.Second)
+		for press, want := range []bool{true, false, false} {
+			at, accepted := w.Again()
+			if synctest.Wait(); accepted != want || time.Until(at) != 6*time.Second {
+				t.Fatalf("press %d: got %v, in %s; want %v, 10s after the last round", press, accepted, time.Until(at), want)
+			}
 		}
+		if status := w.want(t, skrclient.StateReleased, 1); time.Until(status.NextAttempt) != 6*time.Second {
+			t.Errorf("got the next try in %s, want 6s", time.Until(status.NextAttempt))
+		}
+		time.Sleep(6 * time.Second)
 		status := w.want(t, skrclient.StateReleased, 2)
 		if status.Last == nil || status.Last.Cause != skrclient.CauseRole || !status.Keys[0].Private().Equal(demoKey()) {
 			t.Errorf("got %+v, want the key kept and the refusal told", status)
 		}
-		time.Sleep(4 * time.Second)
-		if next, accepted := w.Again(); accepted || time.Until(next) != 6*time.Second {
-			t.Errorf("got %v, next in %s; want not accepted, 6s", accepted, time.Until(next))
-		}
-		w.want(t, skrclient.StateReleased, 2)
 		if err := w.wire.sidecar.SetKey("demo", otherKey()); err != nil {
 			t.Fatal(err)
 		}
 		w.wire.sidecar.Behave(skrtest.Release)
-		time.Sleep(6 * time.Second)
-		if _, accepted := w.Again(); !accepted {
-			t.Error("not accepted after 10s")
+		time.Sleep(time.Hour)
+		if at, accepted := w.Again(); !accepted || !at.Equal(time.Now()) {
+			t.Errorf("got %v, at %s; want at once", accepted, at)
 		}
 		status = w.want(t, skrclient.StateReleased, 3)
 		if status.Last != nil || len(w.keys) != 2 || !w.keys[1][0].Private().Equal(otherKey()) {
 			t.Errorf("got %+v, want the changed key handed on", status)
 		}
+	})
+}
+
+// A user would lose the services to records that name unknown keys, or the key that came while a round was under way.
+func TestKeeperAgainKeepsPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := keep(t, func(wire *wire) { wire.sidecar.Refuse(skrtest.RefusalRole) }, "demo")
+		defer w.end(t)
+		for range 3600 {
+			w.Again()
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		// One in ten seconds on demand, and the regular rounds of the first half minute.
+		if got := w.Status().Attempts; got < 350 || got > 366 {
+			t.Errorf("got %d rounds in an hour of demands, want about 360", got)
+		}
+		w.wire.sidecar.Behave(skrtest.Stall)
+		w.Again()
+		time.Sleep(20 * time.Second)
+		before := w.Status().Attempts
+		if at, accepted := w.Again(); !accepted || time.Until(at) != 10*time.Second {
+			t.Errorf("got %v, in %s; want accepted during a round", accepted, time.Until(at))
+		}
+		w.wire.sidecar.Behave(skrtest.Release)
+		time.Sleep(skrclient.DefaultTimeout)
+		w.want(t, skrclient.StateReleased, before+1)
 	})
 }
 

@@ -40,10 +40,10 @@ type recordJSON struct {
 }
 
 type senderJSON struct {
-	State  string `json:"state"`
-	Name   string `json:"name"`
-	KeyID  string `json:"key_id"`
-	Reason string `json:"reason"`
+	State  SenderState `json:"state"`
+	Name   string      `json:"name"`
+	KeyID  string      `json:"key_id"`
+	Reason string      `json:"reason"`
 }
 
 func rfc3339(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
@@ -64,11 +64,10 @@ func (s *Server) recordJSON(r revised) recordJSON {
 	}
 	j.Value, j.Encoding = asText(r.shown())
 	j.RecordKey, _ = asText(r.Key)
-	j.Sender.State = "unchecked"
-	if r.State == StateDecrypted {
-		j.Sender.State = "unverified"
+	j.Sender = senderJSON{State: r.Sender.state(), Name: r.Sender.Name, KeyID: r.Sender.KeyID, Reason: s.sender(r.Sender)}
+	for _, flag := range s.flags(r.Record) {
+		j.Flags = append(j.Flags, flag.Name)
 	}
-	j.Sender.Reason = s.words.say("sender." + j.Sender.State)
 	return j
 }
 
@@ -127,7 +126,24 @@ type keyJSON struct {
 	Attempts    int           `json:"attempts"`
 	Reason      string        `json:"reason"`
 	NextAttempt string        `json:"next_attempt"`
-	Checks      []struct{}    `json:"checks"` // none yet: nothing is attested to this process
+	Checks      []checkJSON   `json:"checks"`
+	Attestation tokenJSON     `json:"attestation"`
+}
+
+type checkJSON struct {
+	Claim    string      `json:"claim"`
+	Name     string      `json:"name"`
+	Expected string      `json:"expected"`
+	Actual   string      `json:"actual"`
+	Result   CheckResult `json:"result"`
+}
+
+// tokenJSON is about the token behind the checks.
+type tokenJSON struct {
+	State   AttestationState `json:"state"`
+	Reason  string           `json:"reason"`
+	Issued  string           `json:"issued"`
+	Expires string           `json:"expires"`
 }
 
 type keyInfoJSON struct {
@@ -141,7 +157,7 @@ func (s *Server) keyStatus(w http.ResponseWriter, _ *http.Request) {
 	k := s.key()
 	v := s.verdict(k)
 	answer := keyJSON{
-		State: k.State, Keys: []keyInfoJSON{}, Since: rfc3339(k.Since), Attempts: k.Attempts, Checks: []struct{}{},
+		State: k.State, Keys: []keyInfoJSON{}, Since: rfc3339(k.Since), Attempts: k.Attempts, Checks: []checkJSON{},
 		Reason: joined(v.Title+".", v.Why, v.Todo),
 	}
 	if !k.NextAttempt.IsZero() {
@@ -149,6 +165,13 @@ func (s *Server) keyStatus(w http.ResponseWriter, _ *http.Request) {
 	}
 	for _, key := range k.Keys {
 		answer.Keys = append(answer.Keys, keyInfoJSON{key.Name, key.ID, key.State})
+	}
+	for _, check := range k.Attestation.Checks {
+		answer.Checks = append(answer.Checks, checkJSON{check.Claim, s.words.claim(check.Claim), check.Expected, check.Actual, check.Result})
+	}
+	answer.Attestation = tokenJSON{State: k.Attestation.State, Reason: k.Attestation.Reason}
+	if !k.Attestation.Issued.IsZero() {
+		answer.Attestation.Issued, answer.Attestation.Expires = rfc3339(k.Attestation.Issued), rfc3339(k.Attestation.Expires)
 	}
 	s.writeJSON(w, answer)
 }

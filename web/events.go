@@ -162,10 +162,11 @@ func (s *Server) frame(ctx context.Context, list []revised, rev uint64, f flush)
 func (s *Server) parts(ctx context.Context) map[string]string {
 	h := s.head()
 	return map[string]string{
-		"verdict": render(func(w io.Writer) error { return verdict(h.verdict).Render(ctx, w) }),
-		"hero":    render(func(w io.Writer) error { return hero(s.words, h.hero).Render(ctx, w) }),
-		"kafka":   render(func(w io.Writer) error { return kafka(h.kafka).Render(ctx, w) }),
-		"tally":   render(func(w io.Writer) error { return tally(h.counts).Render(ctx, w) }),
+		"verdict":     render(func(w io.Writer) error { return verdict(h.verdict).Render(ctx, w) }),
+		"attestation": render(func(w io.Writer) error { return attestation(h.attest).Render(ctx, w) }),
+		"hero":        render(func(w io.Writer) error { return hero(s.words, h.hero).Render(ctx, w) }),
+		"kafka":       render(func(w io.Writer) error { return kafka(h.kafka).Render(ctx, w) }),
+		"tally":       render(func(w io.Writer) error { return tally(h.counts).Render(ctx, w) }),
 	}
 }
 

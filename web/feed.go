@@ -3,10 +3,8 @@ package web
 import (
 	"bytes"
 	"crypto/rand"
-	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 )
 
 // MaxBytes bounds what the feed holds beside the number of its records, since
@@ -87,54 +85,31 @@ func (f *Feed) dropOldest() {
 	}
 }
 
-// healed is how many records are judged again before the result is published.
-const healed = 64
-
-// Reopen has judge look at every record again, the newest first and on all
-// cores, and publishes those for which it returns another one. It returns when
-// all are judged; the feed can be used meanwhile.
-func (f *Feed) Reopen(judge func(*Record) *Record) {
-	f.mu.Lock()
-	entries := slices.Clone(f.entries)
-	records := make([]*Record, len(entries))
-	for i, e := range entries {
-		records[i] = e.record
-	}
-	f.mu.Unlock()
-	for end := len(entries); end > 0; end -= healed {
-		start := max(end-healed, 0)
-		f.replace(entries[start:end], records[start:end], judgeAll(records[start:end], judge))
-	}
-}
-
-func judgeAll(records []*Record, judge func(*Record) *Record) []*Record {
-	out := make([]*Record, len(records))
-	var next atomic.Int64
-	var cores sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		cores.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(records)); i = next.Add(1) - 1 {
-				out[i] = judge(records[i])
-			}
-		})
-	}
-	cores.Wait()
-	return out
-}
-
-// replace publishes the records that changed, unless something else changed
-// them or pushed them out in the meantime.
-func (f *Feed) replace(entries []*entry, before, after []*Record) {
+// Held gives the records, oldest first.
+func (f *Feed) Held() []*Record {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for i, e := range entries {
-		if after[i] == nil || e.record != before[i] || f.index[before[i].position()] != e {
+	records := make([]*Record, len(f.entries))
+	for i, e := range f.entries {
+		records[i] = e.record
+	}
+	return records
+}
+
+// Replace publishes what became of records: after[i] of before[i], nothing where it is nil. One that was replaced or
+// pushed out in the meantime is passed over.
+func (f *Feed) Replace(before, after []*Record) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, old := range before {
+		e := f.index[old.position()]
+		if after[i] == nil || e == nil || e.record != old {
 			continue
 		}
 		f.rev++
 		e.record, e.rev = after[i], f.rev
-		f.bytes += after[i].size() - before[i].size()
-		f.counts.add(before[i].State, -1)
+		f.bytes += after[i].size() - old.size()
+		f.counts.add(old.State, -1)
 		f.counts.add(after[i].State, 1)
 	}
 	f.Changed()

@@ -29,6 +29,52 @@ type Record struct {
 	KeyID     string   // the key that opened it (RFC 7638)
 	Needs     []string // the keys that the record names, where it names any
 	Holds     []string // the keys that are held, where none opened it
+	Format    string   // how it is encrypted, as far as it was recognized
+	Sender    Sender
+	Flags     Flags
+	DataKey   string // public name of the data key that it shares with others, if it does
+	Counter   uint64 // its number under that data key and partition
+}
+
+// SenderState is what is known of who wrote a record.
+type SenderState string
+
+// The states of a sender. Only a record that was opened has another one than the first.
+const (
+	SenderUnchecked  SenderState = "unchecked"
+	SenderUnverified SenderState = "unverified" // not signed, or nobody is trusted to sign
+	SenderUntrusted  SenderState = "untrusted"  // signed, but not by anybody trusted
+	SenderVerified   SenderState = "verified"
+)
+
+// SenderReason says why a sender is not verified.
+type SenderReason string
+
+// The reasons.
+const (
+	SenderUnsigned      SenderReason = "unsigned"
+	SenderNobodyTrusted SenderReason = "nobody_trusted"
+	SenderUnknown       SenderReason = "unknown"
+	SenderBadSignature  SenderReason = "bad_signature"
+)
+
+// Sender is who wrote a record. The zero value is unchecked.
+type Sender struct {
+	State  SenderState
+	Name   string       // where it is verified
+	KeyID  string       // of the signing key that the record names
+	Reason SenderReason // where it is unverified or untrusted
+}
+
+// Flags are what is remarkable about an opened record's way. The zero value is nothing.
+type Flags struct {
+	Repeat    bool
+	First     int64  // the offset of the same record, or -1 if it is not remembered
+	Missing   uint64 // records before this one that were not seen
+	Late      bool   // came after records that were sealed later
+	Moved     bool
+	SealedFor int32 // the partition that it was moved from
+	Unbound   bool  // names no topic, though its format could
 }
 
 // shown is what there is to see of the record: the message, else the bytes in Kafka.

@@ -27,12 +27,14 @@ import (
 //go:embed static
 var static embed.FS
 
-// Options are what a Server shows. All but Notice are required.
+// Options are what a Server shows. All but Notice, Token and Again are required.
 type Options struct {
 	Feed       *Feed
-	Key        func() KeyStatus   // called for each rendering; must not wait
-	Kafka      func() KafkaStatus // as Key
-	Notice     string             // a line above everything
+	Key        func() KeyStatus                  // called for each rendering; must not wait
+	Kafka      func() KafkaStatus                // as Key
+	Notice     string                            // a line above everything
+	Token      func() (token string, there bool) // this pod's attestation token, for download
+	Again      func()                            // asks for the keys once more; limits itself
 	Registerer prometheus.Registerer
 }
 
@@ -42,6 +44,8 @@ type Server struct {
 	key    func() KeyStatus
 	kafka  func() KafkaStatus
 	notice string
+	token  func() (string, bool)
+	again  func()
 	words  words
 	hub    *hub
 }
@@ -51,7 +55,16 @@ func New(opts Options) (*Server, error) {
 	if opts.Feed == nil || opts.Key == nil || opts.Kafka == nil || opts.Registerer == nil {
 		return nil, errors.New("making the web server: an option is missing")
 	}
-	s := &Server{feed: opts.Feed, key: opts.Key, kafka: opts.Kafka, notice: opts.Notice, words: english(), hub: newHub()}
+	if opts.Token == nil {
+		opts.Token = func() (string, bool) { return "", false }
+	}
+	if opts.Again == nil {
+		opts.Again = func() {}
+	}
+	s := &Server{
+		feed: opts.Feed, key: opts.Key, kafka: opts.Kafka, notice: opts.Notice, token: opts.Token, again: opts.Again,
+		words: english(), hub: newHub(),
+	}
 	return s, s.register(opts.Registerer)
 }
 
@@ -73,6 +86,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /api/records", s.records)
 	mux.HandleFunc("GET /api/key", s.keyStatus)
+	mux.HandleFunc("GET /api/key/token", s.downloadToken)
+	mux.HandleFunc("POST /api/key/check", s.askAgain)
 	mux.HandleFunc("GET /api/events", s.events)
 	if assets, err := fs.Sub(static, "static"); err == nil {
 		mux.Handle("GET /static/", http.StripPrefix("/static/", http.FileServerFS(assets)))

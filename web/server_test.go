@@ -73,8 +73,21 @@ func rec(offset int64, state State, value string) *Record {
 	r := &Record{Topic: "t", Offset: offset, Timestamp: time.UnixMilli(1_700_000_000_000 + offset), Wire: []byte("wire of " + value), State: state}
 	if state == StateDecrypted {
 		r.Value, r.KeyID = []byte(value), "the-key"
+		r.Sender = Sender{State: SenderUnverified, Reason: SenderUnsigned}
 	}
 	return r
+}
+
+// heal is what happens when the key arrives.
+func heal(f *Feed, message string) {
+	before := f.Held()
+	after := make([]*Record, len(before))
+	for i, r := range before {
+		if r.State == StateNoKey {
+			after[i] = rec(r.Offset, StateDecrypted, message)
+		}
+	}
+	f.Replace(before, after)
 }
 
 // Without this a record could run code in a viewer's browser, or another site could read the page.
@@ -125,12 +138,7 @@ func TestFirstScreenStandsInOrder(t *testing.T) {
 		}
 		at += next
 	}
-	s.feed.Reopen(func(r *Record) *Record {
-		if r.State != StateNoKey {
-			return nil
-		}
-		return rec(r.Offset, StateDecrypted, "the message")
-	})
+	heal(s.feed, "the message")
 	if _, page, _ = s.get(t, "/"); strings.Count(page, "the message") < 2 || !strings.Contains(page, "1 decrypted · 0 unreadable · 1 not encrypted") {
 		t.Error("after the key arrived, the decrypted record is not both the example and a row")
 	}
@@ -165,7 +173,7 @@ func TestAPIRecords(t *testing.T) {
 	if seen != 30 {
 		t.Errorf("a poller saw %d of 30 records", seen)
 	}
-	s.feed.Reopen(func(r *Record) *Record { return rec(r.Offset, StateDecrypted, "healed") })
+	heal(s.feed, "healed")
 	a := answer(fmt.Sprintf("?limit=1000&after=%d", next))
 	if len(a.Records) != 30 || a.Records[0].State != StateDecrypted || a.Records[0].Offset != 29 || a.Records[0].Sender.State != "unverified" {
 		t.Errorf("after the key arrived a poller sees %d records, first %+v", len(a.Records), a.Records[0])
@@ -210,7 +218,9 @@ func (s *site) events(t *testing.T, lastID string) <-chan event {
 			case "id":
 				e.id = text
 			case "data":
-				if err := json.Unmarshal([]byte(text), &e.flush); err != nil {
+				if err := json.Unmarshal([]byte(text), &e.flush); t.Context().Err() != nil {
+					return // the stream was cut within a line
+				} else if err != nil {
 					t.Errorf("an event is not JSON: %v", err)
 				}
 				out <- e
@@ -322,6 +332,57 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 	for _, stream := range streams {
 		for e := range stream {
 			t.Errorf("an event after the end: %+v", e)
+		}
+	}
+}
+
+// Without this a viewer would take a forged, copied or withheld record for a good one.
+func TestSendersAndFlagsAreToldInWords(t *testing.T) {
+	s := newSite(t, 10)
+	plain := rec(1, StateDecrypted, "one")
+	plain.Format = "rsa"
+	s.feed.Append(plain)
+	if _, page, _ := s.get(t, "/"); strings.Contains(page, "sealed") {
+		t.Error("the sender column is shown, though no format here can tell the sender")
+	}
+	for i, test := range []struct {
+		sender Sender
+		flags  Flags
+		names  []string
+		words  []string
+	}{
+		{Sender{State: SenderVerified, Name: "lab <b>producer"}, Flags{}, nil, []string{"From lab &lt;b&gt;producer"}},
+		{Sender{State: SenderUnverified, Reason: SenderUnsigned}, Flags{}, nil, []string{"Unsigned: anyone with the public key"}},
+		{Sender{State: SenderUnverified, Reason: SenderNobodyTrusted, KeyID: "k"}, Flags{}, nil, []string{"Set TRUSTED_SENDERS_FILE."}},
+		{Sender{State: SenderUntrusted, Reason: SenderUnknown, KeyID: "signer-id"}, Flags{}, nil, []string{"Signed by an unknown key signer-id."}},
+		{Sender{State: SenderUntrusted, Reason: SenderBadSignature}, Flags{}, nil, []string{"The signature is wrong. Treat as forged."}},
+		{Sender{}, Flags{}, nil, []string{"Sender not checked"}},
+		{Sender{}, Flags{Repeat: true, First: 41}, []string{"repeat"}, []string{"Seen before at offset 41: a retry"}},
+		{Sender{}, Flags{Repeat: true, First: -1}, []string{"repeat"}, []string{"Seen before: a retry"}},
+		{Sender{}, Flags{Missing: 3, Late: true}, []string{"gap", "late"}, []string{"3 missing before this one", "Out of order"}},
+		{Sender{}, Flags{Moved: true, SealedFor: 5, Unbound: true}, []string{"moved", "unbound"}, []string{"Sealed for partition 5, found in 0.", "Not bound to a topic"}},
+	} {
+		r := rec(int64(100+i), StateDecrypted, "x")
+		r.Format, r.Sender, r.Flags, r.DataKey, r.Counter = "envelope", test.sender, test.flags, "data-key-name", 77
+		s.feed.Append(r)
+		_, page, _ := s.get(t, "/")
+		row, _, _ := strings.Cut(page[strings.Index(page, fmt.Sprintf(`id="r-t-0-%d"`, r.Offset)):], "</li>")
+		for _, want := range append(test.words, "data-key-name", "77") {
+			if !strings.Contains(row, want) {
+				t.Errorf("%+v %+v: the row lacks %q: %s", test.sender, test.flags, want, row)
+			}
+		}
+		if !strings.Contains(page, "sealed") || strings.Contains(row, "{") {
+			t.Errorf("%+v: no sender column, or a placeholder is left", test.sender)
+		}
+		var answer recordsJSON
+		_, body, _ := s.get(t, "/api/records?limit=1")
+		if err := json.Unmarshal([]byte(body), &answer); err != nil {
+			t.Fatal(err)
+		}
+		got := answer.Records[0]
+		if strings.Join(got.Flags, " ") != strings.Join(test.names, " ") || got.Sender.State != test.sender.state() || got.Sender.Name != test.sender.Name || got.Sender.KeyID != test.sender.KeyID || got.Sender.Reason == "" {
+			t.Errorf("%+v %+v: the API says %+v, %v", test.sender, test.flags, got.Sender, got.Flags)
 		}
 	}
 }

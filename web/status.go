@@ -12,6 +12,7 @@ const (
 	KeyUnreachable   KeyState = "unreachable"    // nothing answers at the sidecar's address
 	KeyRefused       KeyState = "refused"        // the answer was no
 	KeyReleased      KeyState = "released"       // every key asked for is here
+	KeyFromFile      KeyState = "from_file"      // read from a file; nothing was attested
 )
 
 // KeyStatus is what is known of key release at one moment. Its texts come from
@@ -22,10 +23,63 @@ type KeyStatus struct {
 	Since       time.Time // when State became what it is
 	Attempts    int
 	NextAttempt time.Time // zero where none is planned
-	URL         string    // the sidecar's address
+	Provider    string    // what is asked: skr, cdh or file
+	URL         string    // its address
 	Step        string    // where the last attempt failed; empty where it did not
 	Reason      string    // why
 	Hint        string    // what a person can do
+	ByPolicy    bool      // whether a claim that differs can be why
+	Attestation Attestation
+}
+
+// AttestationState says what is known of a token about this pod.
+type AttestationState string
+
+// The states of the token. The zero value is that there was none yet.
+const (
+	AttestationChecked   AttestationState = "checked"   // its signature is good
+	AttestationUnchecked AttestationState = "unchecked" // the keys to check it with are out of reach
+	AttestationFailed    AttestationState = "failed"    // there is none
+)
+
+// Attestation is what a token of this pod's own says. It was obtained after,
+// not for, the release of a key.
+type Attestation struct {
+	State           AttestationState
+	Reason, Hint    string // where it is not checked
+	Compared        bool   // with this pod's copy of the release policy
+	Checks          []Check
+	Issued, Expires time.Time
+}
+
+// CheckResult says how a claim stands to what is expected of it.
+type CheckResult string
+
+// The results.
+const (
+	CheckEqual      CheckResult = "equal"
+	CheckDifferent  CheckResult = "different"
+	CheckNotChecked CheckResult = "not_checked"
+)
+
+// Check is one claim of the token beside what is expected of it.
+type Check struct {
+	Claim            string // as in the token
+	Expected, Actual string // empty where nothing is expected or stated
+	Result           CheckResult
+}
+
+// differs is the first check that explains a refusal, nil if there is none.
+func (k KeyStatus) differs() *Check {
+	if k.State != KeyRefused || !k.ByPolicy {
+		return nil
+	}
+	for _, check := range k.Attestation.Checks {
+		if check.Result == CheckDifferent {
+			return &check
+		}
+	}
+	return nil
 }
 
 // KeyInfo is one of the keys asked for.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -24,13 +25,14 @@ type view struct {
 // head is the part above the rows, which is replaced as a whole part by part.
 type head struct {
 	verdict verdictView
+	attest  attestationView
 	hero    heroView
 	counts  string
 	kafka   string
 }
 
 // verdictView is what became of the key, why, and what to do.
-type verdictView struct{ Tone, Icon, Title, Why, Todo, Tried string }
+type verdictView struct{ Tone, Icon, Title, Why, Todo, Tried, Again string }
 
 // heroView is one record as Kafka stores it beside what this pod sees.
 type heroView struct {
@@ -45,6 +47,11 @@ type rowView struct {
 	State, Icon, Label, Why string
 	Value                   display
 	Cut                     string
+	Sender, SenderTone      string
+	Sealed                  bool // in a format that can tell the sender
+	Flags                   []flagged
+	Details                 []detail
+	DetailsWord             string
 	Place                   string
 	Time, Datetime          string
 }
@@ -53,9 +60,9 @@ type rowView struct {
 // the same.
 func tone[S ~string](state S) (name, icon string) {
 	switch string(state) {
-	case string(StateDecrypted), string(KeyReleased):
+	case string(StateDecrypted), string(KeyReleased), string(SenderVerified), string(CheckEqual):
 		return "good", "✓"
-	case string(StateNoKey), string(StateUnknownKey), string(KeyWaiting), string(KeyNotConfigured), string(KeyUnreachable):
+	case string(SenderUnchecked), string(SenderUnverified), string(StateNoKey), string(StateUnknownKey), string(KeyWaiting), string(KeyNotConfigured), string(KeyUnreachable), string(CheckNotChecked):
 		return "wait", "⊘"
 	default:
 		return "bad", "⚠"
@@ -64,7 +71,8 @@ func tone[S ~string](state S) (name, icon string) {
 
 func (s *Server) head() head {
 	total, best := s.feed.glance()
-	h := head{verdict: s.verdict(s.key()), hero: s.hero(best)}
+	key := s.key()
+	h := head{verdict: s.verdict(key), attest: s.attestation(key), hero: s.hero(best)}
 	h.counts = s.words.say("counts", "decrypted", strconv.Itoa(total.Decrypted), "unreadable", strconv.Itoa(total.Unreadable), "plain", strconv.Itoa(total.Plain))
 	kafka := s.kafka()
 	switch {
@@ -82,11 +90,18 @@ func (s *Server) verdict(k KeyStatus) verdictView {
 	if k.State == KeyReleased && k.Reason != "" {
 		id = "held"
 	}
-	v := verdictView{Title: w.say("key."+id, "url", k.URL, "step", w.say("step."+k.Step), "time", clock(k.Since))}
+	via := w.say("via." + k.Provider)
+	v := verdictView{Title: w.say("key."+id, "url", k.URL, "step", w.say("step."+k.Step, "via", via), "via", via, "time", clock(k.Since))}
 	v.Tone, v.Icon = tone(k.State)
 	v.Why, v.Todo = sentence(k.Reason), w.say("todo."+id)
 	if k.State == KeyUnreachable {
 		v.Why = "" // the title says it
+	}
+	if differs := k.differs(); differs != nil {
+		v.Why = w.say("refused.claim", "claim", w.claim(differs.Claim), "x", differs.Expected, "y", cmp.Or(differs.Actual, w.say("check.unstated")))
+	}
+	if k.State != KeyNotConfigured {
+		v.Again = w.say("again")
 	}
 	if v.Todo == "" || k.State == KeyWaiting && k.Hint != "" {
 		v.Todo = k.Hint
@@ -95,7 +110,7 @@ func (s *Server) verdict(k KeyStatus) verdictView {
 		v.Todo = strings.TrimSpace(w.say("todo.waiting", "reason", ""))
 	}
 	switch {
-	case k.Attempts == 0 || k.State == KeyReleased:
+	case k.Attempts == 0 || k.State == KeyReleased || k.State == KeyFromFile:
 	case k.NextAttempt.IsZero():
 		v.Tried = w.say("attempts", "n", strconv.Itoa(k.Attempts), "time", clock(k.Since))
 	default:
@@ -134,6 +149,9 @@ func (s *Server) row(r revised) rowView {
 		Datetime: rfc3339(r.Timestamp),
 	}
 	v.State, v.Icon = tone(r.State)
+	v.Flags, v.Details, v.DetailsWord = s.flags(r.Record), s.details(r.Record), s.words.say("details")
+	v.Sealed, v.Sender = r.Format != "" && r.Format != formatRSA, s.sender(r.Sender)
+	v.SenderTone, _ = tone(r.Sender.state())
 	switch {
 	case r.shown() == nil && r.State != StateDecrypted:
 		v.Value.Text = s.words.say("null")
@@ -151,8 +169,15 @@ func rowID(r *Record) string {
 	return fmt.Sprintf("r-%s-%d-%d", r.Topic, r.Partition, r.Offset)
 }
 
+// formatRSA is the one format that names neither key nor sender.
+const formatRSA = "rsa"
+
 func (s *Server) why(r *Record) string {
-	return s.words.say("why."+string(r.State), "id", r.KeyID, "needs", strings.Join(r.Needs, ", "), "ids", strings.Join(r.Holds, ", "), "o", strconv.FormatInt(r.Offset, 10))
+	id := "why." + string(r.State)
+	if r.State == StateUndecryptable && r.Format == formatRSA {
+		id += ".rsa"
+	}
+	return s.words.say(id, "id", r.KeyID, "needs", strings.Join(r.Needs, ", "), "ids", strings.Join(r.Holds, ", "), "o", strconv.FormatInt(r.Offset, 10))
 }
 
 func (s *Server) rows(records []revised) []rowView {

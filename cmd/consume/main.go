@@ -4,20 +4,32 @@ package main
 
 import (
 	"context"
+	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"kafka-e2ee/consumer"
+	"kafka-e2ee/health"
 )
 
 var version, commit = "dev", "unknown"
 
 func main() {
+	ask := health.Flags(flag.CommandLine)
+	flag.Parse()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if *ask != nil {
+		if err := (*ask)(ctx, consumer.MetricsAddr(os.LookupEnv)); err != nil {
+			fmt.Fprintln(os.Stderr, "consume:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	cfg, err := consumer.Load(os.LookupEnv)
 	if err != nil {
 		log.ErrorContext(ctx, "settings are wrong", slog.String("error", err.Error()))

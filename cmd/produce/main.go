@@ -1,47 +1,50 @@
-// Command produce encrypts messages and writes them to Kafka; its settings are environment variables.
-// It exits with 0 if all messages were acknowledged, 1 if not, and 2 if the settings are wrong.
+// Command produce encrypts messages and writes them to Kafka. Exit status: 0 all acknowledged, 1 not all, 2 wrong settings.
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 
+	"kafka-e2ee/health"
 	"kafka-e2ee/producer"
 )
 
+var version, commit = "dev", "unknown"
+
 func main() {
 	stdin := flag.Bool("stdin", false, "send each line of standard input as one message, as it is, instead of MSG")
+	ask := health.Flags(flag.CommandLine)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	if *ask != nil {
+		if err := (*ask)(ctx, producer.MetricsAddr(os.LookupEnv)); err != nil {
+			fmt.Fprintln(os.Stderr, "produce:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	cfg, err := producer.Load(os.LookupEnv)
+	if err != nil {
+		log.Error("settings", slog.Any("error", err))
+		os.Exit(2)
+	}
 	var in io.Reader
 	if *stdin {
 		in = os.Stdin
 	}
-	sum, err := run(ctx, in, log)
+	sum, err := producer.Run(ctx, cfg, producer.Build{Version: version, Commit: commit}, in, log)
 	stop()
 	counts := []any{slog.Uint64("sent", sum.Sent), slog.Uint64("acknowledged", sum.Acknowledged), slog.Uint64("failed", sum.Failed)}
-	switch {
-	case errors.Is(err, producer.ErrSettings):
-		log.Error("settings", slog.Any("error", err))
-		os.Exit(2)
-	case err != nil:
+	if err != nil {
 		log.Error("finished", append(counts, slog.Any("error", err))...)
 		os.Exit(1)
 	}
 	log.Info("finished", counts...)
-}
-
-func run(ctx context.Context, in io.Reader, log *slog.Logger) (producer.Summary, error) {
-	cfg, err := producer.Load(os.LookupEnv)
-	if err != nil {
-		return producer.Summary{}, err
-	}
-	return producer.Run(ctx, cfg, in, log)
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"kafka-e2ee/envelope"
 	"kafka-e2ee/lab"
 	"kafka-e2ee/lab/cloud"
 )
@@ -22,6 +23,7 @@ func main() {
 	flags := flag.NewFlagSet("lab", flag.ExitOnError)
 	var demo lab.Config
 	flags.IntVar(&demo.Port, "port", 3333, "port of the confidential pod's page; the ordinary pod's is the next one")
+	flags.StringVar((*string)(&demo.Format), "format", string(envelope.FormatRSA), "format of the records: rsa, envelope or jwe")
 	flags.StringVar(&demo.Scenario, "scenario", "", "what happens to the confidential pod: tampered, debug, no-role, late, rotate, throttled, ordinary")
 	only := flags.Bool("cloud-only", false, "serve only attestation, vault, certificates and identities; the flags below are for this")
 	services := cloud.Config{Logger: slog.New(slog.NewJSONHandler(os.Stderr, nil))}
@@ -34,7 +36,6 @@ func main() {
 	flags.BoolVar(&services.DangerouslyAcceptAnyReport, "dangerously-accept-any-report", false, "believe unsigned reports: any client can then claim to be any workload")
 	flags.BoolVar(&services.DangerouslyAllowAnyWorkload, "dangerously-allow-any-workload", false, "take release policies without host data: such a key goes to every confidential workload")
 	_ = flags.Parse(os.Args[1:]) //nolint:errcheck // it exits
-
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	run := func() error { return lab.Run(ctx, demo, os.Stdin, os.Stdout) }

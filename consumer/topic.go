@@ -1,0 +1,70 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// A topic that is deleted and made anew starts from offset 0, under the same
+// name. Positions in the old one mean nothing in it: read on from there, and its
+// first records are missed. Only the topic's id (KIP-516) tells the two apart.
+
+// errTopicReplaced ends a session whose positions are those of a topic that is gone.
+var errTopicReplaced = errors.New("the topic was made anew")
+
+// topicCheck is how often the topic's id is asked for.
+const topicCheck = 5 * time.Second
+
+// topicID asks for the id; ok is false where the broker is older than Kafka 2.8,
+// does not answer, or has no such topic.
+func (r *reader) topicID(client sarama.Client) (id sarama.Uuid, ok bool) {
+	broker := client.LeastLoadedBroker()
+	if broker == nil {
+		return id, false
+	}
+	answer, err := broker.GetMetadata(sarama.NewMetadataRequest(r.sarama.Version, []string{r.cfg.Topic}))
+	if err != nil || len(answer.Topics) != 1 || answer.Topics[0].Err != sarama.ErrNoError {
+		return id, false
+	}
+	id = answer.Topics[0].Uuid
+	return id, id != sarama.Uuid{}
+}
+
+// watchTopic ends the session when the topic is another one than that which it reads.
+func (r *reader) watchTopic(ctx context.Context, client sarama.Client, leave context.CancelCauseFunc) {
+	tick := time.NewTicker(topicCheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		known := r.topic.Load()
+		if id, ok := r.topicID(client); ok && known != nil && id != *known {
+			leave(errTopicReplaced)
+			return
+		}
+	}
+}
+
+// startOver makes a session begin with the first records if the topic is not the
+// one that this process read before.
+func (r *reader) startOver(cgs sarama.ConsumerGroupSession, client sarama.Client) {
+	id, ok := r.topicID(client)
+	if !ok {
+		return
+	}
+	if before := r.topic.Swap(&id); before == nil || *before == id {
+		return
+	}
+	r.log.WarnContext(cgs.Context(), "the topic was made anew: reading it from its start", slog.String("topic", r.cfg.Topic))
+	r.partitions.forget()
+	for _, partition := range cgs.Claims()[r.cfg.Topic] {
+		cgs.ResetOffset(r.cfg.Topic, partition, 0, "")
+	}
+}

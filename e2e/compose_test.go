@@ -1,0 +1,184 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/prometheus/prometheus/promql/parser"
+	"go.yaml.in/yaml/v3"
+)
+
+const composeFile = "../deploy/compose/compose.yaml"
+
+// composeProject reads the file as today's compose does, strictly.
+func composeProject(t testing.TB) *types.Project {
+	t.Helper()
+	options, err := cli.NewProjectOptions([]string{composeFile}, cli.WithName("kafka-e2ee"), cli.WithDefaultProfiles("*"), cli.WithResolvedPaths(false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, err := options.LoadProject(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return project
+}
+
+// Without it the demo could be open to the network that the computer is in, run
+// as root, or need somebody after a crash.
+func TestComposeKeepsToItsRules(t *testing.T) {
+	project := composeProject(t)
+	for name, service := range project.Services {
+		for _, port := range service.Ports {
+			if port.HostIP != "127.0.0.1" {
+				t.Errorf("%s: port %s is published on %q", name, port.Published, port.HostIP)
+			}
+		}
+		if service.Build != nil {
+			t.Errorf("%s: is built by compose", name)
+		}
+		if want := map[string]string{"keys": "on-failure"}[name]; service.Restart != want && (want != "" || service.Restart != "unless-stopped") {
+			t.Errorf("%s: restart is %q", name, service.Restart)
+		}
+		if name == "kafka" {
+			continue // another project's image
+		}
+		if !service.ReadOnly || strings.Join(service.CapDrop, "") != "ALL" || strings.Join(service.SecurityOpt, "") != "no-new-privileges:true" {
+			t.Errorf("%s: is not hardened", name)
+		}
+	}
+	for name, service := range project.Services {
+		for _, volume := range service.Volumes {
+			if volume.Source == "private-key" && name != "keys" && name != "sidecar" {
+				t.Errorf("%s: sees the private key", name)
+			}
+		}
+	}
+	consumer, sidecar := project.Services["consumer"], project.Services["sidecar"]
+	if consumer.NetworkMode != "service:pod" || sidecar.NetworkMode != "service:pod" {
+		t.Error("consumer and sidecar do not share the pod's network")
+	}
+	for _, need := range []struct{ service, of, condition string }{
+		{"producer", "kafka", types.ServiceConditionHealthy},
+		{"producer", "keys", types.ServiceConditionCompletedSuccessfully},
+		{"sidecar", "keys", types.ServiceConditionCompletedSuccessfully},
+		{"consumer", "sidecar", types.ServiceConditionHealthy},
+		{"consumer", "kafka", types.ServiceConditionHealthy},
+		{"ordinary", "kafka", types.ServiceConditionHealthy},
+	} {
+		if got := project.Services[need.service].DependsOn[need.of].Condition; got != need.condition {
+			t.Errorf("%s starts when %s is %q, want %q", need.service, need.of, got, need.condition)
+		}
+	}
+}
+
+// Without it a rename of a metric would leave an empty panel that nobody
+// notices before it is needed.
+func TestDashboardQueriesFindTheirMetrics(t *testing.T) {
+	c, key := broker(t, 1), newKey(t)
+	_, url := sidecar(t, key)
+	p, _ := startConsumer(t, c, url)
+	metrics := freeAddr(t)
+	start(t, "produce", nil, "BROKERS="+c.ListenAddrs()[0], "TOPIC="+topic, "PUBKEY="+publicPEM(t, &key.PublicKey), "METRICS_ADDR="+metrics, "MSG=x")
+	write(t, c, 0, encrypt(t, key, "x"))
+	p.wait("both have something to tell", func() bool { return read(p) > 0 && p.get("http://"+metrics+"/metrics") != nil })
+	exposed := string(p.get(p.metrics+"/metrics")) + string(p.get("http://"+metrics+"/metrics"))
+
+	text, err := os.ReadFile("../deploy/dashboards/kafka-e2ee.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct {
+		UID, Title string
+		Panels     []struct {
+			Title      string
+			Datasource struct{ UID string }
+			Targets    []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(text, &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	queries := 0
+	for _, panel := range dashboard.Panels {
+		if panel.Datasource.UID != "prometheus" || len(panel.Targets) == 0 {
+			t.Errorf("panel %q has no data source or no query", panel.Title)
+		}
+		for _, target := range panel.Targets {
+			queries++
+			expr, err := parser.NewParser(parser.Options{}).ParseExpr(target.Expr)
+			if err != nil {
+				t.Errorf("panel %q: %v", panel.Title, err)
+				continue
+			}
+			parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+				if selector, ok := node.(*parser.VectorSelector); ok && !regexp.MustCompile(`(?m)^`+selector.Name+`[{ ]`).MatchString(exposed) {
+					t.Errorf("panel %q: no program exposes %s", panel.Title, selector.Name)
+				}
+				return nil
+			})
+		}
+	}
+	if queries == 0 {
+		t.Error("the dashboard has no query")
+	}
+}
+
+// Without it Prometheus would ask nobody, or Grafana find no dashboard; the two
+// are the only containers here that no test starts.
+func TestMetricsProfileFitsTogether(t *testing.T) {
+	project := composeProject(t)
+	var prometheus struct {
+		ScrapeConfigs []struct {
+			StaticConfigs []struct{ Targets []string } `yaml:"static_configs"`
+		} `yaml:"scrape_configs"`
+	}
+	readYAML(t, "../deploy/compose/prometheus.yml", &prometheus)
+	for _, config := range prometheus.ScrapeConfigs {
+		for _, static := range config.StaticConfigs {
+			for _, target := range static.Targets {
+				host, port, _ := strings.Cut(target, ":")
+				if _, known := project.Services[host]; !known || port != "9464" {
+					t.Errorf("%s is scraped and no service listens there", target)
+				}
+			}
+		}
+	}
+	var source struct {
+		Datasources []struct{ UID, URL string }
+	}
+	readYAML(t, "../deploy/compose/grafana/provisioning/datasources/prometheus.yaml", &source)
+	if len(source.Datasources) != 1 || source.Datasources[0].UID != "prometheus" || source.Datasources[0].URL != "http://prometheus:9090" {
+		t.Errorf("Grafana's data source: %+v", source)
+	}
+	var provider struct {
+		Providers []struct{ Options struct{ Path string } }
+	}
+	readYAML(t, "../deploy/compose/grafana/provisioning/dashboards/kafka-e2ee.yaml", &provider)
+	mounted := map[string]string{}
+	for _, volume := range project.Services["grafana"].Volumes {
+		mounted[volume.Target] = volume.Source
+	}
+	folder := mounted[provider.Providers[0].Options.Path]
+	if found, err := filepath.Glob(filepath.Join("../deploy/compose", folder, "*.json")); err != nil || len(found) == 0 {
+		t.Errorf("no dashboard in %q, %v", folder, err)
+	}
+}
+
+func readYAML(t testing.TB, file string, into any) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(text, into); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,115 @@
+package manifests_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// strimziPod are labels as Strimzi's operator gives them to a broker.
+var strimziPod = labels.Set{
+	"app.kubernetes.io/name": "kafka", "app.kubernetes.io/part-of": "strimzi-my-cluster", "app.kubernetes.io/managed-by": "strimzi-cluster-operator",
+	"strimzi.io/cluster": "my-cluster", "strimzi.io/kind": "Kafka", "strimzi.io/name": "my-cluster-kafka",
+}
+
+// flows is all that the network may carry, for each of our pods.
+var flows = map[string][]string{
+	"kafka-golang-consumer": {
+		"in TCP 3333 anywhere", "in TCP 9464 any pod",
+		"out TCP 443 anywhere", "out TCP 53 anywhere", "out TCP 80 169.254.169.254/32", "out TCP 9092 my-cluster", "out UDP 53 anywhere",
+	},
+	"kafka-producer": {
+		"in TCP 9464 any pod",
+		"out TCP 53 anywhere", "out TCP 9092 my-cluster", "out UDP 53 anywhere",
+	},
+}
+
+func networkIsClosed(c *cluster) error {
+	var problems []error
+	for _, d := range c.deployments {
+		got, limited, err := c.flowsOf(d.Spec.Template.Labels)
+		if err != nil {
+			return err
+		}
+		for _, direction := range []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress} {
+			if !limited[direction] {
+				problems = append(problems, fmt.Errorf("%s: no network policy limits its %s", d.Name, direction))
+			}
+		}
+		if want := flows[d.Name]; !slices.Equal(got, want) {
+			problems = append(problems, fmt.Errorf("%s: the network carries\n%s\nwant\n%s", d.Name, strings.Join(got, "\n"), strings.Join(want, "\n")))
+		}
+	}
+	_, limited, err := c.flowsOf(strimziPod)
+	if len(limited) > 0 {
+		problems = append(problems, errors.New("a network policy of ours limits Strimzi's pods"))
+	}
+	return errors.Join(append(problems, err)...)
+}
+
+// flowsOf adds up the policies that select a pod, as the network does, and says which directions they limit.
+func (c *cluster) flowsOf(pod labels.Set) (all []string, limited map[networkingv1.PolicyType]bool, err error) {
+	limited = make(map[networkingv1.PolicyType]bool)
+	for _, p := range c.policies {
+		selector, err := metav1.LabelSelectorAsSelector(&p.Spec.PodSelector)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !selector.Matches(pod) {
+			continue
+		}
+		for _, direction := range p.Spec.PolicyTypes {
+			limited[direction] = true
+		}
+		for _, rule := range p.Spec.Ingress {
+			all = append(all, describe("in", rule.Ports, rule.From)...)
+		}
+		for _, rule := range p.Spec.Egress {
+			all = append(all, describe("out", rule.Ports, rule.To)...)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all), limited, nil
+}
+
+// describe writes a rule as "in TCP 3333 anywhere".
+func describe(direction string, ports []networkingv1.NetworkPolicyPort, peers []networkingv1.NetworkPolicyPeer) []string {
+	var lines, whom []string
+	for _, peer := range peers {
+		switch {
+		case peer.IPBlock != nil:
+			whom = append(whom, strings.Join(append([]string{peer.IPBlock.CIDR}, peer.IPBlock.Except...), " but not "))
+		case peer.NamespaceSelector != nil && peer.PodSelector == nil && len(peer.NamespaceSelector.MatchLabels)+len(peer.NamespaceSelector.MatchExpressions) == 0:
+			whom = append(whom, "any pod")
+		case peer.NamespaceSelector == nil && labels.Set(peer.PodSelector.MatchLabels).String() == "strimzi.io/cluster=my-cluster":
+			whom = append(whom, "my-cluster")
+		default:
+			whom = append(whom, peer.String())
+		}
+	}
+	if len(peers) == 0 {
+		whom = []string{"anywhere"}
+	}
+	if len(ports) == 0 {
+		lines = append(lines, direction+" any port "+strings.Join(whom, ", "))
+	}
+	for _, port := range ports {
+		number := "any"
+		if port.Port != nil {
+			number = port.Port.String()
+		}
+		protocol := "TCP"
+		if port.Protocol != nil {
+			protocol = string(*port.Protocol)
+		}
+		for _, peer := range whom {
+			lines = append(lines, strings.Join([]string{direction, protocol, number, peer}, " "))
+		}
+	}
+	return lines
+}

@@ -1,0 +1,76 @@
+package manifests_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// breakages are each one edit of what kata-cc renders, and what must be said about it.
+var breakages = map[string]struct{ old, new, says string }{
+	"misspelt field":          {"livenessProbe:", "livenesProbe:", "unknown field"},
+	"misspelt field below":    {"failureThreshold: 6", "failureTreshold: 6", "unknown field"},
+	"field of another kind":   {"loadBalancerSourceRanges:", "sourceRanges:", "unknown field"},
+	"field twice":             {"replicas: 1\n", "replicas: 1\n  replicas: 2\n", "already set"},
+	"wrong type":              {"containerPort: 3333", "containerPort: web", "cannot unmarshal"},
+	"root":                    {"runAsNonRoot: true", "runAsNonRoot: false", "runAsNonRoot"},
+	"privilege escalation":    {"allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true", "allowPrivilegeEscalation"},
+	"capabilities":            {"- ALL", "- NET_RAW", "unrestricted capabilities"},
+	"no seccomp":              {"type: RuntimeDefault", "type: Unconfined", "seccompProfile"},
+	"writable root":           {"readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "not read-only"},
+	"another host path":       {"name: endor-loc\n---", "name: endor-loc\n      - hostPath:\n          path: /\n        name: all\n---", "hostPath"},
+	"API token":               {"      automountServiceAccountToken: false", "      automountServiceAccountToken: true", "token for the Kubernetes API"},
+	"probe of nothing":        {"path: /healthz", "path: /health", "want /healthz"},
+	"probe without port":      {"port: metrics", "port: metric", "probe asks port metric"},
+	"no readiness":            {"readinessProbe:\n          httpGet:\n            path: /readyz", "startupProbe:\n          httpGet:\n            path: /readyz", "no readiness probe"},
+	"more memory":             {"memory: 1Gi", "memory: 2Gi", "limit of memory"},
+	"no processor limit":      {"cpu: 200m", "ephemeral-storage: 1Gi", "limit of cpu"},
+	"request above the limit": {"cpu: 50m", "cpu: 500m", "request of cpu"},
+	"image not pinned":        {"consumer:1.0", "consumer", "not pinned"},
+	"latest image":            {"producer:1.0", "producer:latest", "not pinned"},
+	"two pods":                {"replicas: 1\n  selector", "replicas: 2\n  selector", "one pod"},
+	"rolling update":          {"type: Recreate", "type: RollingUpdate", "strategy Recreate"},
+	"disruption budget":       {"apiVersion: v1\nkind: Service\n", "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata:\n  name: consumer\n---\napiVersion: v1\nkind: Service\n", "disruption budget consumer"},
+	"namespace does not warn": {"pod-security.kubernetes.io/warn: restricted", "pod-security.kubernetes.io/warn: privileged", "warn level"},
+	"namespace enforces":      {"pod-security.kubernetes.io/warn: restricted", "pod-security.kubernetes.io/enforce: restricted", "enforces"},
+	"another namespace":       {"namespace: kafka", "namespace: default", "want kafka"},
+	"label missing":           {"app.kubernetes.io/part-of: kafka-e2ee", "part-of: kafka-e2ee", "app.kubernetes.io/part-of is missing"},
+	"no workload identity":    {"azure.workload.identity/use:", "azure.workload.identity/used:", "azure.workload.identity/use"},
+	"deployment's selector":   {"matchLabels:\n      app.kubernetes.io/name: kafka-golang-consumer\n  strategy", "matchLabels:\n      app.kubernetes.io/name: consumer\n  strategy", "selects other pods"},
+	"service's selector":      {"selector:\n    app.kubernetes.io/name: kafka-golang-consumer\n  type", "selector:\n    app.kubernetes.io/name: consumer\n  type", "selects 0 deployments"},
+	"service's port":          {"targetPort: kafka-consumer", "targetPort: consumer", "has the port"},
+	"open to everybody":       {"  loadBalancerSourceRanges:\n  - 203.0.113.7/32\n", "", "everybody could open"},
+	"no range":                {"203.0.113.7/32", "203.0.113.7", "loadBalancerSourceRanges[0]"},
+	"no load balancer":        {"type: LoadBalancer", "type: ClusterIP", "0 load balancers"},
+	"account missing":         {"serviceAccountName: workload-identity-sa", "serviceAccountName: workload-identity", "service account workload-identity is missing"},
+	"config map missing":      {"configMap:\n          name: public-key", "configMap:\n          name: private-key", "is missing"},
+	"policies limit nobody":   {"podSelector:\n    matchLabels:\n      app.kubernetes.io/part-of: kafka-e2ee", "podSelector:\n    matchLabels:\n      app.kubernetes.io/part-of: nothing", "no network policy limits"},
+	"policies limit Strimzi":  {"podSelector:\n    matchLabels:\n      app.kubernetes.io/part-of: kafka-e2ee", "podSelector: {}", "limits Strimzi's pods"},
+	"another port":            {"port: 9092\n      protocol", "port: 9093\n      protocol", "out TCP 9093"},
+	"any address of the node": {"169.254.169.254/32", "169.254.0.0/16", "169.254.0.0/16"},
+	"misspelt variable":       {"name: SkrClientKID", "name: SKRCLIENTKID", "no setting is called SKRCLIENTKID"},
+	"vault as URL":            {"value: vault.test", "value: https://vault.test", "SkrClientAKVEndpoint"},
+	"key file elsewhere":      {"value: /etc/kafka-e2ee/", "value: /etc/kafka/", "PUBKEY_FILE"},
+	"another topic":           {"value: kafka-demo-topic", "value: my-topic", "topic my-topic is made by nobody"},
+	"another cluster":         {"  name: my-cluster\n", "  name: cluster\n", "no listener of Kafka"},
+	"another command":         {"- /consume", "- /consumer", "none of ours"},
+}
+
+// Without this the checks of the manifests could pass whatever the manifests say.
+func TestRulesCatch(t *testing.T) {
+	t.Parallel()
+	text, _ := overlay(t, kataCC)
+	for name, b := range breakages {
+		broken := strings.ReplaceAll(text, b.old, b.new)
+		if broken == text {
+			t.Errorf("%s: there is no %q to break", name, b.old)
+			continue
+		}
+		c, err := decode(broken)
+		if err == nil {
+			err = c.check()
+		}
+		if err == nil || !strings.Contains(err.Error(), b.says) {
+			t.Errorf("%s: want %q, got: %v", name, b.says, err)
+		}
+	}
+}

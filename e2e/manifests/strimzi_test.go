@@ -1,0 +1,123 @@
+package manifests_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+)
+
+// schemas are Strimzi's own definitions, by kind, of the API version that we use. A relative STRIMZI_CRDS is relative
+// to the project's root.
+func schemas(t *testing.T) map[string]*apiextensions.JSONSchemaProps {
+	t.Helper()
+	folder := os.Getenv("STRIMZI_CRDS")
+	if folder == "" {
+		folder = "../shared/schemas/strimzi"
+	}
+	if !filepath.IsAbs(folder) {
+		folder = filepath.Join("../..", folder)
+	}
+	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		t.Skipf("left out: Strimzi's objects were not checked against its definitions; there are none in %s (set STRIMZI_CRDS to the folder that holds install/cluster-operator/04*-Crd-*.yaml)", folder)
+	}
+	found := make(map[string]*apiextensions.JSONSchemaProps)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var definition apiextensionsv1.CustomResourceDefinition
+		if err := yaml.Unmarshal(text, &definition); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		for _, version := range definition.Spec.Versions {
+			if version.Name != "v1" || version.Schema == nil {
+				continue
+			}
+			schema := new(apiextensions.JSONSchemaProps)
+			if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(version.Schema.OpenAPIV3Schema, schema, nil); err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			found[definition.Spec.Names.Kind] = schema
+		}
+	}
+	return found
+}
+
+// valid checks an object as the API server does, and refuses unknown fields, which the API server drops.
+func valid(schema *apiextensions.JSONSchemaProps, object *unstructured.Unstructured) error {
+	if schema == nil {
+		return errors.New("kind " + object.GetKind() + ": has no definition")
+	}
+	validator, _, err := validation.NewSchemaValidator(schema)
+	if err != nil {
+		return err
+	}
+	structural, err := structuralschema.NewStructural(schema)
+	if err != nil {
+		return err
+	}
+	problems := []error{validation.ValidateCustomResource(nil, object.Object, validator).ToAggregate()}
+	options := structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true}
+	for _, path := range pruning.PruneWithOptions(object.DeepCopy().Object, structural, true, options) {
+		problems = append(problems, errors.New("unknown field "+path))
+	}
+	return errors.Join(problems...)
+}
+
+// Without this the operator refuses the cluster, or ignores a part of it, and nothing says so before it is deployed.
+func TestStrimziObjects(t *testing.T) {
+	t.Parallel()
+	known := schemas(t)
+	text, c := overlay(t, ordinary)
+	kinds := map[string]int{}
+	for _, o := range c.strimzi {
+		kinds[o.GetKind()]++
+		if err := valid(known[o.GetKind()], o); err != nil {
+			t.Errorf("%s %s: %v", o.GetKind(), o.GetName(), err)
+		}
+		if o.GetNamespace() != "kafka" || o.GetAPIVersion() != "kafka.strimzi.io/v1" {
+			t.Errorf("%s %s: namespace %s, API %s", o.GetKind(), o.GetName(), o.GetNamespace(), o.GetAPIVersion())
+		}
+		if cluster := o.GetLabels()["strimzi.io/cluster"]; o.GetKind() != "Kafka" && cluster != "my-cluster" {
+			t.Errorf("%s %s: belongs to cluster %q", o.GetKind(), o.GetName(), cluster)
+		}
+	}
+	if kinds["Kafka"] != 1 || kinds["KafkaNodePool"] != 1 || kinds["KafkaTopic"] != 1 {
+		t.Errorf("objects %v", kinds)
+	}
+
+	for name, b := range map[string]struct{ old, new, says string }{
+		"misspelt field": {"partitions: 1", "partition: 1", "unknown field spec.partition"},
+		"unknown role":   {"- controller\n", "- controler\n", "Unsupported value"},
+		"wrong type":     {"port: 9092\n      tls", "port: plain\n      tls", "must be of type integer"},
+		"field missing":  {"    type: jbod\n", "", "storage.type"},
+		"unknown kind":   {"kind: KafkaTopic", "kind: KafkaTopics", "has no definition"},
+	} {
+		broken, err := decode(strings.ReplaceAll(text, b.old, b.new))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var problems []error
+		for _, o := range broken.strimzi {
+			problems = append(problems, valid(known[o.GetKind()], o))
+		}
+		if err := errors.Join(problems...); err == nil || !strings.Contains(err.Error(), b.says) {
+			t.Errorf("%s: want %q, got: %v", name, b.says, err)
+		}
+	}
+}

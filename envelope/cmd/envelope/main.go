@@ -1,0 +1,23 @@
+// Command envelope seals, opens and converts one message on standard input and
+// output, and shows what a record says of itself. "envelope help" has the rest.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+)
+
+func main() {
+	t := &tool{in: os.Stdin, out: os.Stdout, diag: os.Stderr}
+	err := t.run(os.Args[1:])
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "envelope:", err)
+	var wrong usageError
+	if errors.As(err, &wrong) {
+		os.Exit(2)
+	}
+	os.Exit(1)
+}

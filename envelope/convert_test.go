@@ -1,0 +1,146 @@
+package envelope_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kafka-e2ee/envelope"
+)
+
+// vectorRecords are the records of all vectors, which start the fuzzing.
+func vectorRecords(t testing.TB) map[string][]byte {
+	t.Helper()
+	files, err := filepath.Glob("testdata/vectors/*")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no vectors: %v", err)
+	}
+	records := make(map[string][]byte)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, record, _ := bytes.Cut(text, []byte("\n\n"))
+		records[filepath.Base(file)] = record
+	}
+	return records
+}
+
+// checkConversion says what must hold for every value: what converts comes back
+// as it was, and what a record says of itself stays the same on the way.
+func checkConversion(t testing.TB, value []byte) {
+	t.Helper()
+	other, err := envelope.Convert(value)
+	described, wrong := envelope.Describe(value)
+	if err == nil && wrong != nil {
+		t.Fatalf("converted: %v, described: %v", err, wrong)
+	}
+	if err != nil {
+		if !errors.Is(err, envelope.ErrMalformed) && !errors.Is(err, envelope.ErrNotEncrypted) || other != nil {
+			t.Errorf("got %q, %v", other, err)
+		}
+		return
+	}
+	back, err := envelope.Convert(other)
+	if err != nil || !bytes.Equal(back, value) {
+		t.Fatalf("there and back: %q became %q, %v", value, back, err)
+	}
+	again, err := envelope.Describe(other)
+	if err != nil || again.Header != described.Header || again.Counter != described.Counter || again.Format == described.Format {
+		t.Errorf("described as %+v, then as %+v, %v", described, again, err)
+	}
+}
+
+// Without this a record would change when it is converted, and not open.
+func TestConvertKeepsEveryByte(t *testing.T) {
+	for _, record := range vectorRecords(t) {
+		checkConversion(t, record)
+	}
+}
+
+// Without this a record could be opened that cannot be converted, or seem sound
+// that no reader takes.
+func TestConvertTakesWhatOpens(t *testing.T) {
+	for name, value := range oneOfEach(t) {
+		d, err := envelope.Describe(value)
+		if name == "rsa" {
+			if _, no := envelope.Convert(value); err != nil || d.Format != envelope.FormatRSA || d.Plaintext != -1 || !errors.Is(no, envelope.ErrNotEncrypted) {
+				t.Errorf("rsa: %+v, %v, %v", d, err, no)
+			}
+			continue
+		}
+		msg, wrong := newOpener(t, key2048()).Open(nil, "t", value)
+		if err != nil || wrong != nil || d.Topic != "t" || d.Plaintext != 5 || d.DataKey != msg.DataKey || d.Partition != 3 ||
+			d.Signer != envelope.SigningKeyID(public(signer(1))) || d.Format != msg.Format || len(d.Needs) != len(msg.Needs) {
+			t.Errorf("%s: %+v, %v", name, d, err)
+		}
+	}
+}
+
+// Without this a user could not see what a record of others asks for.
+func TestDescribeOthers(t *testing.T) {
+	for name, record := range vectorRecords(t) {
+		d, err := envelope.Describe(record)
+		if !strings.HasPrefix(name, "others") || err != nil {
+			continue
+		}
+		if d.Format != envelope.FormatJWE || !strings.Contains(d.Header, "RSA-OAEP-256") || d.Counted || d.DataKey != "" || d.Plaintext != 12 {
+			t.Errorf("%s: %+v", name, d)
+		}
+		if (d.Topic != "") != strings.Contains(name, "topic") || (len(d.Needs) > 0) != (name == "others_kid" || name == "others_for_others") {
+			t.Errorf("%s: topic %q, needs %v", name, d.Topic, d.Needs)
+		}
+		if _, err := envelope.Convert(record); !errors.Is(err, envelope.ErrMalformed) {
+			t.Errorf("%s: converted, %v", name, err)
+		}
+	}
+}
+
+func FuzzConvert(f *testing.F) {
+	for _, record := range vectorRecords(f) {
+		f.Add(record)
+	}
+	f.Fuzz(func(t *testing.T, value []byte) { checkConversion(t, value) })
+}
+
+// FuzzOpenRecords holds what must be true of every value and outcome.
+func FuzzOpenRecords(f *testing.F) {
+	for _, record := range vectorRecords(f) {
+		f.Add(record, "t")
+	}
+	text, err := os.ReadFile("testdata/keys/reader.pem")
+	if err != nil {
+		f.Fatal(err)
+	}
+	key, err := envelope.ParsePrivateKey(text)
+	if err != nil {
+		f.Fatal(err)
+	}
+	opener, none := newOpener(f, key), newOpener(f)
+	f.Fuzz(func(t *testing.T, value []byte, topic string) {
+		msg, err := opener.Open(nil, topic, value)
+		if err != nil && (msg.Plaintext != nil || msg.KeyID != "" || msg.Counted || msg.Sender.State != envelope.SenderUnchecked) {
+			t.Errorf("an error with %+v", msg)
+		}
+		if err == nil && (msg.Plaintext == nil || msg.KeyID == "" || msg.Sender.State == envelope.SenderUnchecked) {
+			t.Errorf("opened as %+v", msg)
+		}
+		if len(msg.Needs) > 16 {
+			t.Errorf("it needs %d keys", len(msg.Needs))
+		}
+		for _, id := range msg.Needs {
+			if len(id) != 43 {
+				t.Errorf("it needs the key %q", id)
+			}
+		}
+		for _, same := range []error{envelope.ErrNotEncrypted, envelope.ErrMalformed} { // whatever keys are held
+			if _, without := none.Open(nil, topic, value); errors.Is(err, same) != errors.Is(without, same) {
+				t.Errorf("with a key %v, without %v", err, without)
+			}
+		}
+	})
+}

@@ -1,0 +1,75 @@
+package health_test
+
+import (
+	"context"
+	"flag"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"kafka-e2ee/health"
+)
+
+// Without it a dead container counts as healthy, or a live one as dead.
+func TestAsk(t *testing.T) {
+	t.Parallel()
+	status := http.StatusOK
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/healthz" {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		w.WriteHeader(status)
+	}))
+	defer server.Close()
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, listening := range []string{server.Listener.Addr().String(), ":" + port, "0.0.0.0:" + port, "[::]:" + port} {
+		if err := health.Ask(t.Context(), listening); err != nil {
+			t.Errorf("%s: %v", listening, err)
+		}
+	}
+	status = http.StatusServiceUnavailable
+	oneLine(t, health.Ask(t.Context(), ":"+port), "503")
+	server.Close()
+	oneLine(t, health.Ask(t.Context(), ":"+port), "refused")
+	for _, wrong := range []string{"", "9464", "a b:9464"} {
+		oneLine(t, health.Ask(t.Context(), wrong), "METRICS_ADDR")
+	}
+}
+
+// Without it the check, run by hand on a machine, would end that machine's init.
+func TestStopSparesForeignProcesses(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	oneLine(t, health.AskOrStop(ctx, ":1"), "not this program")
+}
+
+// Without it a program would start, a second time, where it was only to ask.
+func TestFlags(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		args  []string
+		asked bool
+	}{{nil, false}, {[]string{"-check"}, true}, {[]string{"-check-or-stop"}, true}} {
+		flags := flag.NewFlagSet("test", flag.ContinueOnError)
+		flags.SetOutput(io.Discard)
+		ask := health.Flags(flags)
+		if err := flags.Parse(test.args); err != nil || (*ask != nil) != test.asked {
+			t.Errorf("%q: asked %v, %v", test.args, *ask != nil, err)
+		}
+	}
+}
+
+func oneLine(t *testing.T, err error, part string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v, want one line with %q", err, part)
+	}
+}
