@@ -170,7 +170,7 @@ func TestSetupKeyScript(t *testing.T) {
 			}
 			other := []string{"WORKLOAD_MEASUREMENT=" + strings.Repeat("0", 64)}
 			if out, err = a.run(other, "demo", host); err == nil || !strings.Contains(out, "another release policy") {
-				t.Errorf("another measuredPolicy took over the key: %v: %s", err, out)
+				t.Errorf("another workload took over the key: %v: %s", err, out)
 			}
 			withToken := []string{"VAULT_TOKEN_FILE=" + filepath.Join(a.dir, "token"), "PLATFORM=kata-cc"}
 			if out, err = a.run(withToken, "demo2", host); err != nil || !strings.Contains(out, "let the pod's identity release") {
@@ -197,7 +197,7 @@ func TestSetupKeyScriptRefuses(t *testing.T) {
 		args     []string
 		want     []string
 	}{
-		"no measurement":  {[]string{"WORKLOAD_MEASUREMENT="}, []string{"demo", a.host}, []string{"every confidential measuredPolicy"}},
+		"no measurement":  {[]string{"WORKLOAD_MEASUREMENT="}, []string{"demo", a.host}, []string{"every confidential workload"}},
 		"everything":      {[]string{"WORKLOAD_MEASUREMENT=x", "MAA_ENDPOINT=https://m", "MANAGED_IDENTITY="}, nil, []string{"two arguments", "MAA_ENDPOINT", "MANAGED_IDENTITY", "WORKLOAD_MEASUREMENT"}},
 		"a URL":           {nil, []string{"demo", "https://" + a.host}, []string{"without https://"}},
 		"platform":        {[]string{"PLATFORM=sgx"}, []string{"demo", a.host}, []string{"PLATFORM"}},
@@ -222,7 +222,7 @@ func TestSetupKeyScriptRefuses(t *testing.T) {
 	}
 }
 
-// Without this the key would be made for another measuredPolicy than the one that is
+// Without this the key would be made for another workload than the one that is
 // deployed.
 func TestMeasure(t *testing.T) {
 	policy := base64.StdEncoding.EncodeToString([]byte(measuredPolicy))
