@@ -10,6 +10,7 @@ LINTER := $(CACHE)/golangci-lint
 TOOL := GOWORK=off go tool -modfile=tools/go.mod
 
 PORT ?= 3333
+SCENARIO ?=
 FORMAT ?= rsa
 FUZZTIME ?= 5s
 # The race detector needs a C compiler; without one the tests run all the same.
@@ -23,8 +24,8 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 .PHONY: demo
-demo: ## Run the whole story on this computer: pages at PORT (3333) and the next one, FORMAT rsa, envelope or jwe
-	@go build -o $(CACHE)/lab ./lab/cmd/lab && exec $(CACHE)/lab -port $(PORT) -format $(FORMAT)
+demo: ## Run the whole story on this computer: pages at PORT (3333) and the next one, FORMAT rsa, envelope or jwe; SCENARIO=help lists what can happen
+	@go build -o $(CACHE)/lab ./lab/cmd/lab && exec $(CACHE)/lab -port $(PORT) -format $(FORMAT) -scenario '$(SCENARIO)'
 
 .PHONY: setup
 setup: ## Install and start what the container and browser tests and make up need

@@ -39,7 +39,7 @@ func (s *Server) Start() error {
 		return fmt.Errorf("listening as sidecar: %w", err)
 	}
 	s.address = listener.Addr().String()
-	server, done := &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second}, make(chan struct{})
+	server, done := &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second}, make(chan struct{})
 	s.running, s.done = server, done
 	go func() {
 		defer close(done)

@@ -5,12 +5,15 @@
 //	server := skrtest.NewServer(sidecar, "127.0.0.1:0")
 //	err = server.Start()
 //
-// It can refuse, stall and talk nonsense on demand, and its [Server] can go away and come back.
+// It can refuse, stall and talk nonsense on demand, and its [Server] can go away and come back. With a [Platform] behind
+// it ([On]) it releases what that does.
 package skrtest
 
 import (
+	"context"
 	"crypto/rsa"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -42,10 +45,11 @@ type Asked struct {
 
 // Sidecar is the stand-in, an http.Handler. It is safe for concurrent use, and what it does can be changed at any time.
 type Sidecar struct {
-	mux *http.ServeMux
+	mux      *http.ServeMux
+	platform Platform // nil: the keys below
 
 	mu        sync.Mutex
-	keys      map[string]string // name to JWK
+	keys      map[string]*rsa.PrivateKey
 	behaviour Behaviour
 	refusal   Refusal // if not empty, it goes before the behaviour
 	requests  int
@@ -54,17 +58,23 @@ type Sidecar struct {
 
 // New makes a sidecar that releases the keys under their names.
 func New(keys map[string]*rsa.PrivateKey) (*Sidecar, error) {
-	s := &Sidecar{mux: http.NewServeMux(), keys: make(map[string]string), behaviour: Release}
-	s.mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, map[string]string{"message": "Status OK"})
-	})
-	s.mux.HandleFunc("POST /key/release", s.release)
+	s := newSidecar()
 	for name, key := range keys {
 		if err := s.SetKey(name, key); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
+}
+
+func newSidecar() *Sidecar {
+	s := &Sidecar{mux: http.NewServeMux(), keys: make(map[string]*rsa.PrivateKey), behaviour: Release}
+	s.mux.HandleFunc("GET /status", s.status)
+	s.mux.HandleFunc("POST /key/release", s.release)
+	s.mux.HandleFunc("POST /attest/maa", s.attestMAA)
+	s.mux.HandleFunc("POST /attest/raw", s.attestRaw)
+	s.mux.HandleFunc("POST /attest/combined", s.attestCombined)
+	return s
 }
 
 // SetKey adds or replaces a key; nil removes it.
@@ -75,11 +85,10 @@ func (s *Sidecar) SetKey(name string, key *rsa.PrivateKey) error {
 		delete(s.keys, name)
 		return nil
 	}
-	jwk, err := encode(key)
-	if err != nil {
+	if _, err := encode(key); err != nil {
 		return fmt.Errorf("encoding key %q: %w", name, err)
 	}
-	s.keys[name] = jwk
+	s.keys[name] = key
 	return nil
 }
 
@@ -111,7 +120,7 @@ func (s *Sidecar) Asked() Asked {
 	return s.asked
 }
 
-// ServeHTTP answers GET /status and POST /key/release.
+// ServeHTTP answers GET /status, POST /key/release and POST /attest/maa, /attest/raw and /attest/combined.
 func (s *Sidecar) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
 func (s *Sidecar) release(w http.ResponseWriter, r *http.Request) {
@@ -124,15 +133,12 @@ func (s *Sidecar) release(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.requests++
 	s.asked = asked
-	behaviour, refusal, jwk := s.behaviour, s.refusal, s.keys[asked.KeyName]
+	behaviour, refusal := s.behaviour, s.refusal
 	s.mu.Unlock()
 
-	if refusal == "" && jwk == "" && (behaviour == Release || behaviour == TwoDocuments) {
-		refusal = RefusalNoKey
-	}
 	switch {
 	case refusal != "":
-		answer(w, http.StatusForbidden, map[string]string{"error": refusal.text(asked)})
+		refuse(w, http.StatusForbidden, refusal.text(asked))
 	case behaviour == Stall:
 		<-r.Context().Done()
 	case behaviour == Garbage:
@@ -142,11 +148,45 @@ func (s *Sidecar) release(w http.ResponseWriter, r *http.Request) {
 	case behaviour == NotReady:
 		answer(w, http.StatusInternalServerError, map[string]any{"error": struct{}{}})
 	default:
+		jwk, err := s.jwk(r.Context(), asked)
+		if err != nil {
+			refuse(w, http.StatusForbidden, err.Error())
+			return
+		}
 		answer(w, http.StatusOK, map[string]string{"key": jwk})
 		if behaviour == TwoDocuments {
 			answer(w, 0, map[string]string{"error": "writing the answer failed"})
 		}
 	}
+}
+
+// jwk gets the key from the platform, or from those that the sidecar was given.
+func (s *Sidecar) jwk(ctx context.Context, asked Asked) (string, error) {
+	if s.platform != nil {
+		key, err := s.platform.Release(ctx, asked)
+		if err != nil {
+			return "", err
+		}
+		return encode(key)
+	}
+	s.mu.Lock()
+	key := s.keys[asked.KeyName]
+	s.mu.Unlock()
+	if key == nil {
+		return "", errors.New(RefusalNoKey.text(asked))
+	}
+	return encode(key)
+}
+
+// status is 200 even when it is not well, as the real one's.
+func (s *Sidecar) status(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	message := "Status OK"
+	if s.behaviour == NotReady {
+		message = "Status NOT OK"
+	}
+	s.mu.Unlock()
+	answer(w, http.StatusOK, map[string]string{"message": message})
 }
 
 // encode writes the key as the sidecar does, with every number and the operations.

@@ -1,0 +1,97 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"kafka-e2ee/lab/cloud"
+)
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// Without this another program could not use the emulated cloud: it is given
+// addresses, names and a file with the certificate to trust, and nothing else.
+func TestServeCloud(t *testing.T) {
+	cfg := cloud.Config{
+		AttestationHost: "maa.example", VaultHost: "akv.example", Names: []string{"127.0.0.1"},
+		Listen: freeAddr(t), ListenMetadata: freeAddr(t), Logger: slog.New(slog.DiscardHandler),
+	}
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	ctx, cancel := context.WithCancel(t.Context())
+	done, out := make(chan error, 1), new(bytes.Buffer)
+	go func() { done <- ServeCloud(ctx, cfg, file, out) }()
+
+	pool := x509.NewCertPool()
+	for !pool.AppendCertsFromPEM(read(file)) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	client := &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: pool},
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if strings.HasSuffix(addr, ":443") {
+				addr = cfg.Listen // as /etc/hosts and port 443 would
+			}
+			return (&net.Dialer{}).DialContext(ctx, network, addr)
+		},
+	}}
+	for url, want := range map[string]string{
+		"https://maa.example/certs":           "x5c",
+		"https://akv.example/keys":            "AKV10000",
+		"https://" + cfg.Listen + "/keys":     "AKV10000",
+		"https://" + cfg.Listen + "/certs":    "x5c",
+		"http://" + cfg.ListenMetadata + "/x": "not found",
+	} {
+		var answer *http.Response
+		for answer == nil { // it may not listen yet
+			var err error
+			if answer, err = client.Get(url); err != nil && !strings.Contains(err.Error(), "refused") {
+				t.Fatal(err)
+			}
+		}
+		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("%s: %v: %s", url, err, body)
+		}
+	}
+	// A second one on the same ports must say what to do.
+	if err := ServeCloud(ctx, cfg, file, io.Discard); err == nil || !strings.Contains(err.Error(), "-listen") {
+		t.Errorf("ports in use: %v", err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("it ended with: %v", err)
+	}
+	for _, want := range []string{"https://maa.example", cfg.Listen, "client_id=operator", "resource=https://example"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it does not say %s: %s", want, out)
+		}
+	}
+}
+
+func read(file string) []byte {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	return text
+}

@@ -1,0 +1,185 @@
+// Package sidecar does for the stand-in sidecar (skrtest) what the real one
+// does: it proves to the attestation service what the pod is, and asks the vault
+// for a key with that proof.
+//
+//	platform := &sidecar.Platform{Hardware: chip, Guest: guest, Metadata: url, Client: client}
+//	handler := skrtest.On(platform)
+package sidecar
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/big"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"kafka-e2ee/lab/identity"
+	"kafka-e2ee/lab/snp"
+	"kafka-e2ee/skrclient/skrtest"
+)
+
+// Hardware makes reports about the guest that asks.
+type Hardware interface {
+	Report(guest snp.Guest, reportData [64]byte) ([]byte, error)
+}
+
+// Platform is one pod's way to its keys. It is safe for concurrent use.
+type Platform struct {
+	Hardware Hardware
+	Guest    snp.Guest // what this pod is
+	ClientID string    // of the pod's identity
+	Metadata string    // URL of the endpoint with the certificates and the identities; no slash at its end
+	Client   *http.Client
+	Roots    *x509.CertPool // who may certify the vault
+}
+
+// Release is the protocol, from top to bottom. The errors are worded as the real
+// sidecar's, because clients look into them for the cause.
+func (p *Platform) Release(ctx context.Context, asked skrtest.Asked) (*rsa.PrivateKey, error) {
+	wrapping, err := rsa.GenerateKey(rand.Reader, 2048) // for this one release
+	if err != nil {
+		return nil, fmt.Errorf("generating RSA key pair failed: %w", err)
+	}
+	runtimeData, err := json.Marshal(map[string]any{"keys": []any{jwk(&wrapping.PublicKey)}})
+	if err != nil {
+		return nil, fmt.Errorf("marshalling the wrapping key failed: %w", err)
+	}
+	attestation, err := p.Attest(ctx, asked.MAAEndpoint, runtimeData)
+	if err != nil {
+		return nil, err
+	}
+	bearer := asked.AccessToken
+	if bearer == "" {
+		if bearer, err = p.accessToken(ctx, asked.AKVEndpoint); err != nil {
+			return nil, fmt.Errorf("retrieving authentication token failed: %w", err)
+		}
+	}
+	answer, err := p.fromVault(ctx, asked, bearer, attestation.Token)
+	if err != nil {
+		return nil, fmt.Errorf("releasing the key %s failed: %w", asked.KeyName, err)
+	}
+	key, err := openRelease(answer, asked.AKVEndpoint, p.Roots, wrapping)
+	if err != nil {
+		return nil, fmt.Errorf("releasing the key %s failed: %w", asked.KeyName, err)
+	}
+	return key, nil
+}
+
+// Attest makes a report whose report data is the hash of the runtime data, finds
+// the certificates for it and, where a service is named, has it certified.
+func (p *Platform) Attest(ctx context.Context, maaEndpoint string, runtimeData []byte) (skrtest.Attestation, error) {
+	var reportData [64]byte
+	hash := sha256.Sum256(runtimeData)
+	copy(reportData[:], hash[:])
+	report, err := p.Hardware.Report(p.Guest, reportData)
+	if err != nil {
+		return skrtest.Attestation{}, fmt.Errorf("attestation failed: fetching snp report failed: %w", err)
+	}
+	var certs snp.Certification
+	if err := p.get(ctx, snp.CertificationPath, &certs); err != nil {
+		return skrtest.Attestation{}, fmt.Errorf("attestation failed: refreshing CertChain failed: %w", err)
+	}
+	made := skrtest.Attestation{Report: report, Chain: []byte(certs.VCEK + certs.Chain), TCB: certs.TCBM}
+	reported := binary.LittleEndian.Uint64(report[384:])
+	if certified, err := strconv.ParseUint(certs.TCBM, 16, 64); err != nil || certified != reported {
+		return skrtest.Attestation{}, fmt.Errorf("attestation failed: SNP reported TCB value: %d doesn't match Certificate TCB value: %d", reported, certified)
+	}
+	if maaEndpoint == "" {
+		return made, nil
+	}
+	b64 := base64.URLEncoding.EncodeToString // padded, as the real one sends it
+	inner, err := json.Marshal(map[string]string{"SnpReport": b64(report), "VcekCertChain": b64(made.Chain), "Endorsements": b64([]byte(`{"Uvm":[]}`))})
+	if err != nil {
+		return skrtest.Attestation{}, fmt.Errorf("attestation failed: %w", err)
+	}
+	var answer struct{ Token string }
+	err = p.post(ctx, "maa", "https://"+maaEndpoint+"/attest/SevSnpVM?api-version=2020-10-01", "", map[string]any{
+		"report":       b64(inner),
+		"runtimeData":  map[string]string{"data": b64(runtimeData), "dataType": "JSON"},
+		"initTimeData": map[string]string{"data": "", "dataType": ""},
+	}, &answer)
+	if err != nil {
+		return skrtest.Attestation{}, fmt.Errorf("attestation failed: Retrieving MAA token from MAA endpoint failed: %w", err)
+	}
+	made.Token = answer.Token
+	return made, nil
+}
+
+func (p *Platform) accessToken(ctx context.Context, vault string) (string, error) {
+	resource := "https://" + parent(vault)
+	var answer struct {
+		Token string `json:"access_token"`
+	}
+	query := url.Values{"api-version": {"2018-02-01"}, "resource": {resource}, "client_id": {p.ClientID}}
+	err := p.get(ctx, identity.TokenPath+"?"+query.Encode(), &answer)
+	return answer.Token, err
+}
+
+func (p *Platform) fromVault(ctx context.Context, asked skrtest.Asked, bearer, token string) (string, error) {
+	var answer struct{ Value string }
+	err := p.post(ctx, "AKV", "https://"+asked.AKVEndpoint+"/keys/"+asked.KeyName+"/release?api-version=7.4", bearer, map[string]string{"target": token}, &answer)
+	return answer.Value, err
+}
+
+func (p *Platform) get(ctx context.Context, path string, into any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.Metadata+path, nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Metadata", "true")
+	return p.do("metadata", request, into)
+}
+
+func (p *Platform) post(ctx context.Context, service, url, bearer string, body, into any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if bearer != "" {
+		request.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	return p.do(service, request, into)
+}
+
+func (p *Platform) do(service string, request *http.Request, into any) error {
+	response, err := p.Client.Do(request)
+	if err != nil {
+		return fmt.Errorf("%s %s request failed: %w", service, strings.ToLower(request.Method), err)
+	}
+	defer response.Body.Close() //nolint:errcheck // it was only read from
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		return fmt.Errorf("pulling %s response failed: %w", service, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("pulling %s response failed: %s: http response status equal to %s", service, body, response.Status)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("unmarshalling %s response failed", service)
+	}
+	return nil
+}
+
+// jwk is the wrapping key as the attestation token will carry it.
+func jwk(key *rsa.PublicKey) map[string]any {
+	b64 := base64.RawURLEncoding.EncodeToString
+	n, e := b64(key.N.Bytes()), b64(big.NewInt(int64(key.E)).Bytes())
+	thumbprint := sha256.Sum256([]byte(`{"e":"` + e + `","kty":"RSA","n":"` + n + `"}`)) // RFC 7638, section 3
+	return map[string]any{"kty": "RSA", "n": n, "e": e, "kid": b64(thumbprint[:]), "key_ops": []string{"encrypt"}}
+}
