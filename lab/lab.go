@@ -76,7 +76,7 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	stage, err := newStage(ctx, plan, log.With(slog.String("part", "cloud")))
+	stage, err := newStage(ctx, plan, files, log.With(slog.String("part", "cloud")))
 	if err != nil {
 		return err
 	}
@@ -95,13 +95,18 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 			}
 		})
 	}
+	pods := consumer.Config{
+		Settings: kafka, Topic: topic, MAAEndpoint: stage.maa, AKVEndpoint: akvEndpoint,
+		AttestationCAFile: stage.roots, PolicyFile: stage.expected, TrustedSendersFile: sender.trusted,
+		WebHistory: 1000, WebNotice: notice,
+	}
 	run("confidential pod", func(log *slog.Logger) error {
 		return stage.restarting(ctx, func(ctx context.Context, key lock) error {
-			return consumer.Run(ctx, pod(kafka, pages[0], stage.url(), key.names, "confidential", sender), consumer.Build{Version: "lab"}, log)
+			return consumer.Run(ctx, pod(pods, pages[0], stage.url(), key.names, "confidential"), consumer.Build{Version: "lab"}, log)
 		})
 	})
 	run("ordinary pod", func(log *slog.Logger) error {
-		return consumer.Run(ctx, pod(kafka, pages[1], nowhere, keyName, "ordinary", sender), consumer.Build{Version: "lab"}, log)
+		return consumer.Run(ctx, pod(pods, pages[1], nowhere, keyName, "ordinary"), consumer.Build{Version: "lab"}, log)
 	})
 	producing := producer.Config{
 		Settings: kafka, Topic: topic, Format: cfg.Format, Message: "Azure Confidential Computing", SigningKeyFile: sender.signing,
@@ -146,13 +151,10 @@ func ciphertext(format envelope.Format) string {
 	}
 }
 
-// pod is the consumer's settings, the same in both pods but for the sidecar.
-func pod(kafka kafkaconf.Settings, page, sidecar, keyNames, group string, sender sender) consumer.Config {
-	return consumer.Config{
-		Settings: kafka, Topic: topic, Group: group,
-		KeyNames: keyNames, MAAEndpoint: maaEndpoint, AKVEndpoint: akvEndpoint, SkrURL: sidecar, TrustedSendersFile: sender.trusted,
-		WebAddr: page, WebHistory: 1000, WebNotice: notice,
-	}
+// pod is a consumer's settings: both pods are the same but for the sidecar.
+func pod(both consumer.Config, page, sidecar, keyNames, group string) consumer.Config {
+	both.WebAddr, both.SkrURL, both.KeyNames, both.Group = page, sidecar, keyNames, group
+	return both
 }
 
 // produce sends a message a second, or with in one a line.

@@ -3,8 +3,13 @@ package lab
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -18,7 +23,6 @@ import (
 )
 
 const (
-	maaEndpoint = "attestation.lab.example"
 	akvEndpoint = "vault.lab.example"
 	keyName     = "kafka-encryption-demo"
 )
@@ -38,6 +42,9 @@ const nowhere = "http://127.0.0.1:9"
 type stage struct {
 	scenario scenario
 	cloud    *cloud.Cloud
+	maa      string // the attestation service: the pods themselves reach it, under a name that leads here
+	roots    string // file with the authority that vouches for it
+	expected string // file with a copy of the release policy
 	sidecar  *skrtest.Server
 	keys     setupkey.Vault
 	policy   policy.Policy
@@ -56,9 +63,17 @@ type lock struct {
 
 // newStage starts the emulated cloud, makes the key as an operator would, and
 // gives the pod its sidecar.
-func newStage(ctx context.Context, plan scenario, log *slog.Logger) (*stage, error) {
+func newStage(ctx context.Context, plan scenario, files string, log *slog.Logger) (*stage, error) {
+	addr, port, err := unusedAddr(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{
+		scenario: plan, maa: net.JoinHostPort("localhost", port),
+		roots: filepath.Join(files, "cloud-ca.pem"), expected: filepath.Join(files, "release-policy.json"),
+	}
 	c, err := cloud.New(cloud.Config{
-		AttestationHost: maaEndpoint, VaultHost: akvEndpoint, Listen: "127.0.0.1:0", ListenMetadata: "127.0.0.1:0", Logger: log,
+		AttestationHost: s.maa, VaultHost: akvEndpoint, Listen: addr, ListenMetadata: "127.0.0.1:0", Logger: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the emulated cloud: %w", err)
@@ -66,7 +81,7 @@ func newStage(ctx context.Context, plan scenario, log *slog.Logger) (*stage, err
 	if err := c.Start(ctx); err != nil {
 		return nil, fmt.Errorf("starting the emulated cloud: %w", err)
 	}
-	s := &stage{scenario: plan, cloud: c}
+	s.cloud = c
 	if err := s.prepare(ctx); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("preparing the scenario: %w", err)
@@ -82,7 +97,10 @@ func (s *stage) prepare(ctx context.Context) error {
 	s.keys = setupkey.Vault{Host: akvEndpoint, Token: token, Client: s.cloud.Client()}
 	guest := snp.Guest{SecurityPolicy: []byte(workload), Measurement: cloud.Measurement()}
 	measured := guest.HostData()
-	if s.policy, err = policy.ForWorkload(maaEndpoint, policy.KataCC, hex.EncodeToString(measured[:])); err != nil {
+	if s.policy, err = policy.ForWorkload(s.maa, policy.KataCC, hex.EncodeToString(measured[:])); err != nil {
+		return err
+	}
+	if err := s.writeFiles(); err != nil {
 		return err
 	}
 	key, err := s.keys.Create(ctx, keyName, s.policy)
@@ -112,6 +130,27 @@ func (s *stage) prepare(ctx context.Context) error {
 		return s.sidecar.Stop()
 	}
 	return nil
+}
+
+// writeFiles gives the pods what they compare their own attestation with.
+func (s *stage) writeFiles() error {
+	expected, err := json.Marshal(s.policy)
+	if err != nil {
+		return fmt.Errorf("encoding the release policy: %w", err)
+	}
+	return errors.Join(os.WriteFile(s.expected, expected, 0o600), os.WriteFile(s.roots, s.cloud.Authority.PEM(), 0o600))
+}
+
+// unusedAddr is a loopback address at which nothing listens now. The attestation
+// service's port is part of its name, so it must be known before.
+func unusedAddr(ctx context.Context) (addr, port string, err error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", "", fmt.Errorf("finding a free port: %w", err)
+	}
+	addr = l.Addr().String()
+	_, port, err = net.SplitHostPort(addr)
+	return addr, port, errors.Join(err, l.Close())
 }
 
 // rotate makes a new version of the key. From then on names are those of

@@ -41,8 +41,8 @@ const (
 
 // Config says where the cloud is and how careless.
 type Config struct {
-	AttestationHost string // host names, without port
-	VaultHost       string
+	AttestationHost string   // host name, with the port where it is not 443: it is in the tokens' issuer
+	VaultHost       string   // host name, without port
 	Names           []string // further host names and addresses in the certificate
 	Listen          string   // HTTPS address; port 0 chooses one
 	ListenMetadata  string   // HTTP address of certificates and identities; the same
@@ -92,7 +92,7 @@ func New(cfg Config) (*Cloud, error) {
 		vaultCert, err = c.Authority.Issue(append([]string{cfg.VaultHost}, cfg.Names...)...)
 		return err
 	})
-	making.Go(func() (err error) { server, err = c.Authority.Issue(cfg.AttestationHost); return err })
+	making.Go(func() (err error) { server, err = c.Authority.Issue(hostname(cfg.AttestationHost)); return err })
 	if err := making.Wait(); err != nil {
 		return nil, err
 	}
@@ -155,13 +155,18 @@ func (c *Cloud) Close() {
 // ServeHTTP leads to the service of the host name and, for every other name in
 // the certificate, to that of the path.
 func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	host, _, _ := strings.Cut(r.Host, ":")
+	host := hostname(r.Host)
 	switch {
-	case strings.EqualFold(host, c.cfg.VaultHost), !strings.EqualFold(host, c.cfg.AttestationHost) && strings.HasPrefix(r.URL.Path, "/keys"):
+	case strings.EqualFold(host, c.cfg.VaultHost), !strings.EqualFold(host, hostname(c.cfg.AttestationHost)) && strings.HasPrefix(r.URL.Path, "/keys"):
 		c.Vault.ServeHTTP(w, r)
 	default:
 		c.Attestation.ServeHTTP(w, r)
 	}
+}
+
+func hostname(host string) string {
+	name, _, _ := strings.Cut(host, ":")
+	return name
 }
 
 // Addr is where HTTPS is served, MetadataURL where certificates and identities
@@ -180,7 +185,7 @@ func (c *Cloud) Client() *http.Client {
 			return nil, err
 		}
 		switch {
-		case host == c.cfg.AttestationHost || host == c.cfg.VaultHost:
+		case host == hostname(c.cfg.AttestationHost) || host == c.cfg.VaultHost:
 			addr = c.addr
 		case addr != c.metadata && addr != c.addr:
 			return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
