@@ -1,10 +1,8 @@
 package consumer
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"time"
 
@@ -40,10 +38,6 @@ type Config struct {
 	WebHistory  int    `envconfig:"WEB_HISTORY" default:"1000" desc:"records kept for the page, 1 to 100000"`
 	WebNotice   string `envconfig:"WEB_NOTICE" desc:"a line shown above everything on the page"`
 	MetricsAddr string `envconfig:"METRICS_ADDR" default:":9464" desc:"address of /metrics, /healthz and /readyz; empty: none"`
-
-	// AttestationDial replaces the network on the way to the attestation
-	// service. It is for a lab, whose host names no DNS knows.
-	AttestationDial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Load reads the settings through lookup (os.LookupEnv). The error names every

@@ -54,7 +54,7 @@ func (c Config) attester(client skrclient.Releaser) (*skrclient.Attester, error)
 		return nil, nil // only the sidecar can attest
 	}
 	attester, err := skrclient.NewAttester(skrclient.AttesterConfig{
-		Client: sidecar, MAAEndpoint: c.MAAEndpoint, CAFile: c.AttestationCAFile, Dial: c.AttestationDial,
+		Client: sidecar, MAAEndpoint: c.MAAEndpoint, CAFile: c.AttestationCAFile,
 	})
 	return attester, inVariable("ATTESTATION_CA_FILE", err)
 }

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -25,9 +24,6 @@ type AttesterConfig struct {
 	Client      *Client
 	MAAEndpoint string // the attestation service: a host name without scheme, optionally with a port
 	CAFile      string // PEM roots for the attestation service's TLS; empty means the system's
-	// Dial replaces the network on the way to the attestation service, whose certificate is checked all the same.
-	// Optional.
-	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Attester gets tokens of this pod's own. They are obtained after, not for, the release of a key, and say what this pod

@@ -1,7 +1,6 @@
 package skrclient_test
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
@@ -13,7 +12,6 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -324,31 +322,6 @@ func TestAttesterSettings(t *testing.T) {
 	got, err := p.attester(sidecar.URL, "").Attest(t.Context())
 	if err != nil || got.Checked || got.Unchecked.Cause != skrclient.CauseNoAuthority {
 		t.Errorf("got %+v and error %v, want the service's certificate not trusted", got, err)
-	}
-}
-
-// A user of the lab would lose the proof, since no DNS knows the lab's names; a name that is not the certificate's must
-// not do.
-func TestAttestDial(t *testing.T) {
-	p := newPlatform(t)
-	sidecar := httptest.NewServer(http.HandlerFunc(p.serveToken))
-	defer sidecar.Close()
-	for host, want := range map[string]bool{"example.com": true, "example.net": false} {
-		attester, err := skrclient.NewAttester(skrclient.AttesterConfig{
-			Client: newClient(t, skrclient.Config{URL: sidecar.URL}), MAAEndpoint: host, CAFile: p.roots(),
-			Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
-				if address != host+":443" {
-					t.Errorf("got address %s", address)
-				}
-				return new(net.Dialer).DialContext(ctx, network, p.service.Listener.Addr().String())
-			},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := attester.Attest(t.Context()); err != nil || got.Checked != want {
-			t.Errorf("%s: got %+v and error %v, want checked %v", host, got, err, want)
-		}
 	}
 }
 

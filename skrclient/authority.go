@@ -40,7 +40,6 @@ func newAuthority(cfg AttesterConfig) (*authority, error) {
 	}
 	return &authority{url: "https://" + cfg.MAAEndpoint, http: direct(&http.Transport{
 		Proxy:           http.ProxyFromEnvironment, // it sees a host name and encrypted public keys
-		DialContext:     cfg.Dial,
 		TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		IdleConnTimeout: keysTimeout,
 	})}, nil
