@@ -111,6 +111,14 @@ func (r *reader) report(err error) {
 	r.feed.Changed()
 }
 
+// reachable ends the state that a failed fetch has left behind: sarama goes on by
+// itself where the session outlives the failure.
+func (r *reader) reachable() {
+	if r.status.Load().State == web.KafkaUnreachable {
+		r.report(nil)
+	}
+}
+
 // cause puts an error of sarama's or the network's into fixed words: its own
 // text could carry bytes that a broker chose.
 func cause(err error) string {
@@ -179,6 +187,7 @@ func (s *session) ConsumeClaim(cgs sarama.ConsumerGroupSession, claim sarama.Con
 		}
 		started := time.Now()
 		r.show(&w, batch)
+		r.reachable()
 		queue.took(time.Since(started))
 		last := batch[len(batch)-1]
 		cgs.MarkMessage(last, "")

@@ -34,7 +34,8 @@ func (r *reader) topicID(client sarama.Client) (id sarama.Uuid, ok bool) {
 	return id, id != sarama.Uuid{}
 }
 
-// watchTopic ends the session when the topic is another one than that which it reads.
+// watchTopic ends the session when the topic is another one than that which it
+// reads, and notices that a broker that was away answers again.
 func (r *reader) watchTopic(ctx context.Context, client sarama.Client, leave context.CancelCauseFunc) {
 	tick := time.NewTicker(topicCheck)
 	defer tick.Stop()
@@ -45,10 +46,15 @@ func (r *reader) watchTopic(ctx context.Context, client sarama.Client, leave con
 		case <-tick.C:
 		}
 		known := r.topic.Load()
-		if id, ok := r.topicID(client); ok && known != nil && id != *known {
+		id, ok := r.topicID(client)
+		if !ok || known == nil {
+			continue
+		}
+		if id != *known {
 			leave(errTopicReplaced)
 			return
 		}
+		r.reachable() // a fetch may have failed before, and no record come since
 	}
 }
 
