@@ -6,7 +6,9 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 MODULES := . envelope skrclient lab e2e
 CACHE := .cache
+# A cache of its own: the linter's common one mixes up checkouts of the same module.
 LINTER := $(CACHE)/golangci-lint
+export GOLANGCI_LINT_CACHE := $(abspath $(CACHE))/lint
 TOOL := GOWORK=off go tool -modfile=tools/go.mod
 
 PORT ?= 3333
@@ -91,7 +93,3 @@ $(LINTER): tools/go.sum
 .PHONY: lint
 lint: $(LINTER) ## Check style and common mistakes
 	$(LINTER) run $$(go list -m -f '{{.Dir}}/...')
-
-.PHONY: lint-dir
-lint-dir: $(LINTER)
-	$(LINTER) run $(DIR)/...
