@@ -64,13 +64,10 @@ bench: ## Measure throughput and memory, each against its plain baseline in the 
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (5s)
-	@for module in $(MODULES); do ( cd $$module; \
-		grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -rn1 dirname | sort -u | while read -r dir; do \
-			[ $$module = . ] && [[ $$dir =~ ^\./(envelope|skrclient|lab|e2e)(/|$$) ]] && continue; \
-			for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6-); do \
-				echo "== $$module $$dir $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir; \
-			done; \
-		done ); \
+	@grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r dir; do \
+		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6-); do \
+			echo "== $$dir $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir; \
+		done; \
 	done
 
 .PHONY: generate
