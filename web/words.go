@@ -88,7 +88,7 @@ func english() words {
 		"key.from_file":       "Key read from a file; nothing was attested",
 		"key.held":            "Key held since {time}; last check refused",
 		"todo.not_configured": "Set SkrClientKID, SkrClientMAAEndpoint, SkrClientAKVEndpoint.",
-		"todo.waiting":        "{reason} Nothing to do yet.",
+		"todo.waiting":        "Nothing to do yet.",
 		"todo.from_file":      "For development only. Set KEY_PROVIDER=skr.",
 		"todo.released":       "This page cannot prove it. Verify from outside.",
 		"todo.held":           "A release cannot be taken back. Restart to drop the key.",
