@@ -2,9 +2,6 @@ package e2e_test
 
 import (
 	"context"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"maps"
 	"os"
@@ -155,7 +152,7 @@ func TestSeedDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	produce, err := producer.Load(seedProducer(t).with(t, map[string]string{"PUBKEY": pemOf(t, &newKey(t).PublicKey)}).lookup)
+	produce, err := producer.Load(seedProducer(t).with(t, map[string]string{"PUBKEY": publicPEM(t, &newKey(t).PublicKey)}).lookup)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,16 +168,6 @@ func TestSeedDefaults(t *testing.T) {
 	}
 }
 
-// pemOf is what a user pastes into the producer's manifest.
-func pemOf(t testing.TB, key *rsa.PublicKey) string {
-	t.Helper()
-	der, err := x509.MarshalPKIXPublicKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
-}
-
 // Without this the document's story does not come out of the document's manifests.
 //
 // Both programs get exactly the environment that the manifests declare, with the public key and the vault's name filled
@@ -191,7 +178,7 @@ func TestSeedEnvironment(t *testing.T) {
 	skr, url := sidecar(t, key)
 	kafka := "BROKERS=" + strings.Join(c.ListenAddrs(), ",")
 
-	produce := seedProducer(t).with(t, map[string]string{"PUBKEY": pemOf(t, &key.PublicKey)})
+	produce := seedProducer(t).with(t, map[string]string{"PUBKEY": publicPEM(t, &key.PublicKey)})
 	metrics := freeAddr(t)
 	cmd, log := produce.program(t, kafka, "METRICS_ADDR="+metrics)
 	background(t, cmd, log)

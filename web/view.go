@@ -106,9 +106,6 @@ func (s *Server) verdict(k KeyStatus) verdictView {
 	if v.Todo == "" || k.State == KeyWaiting && k.Hint != "" {
 		v.Todo = k.Hint
 	}
-	if k.State == KeyWaiting && v.Todo == "" {
-		v.Todo = strings.TrimSpace(w.say("todo.waiting", "reason", ""))
-	}
 	switch {
 	case k.Attempts == 0 || k.State == KeyReleased || k.State == KeyFromFile:
 	case k.NextAttempt.IsZero():
