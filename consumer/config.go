@@ -10,6 +10,7 @@ import (
 
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
+	"kafka-e2ee/web"
 )
 
 // Config holds every setting of the consumer. Load fills it from the
@@ -34,9 +35,10 @@ type Config struct {
 
 	TrustedSendersFile string `envconfig:"TRUSTED_SENDERS_FILE" desc:"file with the Ed25519 public keys of senders (PEM), each with the sender's name in a line before it"`
 
-	WebAddr     string `envconfig:"WEB_ADDR" default:":3333" desc:"address of the page"`
-	WebHistory  int    `envconfig:"WEB_HISTORY" default:"1000" desc:"records kept for the page, 1 to 100000"`
-	WebNotice   string `envconfig:"WEB_NOTICE" desc:"a line shown above everything on the page"`
+	WebAddr    string `envconfig:"WEB_ADDR" default:":3333" desc:"address of the page"`
+	WebHistory int    `envconfig:"WEB_HISTORY" default:"1000" desc:"records kept for the page, 1 to 100000"`
+	WebNotice  string `envconfig:"WEB_NOTICE" desc:"a line shown above everything on the page"`
+	web.Access
 	MetricsAddr string `envconfig:"METRICS_ADDR" default:":9464" desc:"address of /metrics, /healthz and /readyz; empty: none"`
 }
 
@@ -77,7 +79,7 @@ func (c Config) check() error {
 	if _, err := c.trustedSenders(); err != nil {
 		errs = append(errs, err)
 	}
-	errs = append(errs, c.checkKeys())
+	errs = append(errs, c.checkKeys(), c.CheckAccess())
 	return errors.Join(errs...)
 }
 

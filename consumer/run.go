@@ -60,12 +60,12 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 
 	site, err := web.New(web.Options{
 		Feed: feed, Key: keys.status, Kafka: kafka, Notice: cfg.WebNotice, Registerer: metrics.registry,
-		Token: keys.token, Again: keys.again,
+		Token: keys.token, Again: keys.again, Access: cfg.Access, Log: log,
 	})
 	if err != nil {
 		return err
 	}
-	servers := []server{{site.HTTPServer(), page}}
+	servers := []server{{site.HTTPServer(), site.Listener(page)}}
 	if cfg.MetricsAddr != "" {
 		l, err := listen(ctx, "METRICS_ADDR", cfg.MetricsAddr)
 		if err != nil {

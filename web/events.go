@@ -60,6 +60,8 @@ type flush struct {
 // ends their streams. Call it once.
 func (s *Server) Run(ctx context.Context) {
 	defer close(s.hub.done)
+	s.door.announce(ctx)
+	go s.door.follow(ctx, time.Tick(lookEvery))
 	for {
 		select {
 		case <-ctx.Done():
