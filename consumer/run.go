@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"kafka-e2ee/envelope"
+	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/web"
 )
 
@@ -41,7 +42,7 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	page, err := listen(ctx, "WEB_ADDR", cfg.WebAddr)
+	page, err := kafkaconf.Listen(ctx, "WEB_ADDR", cfg.WebAddr)
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	}
 	servers := []server{{site.HTTPServer(), site.Listener(page)}}
 	if cfg.MetricsAddr != "" {
-		l, err := listen(ctx, "METRICS_ADDR", cfg.MetricsAddr)
+		l, err := kafkaconf.Listen(ctx, "METRICS_ADDR", cfg.MetricsAddr)
 		if err != nil {
 			return err
 		}
@@ -135,12 +136,4 @@ func (s server) end(ctx context.Context) {
 	if s.Shutdown(ctx) != nil {
 		_ = s.Close() //nolint:errcheck // the process ends next
 	}
-}
-
-func listen(ctx context.Context, name, addr string) (net.Listener, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("%s: listening: %w (hint: is the port in use? choose another)", name, err)
-	}
-	return l, nil
 }
