@@ -6,7 +6,7 @@
 // Run is the whole program; cmd/consume adds the environment and the signals.
 //
 // Plaintext is held in memory and served to whoever can reach the page; it is
-// not written anywhere else. The page itself has no sign-in.
+// not written anywhere else. Unless settings say so the page has no sign-in.
 package consumer
 
 import (
@@ -131,7 +131,7 @@ type server struct {
 // end lets requests under way finish, but not for long: a viewer's open stream
 // must not hold the process.
 func (s server) end(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
 	if s.Shutdown(ctx) != nil {
 		_ = s.Close() //nolint:errcheck // the process ends next

@@ -1,12 +1,15 @@
 package web
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Without this a page that is meant to be read by nobody on the way would be served over a protocol that somebody can
@@ -34,6 +37,41 @@ func TestTLS(t *testing.T) {
 	}
 	if answer, err := io.ReadAll(plain); err != nil || !strings.Contains(string(answer), "400 Bad Request") || strings.Contains(string(answer), "<html") {
 		t.Errorf("a request without TLS gets %.100s, %v", answer, err)
+	}
+}
+
+// watched is an answer whose write limit can be seen.
+type watched struct {
+	*httptest.ResponseRecorder
+	limit   time.Time
+	flushed chan time.Time // the limit at each flush
+}
+
+func (w *watched) SetWriteDeadline(limit time.Time) error { w.limit = limit; return nil }
+
+func (w *watched) FlushError() error {
+	w.flushed <- w.limit
+	return nil
+}
+
+// Without this a quiet stream over HTTP/2 would break every few seconds, since there a limit ends it that passes while
+// nothing is being written; or a viewer who takes nothing would hold its stream for ever.
+func TestQuietStreamHasNoLimit(t *testing.T) {
+	s := newSite(t, 10)
+	ctx, leave := context.WithCancel(t.Context())
+	w := &watched{ResponseRecorder: httptest.NewRecorder(), flushed: make(chan time.Time)}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.Server.events(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/events", http.NoBody))
+	}()
+	if limit := <-w.flushed; limit.IsZero() {
+		t.Error("a write has no limit")
+	}
+	leave()
+	<-ended
+	if !w.limit.IsZero() {
+		t.Errorf("between writes there is a limit: %v", w.limit)
 	}
 }
 
