@@ -61,7 +61,7 @@ type flush struct {
 func (s *Server) Run(ctx context.Context) {
 	defer close(s.hub.done)
 	s.door.announce(ctx)
-	go s.door.follow(ctx, time.Tick(lookEvery))
+	go s.door.follow(ctx, time.Tick(readEvery))
 	for {
 		select {
 		case <-ctx.Done():

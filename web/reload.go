@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// lookEvery is how often the files are looked at. Watching them by other means fails where a mounted file is replaced
+// readEvery is how often the files are looked at. Watching them by other means fails where a mounted file is replaced
 // through links, as Kubernetes does it.
-const lookEvery = 2 * time.Second
+const readEvery = 2 * time.Second
 
 // follow takes up what changes in the files, until ctx ends. What cannot be used is logged once, and what was there
 // before stays in use: nobody gets in by a broken file.
