@@ -69,7 +69,7 @@ func (s *Server) language(r *http.Request) words {
 func (s *Server) speak(w http.ResponseWriter, r *http.Request) words {
 	words := s.language(r)
 	if r.URL.Query().Get(langCookie) == words.lang {
-		http.SetCookie(w, &http.Cookie{
+		http.SetCookie(w, &http.Cookie{ //nolint:gosec // it holds a language, and a page without TLS has one, too
 			Name: langCookie, Value: words.lang, Path: "/", MaxAge: 365 * 24 * 60 * 60, HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteLaxMode,
 		})
 	}

@@ -62,7 +62,7 @@ func (s *Server) record(w http.ResponseWriter, r *http.Request) {
 	found := s.feed.at(where)
 	if found == nil {
 		held, _ := s.feed.held()
-		v := sh.words.gone(where, held)
+		v := sh.gone(where, held)
 		v.shell = sh
 		if query.Get("part") != "" {
 			answer(w, r, http.StatusNotFound, left(v))
@@ -75,7 +75,7 @@ func (s *Server) record(w http.ResponseWriter, r *http.Request) {
 	if query.Get("all") != "" {
 		limit = allLimits()
 	}
-	v := sh.words.record(found, limit)
+	v := sh.record(found, limit)
 	if query.Get("part") != "" {
 		answer(w, r, http.StatusOK, opened(sh.words, v))
 		return

@@ -4,7 +4,7 @@ package web
 // given, what to do about it, and why Kafka is not read. Only what the pages
 // show stands here; logs and the API are in English.
 func phrases() map[string]string {
-	return map[string]string{
+	return map[string]string{ //nolint:gosec // sentences about tokens, not tokens
 		"nothing answers at the sidecar's address":                    "サイドカーのアドレスが応答しません。",
 		"no complete answer within the time limit":                    "制限時間内に完全な応答がありません。",
 		"the access token file cannot be used":                        "アクセストークンのファイルを使えません。",

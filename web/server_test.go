@@ -72,9 +72,9 @@ func (s *site) get(t *testing.T, path string, header ...string) (int, string, ht
 }
 
 // doc is a page, as a browser without a script reads it.
-func (s *site) doc(t *testing.T, path string, header ...string) *goquery.Document {
+func (s *site) doc(t *testing.T, path string) *goquery.Document {
 	t.Helper()
-	_, page, _ := s.get(t, path, header...)
+	_, page, _ := s.get(t, path)
 	doc, err := goquery.NewDocumentFromReader(strings.NewReader(page))
 	if err != nil {
 		t.Fatal(err)

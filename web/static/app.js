@@ -253,7 +253,7 @@
   };
   const toggle = () => { if (paused()) resume(); else hold("user", true); say(live.textContent, true); };
   pause.addEventListener("click", toggle);
-  Object.assign(actions, { p: toggle, t: () => { window.scrollTo(0, 0); resume(); } });
+  Object.assign(actions, { p: toggle, t: () => { window.scrollTo(0, 0); hold("scrolled", false); resume(); } });
   let looking = false;
   window.addEventListener("scroll", () => { // reading further down: the rows must not move away
     if (looking) return;
@@ -266,10 +266,11 @@
     e.preventDefault();
     fetch(e.target.action, { method: "POST", redirect: "manual" }).catch(() => {});
     say(e.target.dataset.said, true);
-    byId("again").after(status.cloneNode(true));
-    const note = byId("again").nextElementSibling;
-    note.id = "";
+    const note = byId("said") || document.createElement("p"); // until the verdict comes anew
+    note.id = "said";
     note.className = "quiet";
+    note.textContent = e.target.dataset.said;
+    e.target.after(note);
   });
 
   // A tab that nobody sees asks for nothing.
