@@ -59,7 +59,7 @@ func TestCiphertextIsShownWhereItDiffers(t *testing.T) {
 		t.Errorf("a character was cut: %+v", d)
 	}
 	long := []byte(strings.Repeat("\xfe", 300))
-	if d := tail(long); d.Skipped != 210 || !strings.HasPrefix(d.Text, "…") || len(d.Text) != len("…")+120 {
+	if d := tail(long); d.Skipped != 255 || !strings.HasPrefix(d.Text, "…") || len(d.Text) != len("…")+60 {
 		t.Errorf("a row's end of a ciphertext: %+v", d)
 	}
 }

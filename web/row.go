@@ -52,7 +52,7 @@ func (w words) row(r revised) rowView {
 
 // tail is the end of a ciphertext: its start is the same for every record under one data key.
 func tail(wire []byte) display {
-	const shown = 90 // 120 characters of base64
+	const shown = 45 // 60 characters of base64
 	if len(wire) <= shown {
 		return displayOf(wire)
 	}
