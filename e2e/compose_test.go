@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -79,9 +80,9 @@ func TestComposeKeepsToItsRules(t *testing.T) {
 	}
 }
 
-// Without it a rename of a metric would leave an empty panel that nobody
-// notices before it is needed.
-func TestDashboardQueriesFindTheirMetrics(t *testing.T) {
+// Without it a rename of a metric would leave an empty panel, or an alert that
+// never fires, and nobody notices before it is needed.
+func TestQueriesFindTheirMetrics(t *testing.T) {
 	c, key := broker(t, 1), newKey(t)
 	_, url := sidecar(t, key)
 	p, _ := startConsumer(t, c, url)
@@ -106,29 +107,58 @@ func TestDashboardQueriesFindTheirMetrics(t *testing.T) {
 	if err := json.Unmarshal(text, &dashboard); err != nil {
 		t.Fatal(err)
 	}
-	queries := 0
+	var alerts struct {
+		Spec struct {
+			Groups []struct{ Rules []struct{ Alert, Expr string } }
+		}
+	}
+	readYAML(t, "../deploy/kubernetes/components/monitoring/alerts.yaml", &alerts)
+	queries := map[string]string{}
 	for _, panel := range dashboard.Panels {
 		if panel.Datasource.UID != "prometheus" || len(panel.Targets) == 0 {
 			t.Errorf("panel %q has no data source or no query", panel.Title)
 		}
-		for _, target := range panel.Targets {
-			queries++
-			expr, err := parser.NewParser(parser.Options{}).ParseExpr(target.Expr)
-			if err != nil {
-				t.Errorf("panel %q: %v", panel.Title, err)
-				continue
-			}
-			parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
-				if selector, ok := node.(*parser.VectorSelector); ok && !regexp.MustCompile(`(?m)^`+selector.Name+`[{ ]`).MatchString(exposed) {
-					t.Errorf("panel %q: no program exposes %s", panel.Title, selector.Name)
-				}
-				return nil
-			})
+		for i, target := range panel.Targets {
+			queries[fmt.Sprintf("panel %q, query %d", panel.Title, i)] = target.Expr
 		}
 	}
-	if queries == 0 {
-		t.Error("the dashboard has no query")
+	for _, rule := range alerts.Spec.Groups[0].Rules {
+		queries["alert "+rule.Alert] = rule.Expr
 	}
+	for name, query := range queries {
+		expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+			if selector, ok := node.(*parser.VectorSelector); ok {
+				for _, series := range asked(selector) {
+					if !regexp.MustCompile(`(?m)^` + series).MatchString(exposed) {
+						t.Errorf("%s: no program exposes %s", name, series)
+					}
+				}
+			}
+			return nil
+		})
+	}
+	if len(dashboard.Panels) == 0 || len(queries) <= len(dashboard.Panels) {
+		t.Errorf("%d panels, %d queries in all", len(dashboard.Panels), len(queries))
+	}
+}
+
+// asked are regular expressions for the series that a selector must find: one for each value that it names.
+func asked(selector *parser.VectorSelector) []string {
+	series := []string{selector.Name + `[{ ]`}
+	for _, m := range selector.LabelMatchers {
+		if m.Name == "__name__" {
+			continue
+		}
+		for value := range strings.SplitSeq(m.Value, "|") {
+			series = append(series, fmt.Sprintf(`%s\{(.*,)?%s=%q`, selector.Name, m.Name, value))
+		}
+	}
+	return series
 }
 
 // Without it Prometheus would ask nobody, or Grafana find no dashboard; the two
