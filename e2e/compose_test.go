@@ -109,7 +109,9 @@ func TestQueriesFindTheirMetrics(t *testing.T) {
 	}
 	var alerts struct {
 		Spec struct {
-			Groups []struct{ Rules []struct{ Alert, Expr string } }
+			Groups []struct {
+				Rules []struct{ Alert, Expr string }
+			}
 		}
 	}
 	readYAML(t, "../deploy/kubernetes/components/monitoring/alerts.yaml", &alerts)
