@@ -144,6 +144,11 @@ func TestQueriesFindTheirMetrics(t *testing.T) {
 			return nil
 		})
 	}
+	for _, metric := range regexp.MustCompile("`(e2ee_[a-z_]+)").FindAllStringSubmatch(repositoryText(t, "docs/operations.md"), -1) {
+		if !regexp.MustCompile(`(?m)^# TYPE ` + metric[1] + ` `).MatchString(exposed) {
+			t.Errorf("docs/operations.md: no program exposes %s", metric[1])
+		}
+	}
 	if len(dashboard.Panels) == 0 || len(queries) <= len(dashboard.Panels) {
 		t.Errorf("%d panels, %d queries in all", len(dashboard.Panels), len(queries))
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -25,6 +26,18 @@ const (
 	metricsPort = 9464
 	pagePort    = 3333
 )
+
+// TestMain sets what Azure's webhook sets in pods that are labelled for it; identitiesAreApart checks the labels.
+func TestMain(m *testing.M) {
+	for name, value := range map[string]string{
+		"AZURE_CLIENT_ID": "id", "AZURE_TENANT_ID": "tenant", "AZURE_FEDERATED_TOKEN_FILE": "/var/run/secrets/azure/tokens/azure-identity-token",
+	} {
+		if os.Setenv(name, value) != nil {
+			os.Exit(1)
+		}
+	}
+	os.Exit(m.Run())
+}
 
 // programsAccept loads each program's settings as its container would, with the program's own code.
 func programsAccept(c *cluster) error {
