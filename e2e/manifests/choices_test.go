@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -60,17 +61,28 @@ func ships(t *testing.T, overlay string) choice {
 	return c
 }
 
+// rendered holds what was built once, since several tests look at the same choices.
+var rendered sync.Map // of texts, by choice
+
 // renders builds what a user chose, filled in.
 func (c choice) renders(t *testing.T) (string, *cluster) {
 	t.Helper()
-	files := filledIn(t)
-	name := path.Join(c.platform(), "kustomization.yaml")
-	list := regexp.MustCompile(`(?m)^components:\n(  .*\n)+`)
-	if got := len(list.FindAllString(read(t, name), -1)); got != 1 {
-		t.Fatalf("%s: %d lists of components", name, got)
+	built, found := rendered.Load(c.String())
+	if !found {
+		files := filledIn(t)
+		name := path.Join(c.platform(), "kustomization.yaml")
+		list := regexp.MustCompile(`(?m)^components:\n(  .*\n)+`)
+		if got := len(list.FindAllString(read(t, name), -1)); got != 1 {
+			t.Fatalf("%s: %d lists of components", name, got)
+		}
+		files[name] = list.ReplaceAllString(read(t, name), "components:\n  - ../../components/"+strings.Join(c.components, "\n  - ../../components/")+"\n")
+		built = render(t, c.overlay, files)
+		rendered.Store(c.String(), built)
 	}
-	files[name] = list.ReplaceAllString(read(t, name), "components:\n  - ../../components/"+strings.Join(c.components, "\n  - ../../components/")+"\n")
-	text := render(t, c.overlay, files)
+	text, ok := built.(string)
+	if !ok {
+		t.Fatalf("%s: built %T", c, built)
+	}
 	decoded, err := decode(text)
 	if err != nil {
 		t.Fatalf("%s: %v", c, err)

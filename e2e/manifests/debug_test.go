@@ -4,7 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"maps"
+	"os"
+	"os/exec"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -110,6 +113,28 @@ func TestDebugHasItsOwnPolicy(t *testing.T) {
 			}
 			if got := d.Spec.Template.Annotations[m.annotation]; got != want {
 				t.Errorf("%s: a policy of %d bytes, want %d", variant, len(got), len(want))
+			}
+		}
+	}
+}
+
+// Without this a key is made, by mistake, for the pod that people look into.
+func TestDebugIsNotMeasured(t *testing.T) {
+	t.Parallel()
+	for kustomization, m := range measured {
+		if kustomization == coco {
+			continue // its measurement is the initdata's, which knows no pod
+		}
+		for variant, refused := range map[string]bool{kustomization: false, kustomization + debug: true} {
+			files := filledIn(t)
+			files[path.Join(variant, m.file)] = "cG9saWN5"
+			manifest := filepath.Join(t.TempDir(), "pod.yaml")
+			if err := os.WriteFile(manifest, []byte(render(t, variant, files)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			out, err := exec.Command("bash", deploy+"/azure/measure", manifest).CombinedOutput()
+			if (err != nil) != refused || strings.Contains(string(out), "for debugging") != refused {
+				t.Errorf("%s: %v\n%s", variant, err, out)
 			}
 		}
 	}
