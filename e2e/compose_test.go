@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,6 +15,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
+
+	"kafka-e2ee/consumer"
 )
 
 const composeFile = "../deploy/compose/compose.yaml"
@@ -88,9 +91,19 @@ func TestQueriesFindTheirMetrics(t *testing.T) {
 	p, _ := startConsumer(t, c, url)
 	metrics := freeAddr(t)
 	start(t, "produce", nil, "BROKERS="+c.ListenAddrs()[0], "TOPIC="+topic, "PUBKEY="+publicPEM(t, &key.PublicKey), "METRICS_ADDR="+metrics, "MSG=x")
+	// A third, whose page has a certificate.
+	folder, tlsMetrics := t.TempDir(), freeAddr(t)
+	hosts := func(string) (string, bool) { return "localhost", true }
+	if err := consumer.MakeCertificate(t.Context(), folder, hosts, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	start(t, "consume", nil, "BROKERS="+c.ListenAddrs()[0], "TOPIC="+topic, "WEB_ADDR="+freeAddr(t), "METRICS_ADDR="+tlsMetrics,
+		"WEB_TLS_CERT_FILE="+filepath.Join(folder, "tls.crt"), "WEB_TLS_KEY_FILE="+filepath.Join(folder, "tls.key"))
 	write(t, c, 0, encrypt(t, key, "x"))
-	p.wait("both have something to tell", func() bool { return read(p) > 0 && p.get("http://"+metrics+"/metrics") != nil })
-	exposed := string(p.get(p.metrics+"/metrics")) + string(p.get("http://"+metrics+"/metrics"))
+	p.wait("all have something to tell", func() bool {
+		return read(p) > 0 && p.get("http://"+metrics+"/metrics") != nil && p.get("http://"+tlsMetrics+"/metrics") != nil
+	})
+	exposed := string(p.get(p.metrics+"/metrics")) + string(p.get("http://"+metrics+"/metrics")) + string(p.get("http://"+tlsMetrics+"/metrics"))
 
 	text, err := os.ReadFile("../deploy/dashboards/kafka-e2ee.json")
 	if err != nil {

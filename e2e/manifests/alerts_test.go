@@ -77,6 +77,7 @@ func healthy() map[string]func(int) float64 {
 	return map[string]func(int) float64{
 		`e2ee_build_info{pod="c",program="consume"}`:                           counting(1, 1),
 		`e2ee_key_released{pod="c"}`:                                           counting(1, 1),
+		`e2ee_web_certificate_expires_seconds{pod="c"}`:                        counting(30*86400, 30*86400),
 		`e2ee_viewers{pod="c"}`:                                                counting(0, 0),
 		`e2ee_consumer_lag{pod="c",topic="t",partition="0"}`:                   counting(10, 1000),
 		`e2ee_consumer_records_total{pod="c",topic="t",state="decrypted"}`:     func(minute int) float64 { return 60 * float64(minute) },
@@ -119,6 +120,7 @@ func TestAlertsFire(t *testing.T) {
 		"behind":                  {`e2ee_consumer_lag{pod="c",topic="t",partition="0"}`, counting(10, 1001), "KafkaE2EELag"},
 		"behind for five minutes": {`e2ee_consumer_lag{pod="c",topic="t",partition="0"}`, between(30, 35, 5000, 10), ""},
 		"not acknowledged":        {`e2ee_producer_records_total{pod="p",outcome="failed"}`, counting(0, 1), "KafkaE2EENotSent"},
+		"certificate expires":     {`e2ee_web_certificate_expires_seconds{pod="c"}`, counting(30*86400, 14*86400), "KafkaE2EECertificateExpires"},
 		"consumer gone":           {`e2ee_build_info{pod="c",program="consume"}`, nil, "KafkaE2EEGone"},
 	} {
 		series := healthy()
