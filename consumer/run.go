@@ -47,7 +47,7 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 		return err
 	}
 	defer page.Close() //nolint:errcheck // closed by its server before this
-	metrics := newMetrics(build)
+	metrics := newMetrics(build, cfg.Topic)
 	feed := web.NewFeed(cfg.WebHistory)
 	reader := &reader{cfg: cfg, sarama: conf, feed: feed, trusted: trusted, metrics: metrics, log: log}
 	reader.opening.Store(newOpening(envelope.NewOpener(envelope.OpenerConfig{TrustedSenders: trusted}), metrics.decrypt))
