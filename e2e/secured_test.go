@@ -158,7 +158,7 @@ func (k *securedKafka) brokerFiles(ca *authority) map[string]string {
 func (k *securedKafka) ready() {
 	k.t.Helper()
 	var err error
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(3 * patience); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		var client sarama.Client
 		if client, err = sarama.NewClient(k.ListenAddrs(), nil); err == nil {
 			_ = client.Close()

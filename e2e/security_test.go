@@ -126,6 +126,7 @@ func changing(t *testing.T, k *securedKafka, settings []string, url, public stri
 	t.Helper()
 	p, _ := startConsumer(t, k, url, settings...)
 	in, feed := io.Pipe()
+	defer feed.Close()
 	producer := startProducer(t, k, public, in, settings...)
 	send := func(from, to int) {
 		for n := from; n < to; n++ {
@@ -156,7 +157,7 @@ func changing(t *testing.T, k *securedKafka, settings []string, url, public stri
 			}
 			return
 		}
-		if n > 1200 {
+		if n > 300 {
 			t.Fatalf("the change is not noticed; consumer: %s\nproducer: %s", p.log, producer.log)
 		}
 		time.Sleep(100 * time.Millisecond)
