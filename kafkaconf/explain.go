@@ -100,7 +100,6 @@ func (s Settings) explainStream(err error, peer string) (cause Cause, found bool
 	var dns *net.DNSError
 	var op *net.OpError
 	var notTLS tls.RecordHeaderError
-	var garbled sarama.PacketDecodingError
 	switch {
 	case errors.As(err, &dns):
 		return Cause{What: fmt.Sprintf("host name %s not found", clean(dns.Name)), Check: s.nameOf(dns.Name)}, true
@@ -110,8 +109,6 @@ func (s Settings) explainStream(err error, peer string) (cause Cause, found bool
 		return Cause{What: peer + " refuses connections: nothing listens at that port", Check: s.nameOf(peer)}, true
 	case errors.As(err, &notTLS):
 		return Cause{What: peer + " does not speak TLS", Check: "KAFKA_SECURITY_PROTOCOL and the port in BROKERS"}, true
-	case errors.As(err, &garbled):
-		return Cause{What: peer + " does not speak Kafka's protocol in the clear", Check: "KAFKA_SECURITY_PROTOCOL and the port in BROKERS"}, true
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return Cause{What: peer + " does not answer in time", Check: s.nameOf(peer)}, true
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
@@ -191,7 +188,7 @@ func (s Settings) explainSignIn(err error) (cause Cause, found bool) {
 		return Cause{What: strings.TrimSpace("Microsoft Entra gives no token " + entraCode.FindString(azure.Error())), Check: "AZURE_CLIENT_ID, AZURE_TENANT_ID and KAFKA_AZURE_SCOPE"}, true
 	case errors.As(err, &refusal) && refusal != sarama.ErrSASLAuthenticationFailed:
 		return explainRefusal(refusal), true
-	case !errors.As(err, &refusal):
+	case !errors.Is(err, sarama.ErrSASLAuthenticationFailed): // not As: sarama puts the broker's text in between
 		return Cause{}, false
 	}
 	cause = Cause{What: "Kafka does not accept the user name or the password", Check: "KAFKA_SASL_USER and KAFKA_SASL_PASSWORD_FILE", Refused: true}

@@ -84,7 +84,7 @@ func TestFailuresAreToldApart(t *testing.T) {
 		"TLS in clear": {kafkaconf.Settings{}, peer(t, func(conn net.Conn) {
 			_, _ = conn.Write([]byte(strings.Repeat("\x15\x03\x03\x00\x02\x02\x0a", 2)))
 			_, _ = conn.Read(make([]byte, 99))
-		}), "does not speak Kafka's protocol in the clear", "KAFKA_SECURITY_PROTOCOL"},
+		}), "a broker closed the connection", "KAFKA_SECURITY_PROTOCOL"},
 	} {
 		test.s.Brokers = []string{test.addr}
 		c, err := test.s.Sarama("x")
