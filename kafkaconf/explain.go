@@ -111,7 +111,7 @@ func (s Settings) explainStream(err error, peer string) (cause Cause, found bool
 		return Cause{What: peer + " does not speak TLS", Check: "KAFKA_SECURITY_PROTOCOL and the port in BROKERS"}, true
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return Cause{What: peer + " does not answer in time", Check: s.nameOf(peer)}, true
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case ended(err):
 		return Cause{What: peer + " closed the connection", Check: "KAFKA_SECURITY_PROTOCOL and the port in BROKERS, unless Kafka is restarting"}, true
 	}
 	return Cause{}, false
@@ -186,21 +186,34 @@ func (s Settings) explainSignIn(err error) (cause Cause, found bool) {
 	switch {
 	case errors.As(err, &azure):
 		return Cause{What: strings.TrimSpace("Microsoft Entra gives no token " + entraCode.FindString(azure.Error())), Check: "AZURE_CLIENT_ID, AZURE_TENANT_ID and KAFKA_AZURE_SCOPE"}, true
-	case errors.As(err, &refusal) && refusal != sarama.ErrSASLAuthenticationFailed:
+	case errors.Is(err, sarama.ErrSASLAuthenticationFailed): // not As: sarama puts the broker's text in between
+		credentials, check := s.credentials()
+		return Cause{What: "Kafka does not accept " + credentials, Check: check, Refused: true}, true
+	case errors.As(err, &refusal):
 		return explainRefusal(refusal), true
-	case !errors.Is(err, sarama.ErrSASLAuthenticationFailed): // not As: sarama puts the broker's text in between
-		return Cause{}, false
+	case ended(err): // as some brokers do it instead of saying no
+		credentials, check := s.credentials()
+		return Cause{What: "Kafka closed the connection when it was given " + credentials, Check: check + ", or KAFKA_SECURITY_PROTOCOL"}, true
 	}
-	cause = Cause{What: "Kafka does not accept the user name or the password", Check: "KAFKA_SASL_USER and KAFKA_SASL_PASSWORD_FILE", Refused: true}
+	return Cause{}, false
+}
+
+// credentials says what this client signs in with, and where it is set.
+func (s Settings) credentials() (what, check string) {
 	switch {
-	case s.mechanism() == oauthBearer && s.TokenFile != "":
-		cause.What, cause.Check = "Kafka does not accept the token", "KAFKA_TOKEN_FILE"
-	case s.mechanism() == oauthBearer:
-		cause.What, cause.Check = "Kafka does not accept the token of the workload identity", "KAFKA_AZURE_SCOPE, and the identity's roles"
-	case s.ConnectionStringFile != "":
-		cause.What, cause.Check = "Event Hubs does not accept the connection string", "KAFKA_CONNECTION_STRING_FILE"
+	case s.mechanism() != oauthBearer && s.ConnectionStringFile != "":
+		return "the connection string", "KAFKA_CONNECTION_STRING_FILE"
+	case s.mechanism() != oauthBearer:
+		return "the user name or the password", "KAFKA_SASL_USER and KAFKA_SASL_PASSWORD_FILE"
+	case s.TokenFile != "":
+		return "the token", "KAFKA_TOKEN_FILE"
 	}
-	return cause, true
+	return "the token of the workload identity", "KAFKA_AZURE_SCOPE, and the identity's roles"
+}
+
+// ended is an end of the connection by the other side.
+func ended(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // nameOf says where an address comes from: from the settings, or from a broker that gave it as its own.
