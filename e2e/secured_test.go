@@ -123,7 +123,7 @@ sasl.oauthbearer.expected.issuer=test
 	files["start"] = `#!/bin/sh
 set -e
 kafka-storage format --ignore-formatted -t a2Fma2EtZTJlZS10ZXN0cw -c /tls/server.properties
-export KAFKA_HEAP_OPTS='-Xms256m -Xmx512m' KAFKA_OPTS=-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=file:///tls/jwks.json
+export KAFKA_HEAP_OPTS='-Xms128m -Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1' KAFKA_OPTS=-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=file:///tls/jwks.json
 if command -v kafka-server-start; then exec kafka-server-start /tls/server.properties; fi
 exec java $KAFKA_HEAP_OPTS $KAFKA_OPTS -Dlog4j2.configurationFile=/etc/kafka/log4j2.properties -cp '/opt/kafka/libs/*' kafka.Kafka /tls/server.properties
 `
@@ -224,11 +224,16 @@ func (k *securedKafka) grant(name string, kind sarama.AclResourceType, resource 
 	}
 }
 
-// grantAll lets a user do what both programs need, and nothing else.
-func (k *securedKafka) grantAll(name string) {
+// topic makes one, and lets users do with it what both programs need, and nothing else.
+func (k *securedKafka) topic(name string, users ...string) {
 	k.t.Helper()
-	k.grant(name, sarama.AclResourceTopic, topic, sarama.AclOperationRead, sarama.AclOperationWrite, sarama.AclOperationDescribe)
-	k.grant(name, sarama.AclResourceGroup, "group", sarama.AclOperationRead)
+	if err := admin(k.t, k).CreateTopic(name, &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false); err != nil {
+		k.t.Fatal(err)
+	}
+	for _, user := range users {
+		k.grant(user, sarama.AclResourceTopic, name, sarama.AclOperationRead, sarama.AclOperationWrite, sarama.AclOperationDescribe)
+		k.grant(user, sarama.AclResourceGroup, "group", sarama.AclOperationRead)
+	}
 }
 
 // at gives the variables for a listener, and others.

@@ -8,19 +8,36 @@ import (
 	"time"
 )
 
+// Kafka starts once for all of these. Each says what a user would lose.
+func TestSecuredKafka(t *testing.T) {
+	k := startSecuredKafka(t)
+	k.password(user, scramPassword)
+	for _, part := range []struct {
+		name string
+		test func(*testing.T, *securedKafka)
+	}{
+		{"every way to connect", everyWayToConnect},
+		{"wrong security is told apart", wrongSecurity},
+		{"too large for the topic", tooLarge},
+		{"password changes", passwordChanges},
+		{"certificates change", certificatesChange}, // the last: it leaves the broker with other ones
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			k.t = t
+			part.test(t, k)
+		})
+	}
+}
+
 // Without it Kafka that is secured, as it is everywhere outside a demo, could
 // not be used at all.
-func TestEveryWayToConnect(t *testing.T) {
-	k, key := startSecuredKafka(t), newKey(t)
-	createTopic(t, k, 1)
+func everyWayToConnect(t *testing.T, k *securedKafka) {
+	key := newKey(t)
+	k.topic("ways", user, "CN=client")
 	_, url := sidecar(t, key)
 	cert, certKey := k.ca.issue("client", time.Hour)
 	ca := "KAFKA_CA_FILE=" + k.file("ca.pem", k.ca.pem())
 	own := []string{ca, "KAFKA_CLIENT_CERT_FILE=" + k.file("client.pem", cert), "KAFKA_CLIENT_KEY_FILE=" + k.file("client.key", certKey)}
-	k.password(user, scramPassword)
-	for _, name := range []string{user, "CN=client"} {
-		k.grantAll(name)
-	}
 	plain := []string{ca, "KAFKA_SASL_MECHANISM=PLAIN", "KAFKA_SASL_USER=" + user, "KAFKA_SASL_PASSWORD_FILE=" + k.file("plain", plainPassword+"\n")}
 	scram := func(mechanism string, more ...string) []string {
 		return append([]string{"KAFKA_SASL_MECHANISM=" + mechanism, "KAFKA_SASL_USER=" + user, "KAFKA_SASL_PASSWORD_FILE=" + k.file("scram", scramPassword)}, more...)
@@ -41,6 +58,7 @@ func TestEveryWayToConnect(t *testing.T) {
 		{"older protocol, batches", k.at("TLS", ca, "KAFKA_VERSION=2.8.0", "KAFKA_CLIENT_ID=mine")},
 	} {
 		t.Run(way.name, func(t *testing.T) {
+			way.settings = append(way.settings, "TOPIC=ways")
 			p, _ := startConsumer(t, k, url, way.settings...)
 			producer := startProducer(t, k, publicPEM(t, &key.PublicKey), strings.NewReader(way.name+" 1\n"+way.name+" 2\n"), append(way.settings,
 				"KAFKA_COMPRESSION=gzip", "KAFKA_LINGER=5ms", "KAFKA_BATCH_BYTES=16384")...)
@@ -73,13 +91,11 @@ func TestEveryWayToConnect(t *testing.T) {
 
 // Without it a password that is changed, as rules demand, would cost an outage
 // of everything that uses it, or lose what was accepted meanwhile.
-func TestPasswordChangesWhileRunning(t *testing.T) {
-	k, key := startSecuredKafka(t), newKey(t)
-	createTopic(t, k, 1)
+func passwordChanges(t *testing.T, k *securedKafka) {
+	key := newKey(t)
+	k.topic("password", user)
 	_, url := sidecar(t, key)
-	k.password(user, scramPassword)
-	k.grantAll(user)
-	settings := k.at("SASL", "KAFKA_CA_FILE="+k.file("ca.pem", k.ca.pem()), "KAFKA_SASL_MECHANISM=SCRAM-SHA-512",
+	settings := k.at("SASL", "TOPIC=password", "KAFKA_CA_FILE="+k.file("ca.pem", k.ca.pem()), "KAFKA_SASL_MECHANISM=SCRAM-SHA-512",
 		"KAFKA_SASL_USER="+user, "KAFKA_SASL_PASSWORD_FILE="+k.file("password", scramPassword))
 	changing(t, k, settings, url, publicPEM(t, &key.PublicKey), change{
 		refused: "Kafka does not accept the user name or the password; hint: check KAFKA_SASL_USER and KAFKA_SASL_PASSWORD_FILE",
@@ -90,14 +106,13 @@ func TestPasswordChangesWhileRunning(t *testing.T) {
 
 // Without it the renewal of certificates, which Strimzi does by itself, would
 // end in an outage until someone restarts everything.
-func TestCertificatesChangeWhileRunning(t *testing.T) {
-	k, key := startSecuredKafka(t), newKey(t)
-	createTopic(t, k, 1)
+func certificatesChange(t *testing.T, k *securedKafka) {
+	key := newKey(t)
+	k.topic("certificates", "CN=client")
 	_, url := sidecar(t, key)
-	k.grantAll("CN=client")
 	files := func(ca *authority) []string {
 		cert, certKey := ca.issue("client", time.Hour)
-		return []string{"KAFKA_CA_FILE=" + k.file("ca.pem", ca.pem()), "KAFKA_CLIENT_CERT_FILE=" + k.file("client.pem", cert), "KAFKA_CLIENT_KEY_FILE=" + k.file("client.key", certKey)}
+		return []string{"KAFKA_CA_FILE=" + k.file("ca.pem", ca.pem()), "KAFKA_CLIENT_CERT_FILE=" + k.file("client.pem", cert), "KAFKA_CLIENT_KEY_FILE=" + k.file("client.key", certKey), "TOPIC=certificates"}
 	}
 	next := newAuthority(t, "next authority")
 	changing(t, k, k.at("MTLS", files(k.ca)...), url, publicPEM(t, &key.PublicKey), change{

@@ -14,15 +14,12 @@ import (
 
 // Without it whoever has one of ten things wrong would be told that Kafka is not
 // reachable, and try all ten.
-func TestWrongSecurityIsToldApart(t *testing.T) {
-	k, key := startSecuredKafka(t), newKey(t)
-	createTopic(t, k, 1)
+func wrongSecurity(t *testing.T, k *securedKafka) {
+	key := newKey(t)
+	k.topic(topic, user, "CN=client")
 	_, url := sidecar(t, key)
-	k.password(user, scramPassword)
 	k.password("stranger", scramPassword)
 	k.password("reader", scramPassword)
-	k.grantAll(user)
-	k.grantAll("CN=client")
 	k.grant("reader", sarama.AclResourceTopic, topic, sarama.AclOperationRead, sarama.AclOperationWrite, sarama.AclOperationDescribe)
 	forger, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -102,15 +99,13 @@ func TestWrongSecurityIsToldApart(t *testing.T) {
 
 // Without it a record that Kafka will not take would be reported as an outage,
 // and nobody look at the topic.
-func TestTooLargeForTheTopic(t *testing.T) {
-	k, key := startSecuredKafka(t), newKey(t)
-	limit := "2000"
-	if err := admin(t, k).CreateTopic(topic, &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1, ConfigEntries: map[string]*string{"max.message.bytes": &limit}}, false); err != nil {
+func tooLarge(t *testing.T, k *securedKafka) {
+	key, limit := newKey(t), "2000"
+	k.topic("small", user)
+	if err := admin(t, k).AlterConfig(sarama.TopicResource, "small", map[string]*string{"max.message.bytes": &limit}, false); err != nil {
 		t.Fatal(err)
 	}
-	k.password(user, scramPassword)
-	k.grantAll(user) // which does not include asking for the limit
-	settings := k.at("CLEAR", "KAFKA_SASL_MECHANISM=SCRAM-SHA-512", "KAFKA_SASL_USER="+user, "KAFKA_SASL_PASSWORD_FILE="+k.file("password", scramPassword), "FORMAT=envelope")
+	settings := k.at("CLEAR", "KAFKA_SASL_MECHANISM=SCRAM-SHA-512", "KAFKA_SASL_USER="+user, "KAFKA_SASL_PASSWORD_FILE="+k.file("password", scramPassword), "FORMAT=envelope", "TOPIC=small")
 	line := strings.Repeat("x", 5000) + "\n"
 	for _, want := range []string{
 		"the message is too large for the topic; hint: check the topic's max.message.bytes",
@@ -121,7 +116,7 @@ func TestTooLargeForTheTopic(t *testing.T) {
 		if producer.ProcessState.ExitCode() != 1 || !strings.Contains(producer.log.String(), want) {
 			t.Errorf("want status 1 and %q, got %d: %s", want, producer.ProcessState.ExitCode(), producer.log)
 		}
-		k.grant(user, sarama.AclResourceTopic, topic, sarama.AclOperationDescribeConfigs)
+		k.grant(user, sarama.AclResourceTopic, "small", sarama.AclOperationDescribeConfigs)
 	}
 }
 
