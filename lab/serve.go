@@ -19,13 +19,14 @@ func ServeCloud(ctx context.Context, cfg cloud.Config, caFile string, out io.Wri
 		return err
 	}
 	c.Vault.Grant(cloud.PodID, vault.ReleaseUser)
-	if err := os.WriteFile(caFile, c.Authority.PEM(), 0o644); err != nil { //nolint:gosec // a certificate is for everyone
-		return fmt.Errorf("writing the authority's certificate: %w (hint: -ca-file)", err)
-	}
 	if err := c.Start(ctx); err != nil {
 		return fmt.Errorf("%w (hint: -listen and -listen-metadata choose other addresses; ports below 1024 may need root)", err)
 	}
 	defer c.Close()
+	// Only now: one that runs already has written its own there.
+	if err := os.WriteFile(caFile, c.Authority.PEM(), 0o644); err != nil { //nolint:gosec // a certificate is for everyone
+		return fmt.Errorf("writing the authority's certificate: %w (hint: -ca-file names another file)", err)
+	}
 	fmt.Fprintf(out, cloudStory, cfg.AttestationHost, cfg.VaultHost, c.Addr(), c.MetadataURL(), caFile, c.Vault.Resource(), cloud.OperatorID, cloud.PodID) //nolint:errcheck // a closed terminal is not our failure
 	<-ctx.Done()
 	return nil
