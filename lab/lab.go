@@ -56,7 +56,8 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	if cfg.After == nil {
 		cfg.After = time.After
 	}
-	pages, err := pageAddrs(ctx, cfg.Port)
+	pages, free, err := holdPages(ctx, cfg.Port)
+	defer free()
 	if err != nil {
 		return err
 	}
@@ -102,6 +103,7 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 			return err
 		}
 	}
+	free()
 
 	kafka := kafkaconf.Settings{Brokers: broker.ListenAddrs()}
 	fmt.Fprintf(out, story, cfg.Format, pages[0], plan.about, sender.seen, pages[1], ciphertext(cfg.Format), kafka.Brokers[0], kafka.Brokers[0], topic, logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
@@ -171,20 +173,24 @@ func ciphertext(format envelope.Format) string {
 	}
 }
 
-// pageAddrs checks that both pages can be served before anything else starts.
-func pageAddrs(ctx context.Context, port int) ([2]string, error) {
-	var addrs [2]string
+// holdPages takes the ports of both pages before anything else starts, and keeps
+// them until free is called: broker and cloud choose ports of their own.
+func holdPages(ctx context.Context, port int) (addrs [2]string, free func(), err error) {
+	var held []net.Listener
+	free = func() {
+		for _, l := range held {
+			_ = l.Close() //nolint:errcheck // that of a page tells if it is still taken
+		}
+	}
 	for i := range addrs {
 		addrs[i] = net.JoinHostPort("localhost", strconv.Itoa(port+i))
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addrs[i])
 		if err != nil {
-			return addrs, fmt.Errorf("port %d cannot be used (hint: choose two others with: make demo PORT=4000): %w", port+i, err)
+			return addrs, free, fmt.Errorf("port %d cannot be used (hint: choose two others with: make demo PORT=4000): %w", port+i, err)
 		}
-		if err := l.Close(); err != nil {
-			return addrs, fmt.Errorf("releasing port %d: %w", port+i, err)
-		}
+		held = append(held, l)
 	}
-	return addrs, nil
+	return addrs, free, nil
 }
 
 // unusedAddr is a loopback address at which nothing listens now. The attestation
