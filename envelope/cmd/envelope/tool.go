@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
-const help = `usage: envelope COMMAND [options] [FILE]
+const help = `Usage: envelope COMMAND [options] [FILE]
 
   inspect    show what a record says of itself; needs no key, proves nothing
   open       -key FILE [-topic NAME] [-trusted FILE]
@@ -47,6 +48,9 @@ func (t *tool) run(args []string) error {
 		return wrong("no command (hint: envelope help)")
 	}
 	name, args := args[0], args[1:]
+	if slices.ContainsFunc(args, isHelp) {
+		name = "help"
+	}
 	switch name {
 	case "inspect":
 		return t.inspect(args)
@@ -66,6 +70,8 @@ func (t *tool) run(args []string) error {
 	}
 	return wrong("unknown command %q (hint: envelope help)", name)
 }
+
+func isHelp(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" }
 
 // parse reads the options and opens the message: at most one file, else
 // standard input.
@@ -99,6 +105,15 @@ func (t *tool) message() ([]byte, error) {
 	return message, nil
 }
 
+// record is message where there must be one.
+func (t *tool) record() ([]byte, error) {
+	message, err := t.message()
+	if err == nil && len(message) == 0 {
+		return nil, wrong("the input is empty (hint: name a FILE, or pipe one record in; kcat -e prints nothing where a topic is empty)")
+	}
+	return message, err
+}
+
 // files is an option that may be given several times.
 type files []string
 
@@ -112,7 +127,7 @@ func (f *files) Set(name string) error {
 // readAll reads the files of an option that must be there.
 func (f *files) readAll(option string) ([][]byte, error) {
 	if len(*f) == 0 {
-		return nil, wrong("-%s is missing", option)
+		return nil, wrong("-%s is missing (hint: -%[1]s FILE, a PEM file such as keygen makes)", option)
 	}
 	texts := make([][]byte, len(*f))
 	for i, name := range *f {
