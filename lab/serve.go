@@ -38,10 +38,13 @@ const cloudStory = `
   attestation        https://%[1]s   at %[3]s
   vault              https://%[2]s   at %[3]s
   certificates, identities   %[4]s
-  trust this         %[5]s   (SSL_CERT_FILE=… for Go programs)
+  trust this         %[5]s   (for Go programs: SSL_CERT_FILE=%[5]s)
 
-  The host names must lead here (/etc/hosts). An access token for the vault:
-  curl -sH Metadata:true '%[4]s/metadata/identity/oauth2/token?api-version=2018-02-01&resource=%[6]s&client_id=%[7]s'
-  %[7]s may do everything with keys, %[8]s may release them.
+  Clients find the two host names through /etc/hosts. An access token for the vault, into the file token:
+
+  curl -sH Metadata:true '%[4]s/metadata/identity/oauth2/token?api-version=2018-02-01&resource=%[6]s&client_id=%[7]s' |
+    sed 's/.*"access_token":"\([^"]*\)".*/\1/' >token
+
+  The identity %[7]s may do everything with keys, the identity %[8]s may release them. Ctrl-C ends it all.
 
 `
