@@ -51,7 +51,7 @@ func (r *reader) run(ctx context.Context) {
 		}
 		wait := kafkaconf.Backoff(try, lastRetry)
 		r.report(err)
-		r.log.WarnContext(ctx, "not reading from Kafka", slog.String("cause", cause(err)), slog.Duration("retry_in", wait))
+		r.log.WarnContext(ctx, "not reading from Kafka", slog.String("cause", cause(err)), slog.String("retry_in", wait.Round(time.Millisecond).String()))
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):

@@ -132,7 +132,7 @@ func (k *keys) look() {
 	}
 	k.wait = min(max(2*k.wait, firstLook), lastLook)
 	k.next = time.Now().Add(k.wait)
-	k.log.Info("a record names a key that is not here, asking for the keys again", slog.Duration("not_again_for", k.wait))
+	k.log.Info("a record names a key that is not here, asking for the keys again", slog.String("not_again_for", k.wait.String()))
 }
 
 // status puts what the keeper knows into the page's terms.

@@ -121,7 +121,7 @@ func TestScenariosRefuse(t *testing.T) {
 
 // Without this a failure that passes by itself would need a restart.
 func TestScenariosHeal(t *testing.T) {
-	for scenario, before := range map[string]string{"no-role": "refused", "throttled": "refused", "late": "unreachable"} {
+	for scenario, before := range map[string]string{"no-role": "refused", "throttled": "waiting", "late": "unreachable"} {
 		t.Run(scenario, func(t *testing.T) {
 			t.Parallel()
 			d := startStaged(t, scenario)
@@ -216,5 +216,10 @@ func TestUnknownScenario(t *testing.T) {
 	err := lab.Run(t.Context(), lab.Config{Port: 1, Scenario: "tempered"}, nil, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "tampered") {
 		t.Errorf("got %v, want the names that there are", err)
+	}
+	// What the error and the Makefile promise.
+	out := new(strings.Builder)
+	if err := lab.Run(t.Context(), lab.Config{Scenario: "help"}, nil, out); err != nil || !strings.Contains(out.String(), "tampered") {
+		t.Errorf("help: %v: %s", err, out)
 	}
 }

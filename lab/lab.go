@@ -32,7 +32,7 @@ import (
 type Config struct {
 	Port     int             // of the confidential pod's page; the ordinary pod's is Port+1
 	Format   envelope.Format // of the records
-	Scenario string          // tampered, debug, no-role, late, rotate, throttled, ordinary; empty: all goes well
+	Scenario string          // tampered, debug, no-role, late, rotate, throttled, ordinary; empty: all goes well; help: list them and end
 	// After is the clock of what a scenario does later; nil means time.After.
 	After func(time.Duration) <-chan time.Time
 }
@@ -49,6 +49,10 @@ const (
 // in become messages. What runs where is written to out; logs go to a file that
 // out names.
 func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
+	if cfg.Scenario == "help" {
+		_, err := io.WriteString(out, help())
+		return err
+	}
 	plan, err := findScenario(cfg.Scenario)
 	if err != nil {
 		return err

@@ -80,13 +80,26 @@ func scenarios() map[string]scenario {
 }
 
 func findScenario(name string) (scenario, error) {
-	all := scenarios()
-	found, ok := all[name]
+	found, ok := scenarios()[name]
 	if !ok {
-		names := slices.DeleteFunc(slices.Sorted(maps.Keys(all)), func(name string) bool { return name == "" })
-		return scenario{}, fmt.Errorf("the scenario %q is not known (hint: %s)", name, strings.Join(names, ", "))
+		return scenario{}, fmt.Errorf("the scenario %q is not known (hint: help lists them: %s)", name, strings.Join(scenarioNames(), ", "))
 	}
 	return found, nil
+}
+
+func scenarioNames() []string {
+	names := slices.Sorted(maps.Keys(scenarios()))
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
+}
+
+// help is what each scenario shows, a line each.
+func help() string {
+	var text strings.Builder
+	text.WriteString("What happens to the confidential pod:\n\n")
+	for _, name := range scenarioNames() {
+		fmt.Fprintf(&text, "  %-10s %s\n", name, scenarios()[name].about)
+	}
+	return text.String()
 }
 
 // play does what the scenario has planned, until ctx ends.

@@ -25,7 +25,7 @@ type options struct {
 func (o *options) demoFlags(flags *flag.FlagSet) {
 	flags.IntVar(&o.demo.Port, "port", 3333, "`port` of the confidential pod's page; the ordinary pod's is the next one")
 	flags.StringVar((*string)(&o.demo.Format), "format", string(envelope.FormatRSA), "`format` of the records: rsa, envelope or jwe")
-	flags.StringVar(&o.demo.Scenario, "scenario", "", "what happens to the confidential pod: tampered, debug, no-role, late, rotate, throttled or\nordinary; without it all goes well")
+	flags.StringVar(&o.demo.Scenario, "scenario", "", "what happens to the confidential pod; `name` is tampered, debug, no-role, late, rotate, throttled\nor ordinary, or help, which lists what each shows; without it all goes well")
 }
 
 func (o *options) cloudFlags(flags *flag.FlagSet) {
