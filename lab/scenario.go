@@ -53,9 +53,7 @@ func scenarios() map[string]scenario {
 			about:  "its sidecar comes up after 15 seconds; then the messages open by themselves",
 			before: func(_ context.Context, s *stage.Stage) error { return s.Sidecar.Stop() },
 			after:  15 * time.Second,
-			then: func(_ context.Context, s *stage.Stage) error {
-				return s.Sidecar.Start() //nolint:contextcheck // it runs until it is stopped
-			},
+			then:   func(_ context.Context, s *stage.Stage) error { return s.Sidecar.Start() },
 		},
 		"rotate": {
 			about: "a new version of the key every 20 seconds, five times: it asks for each by itself",
