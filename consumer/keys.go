@@ -36,6 +36,7 @@ type keys struct {
 func newKeys(cfg Config, m *metrics, log *slog.Logger, arrived func([]*rsa.PrivateKey) error, changed func()) (*keys, error) {
 	k := &keys{source: web.KeyStatus{Provider: cfg.provider(), URL: cfg.keyURL()}, started: time.Now(), log: log, arrived: arrived}
 	if !cfg.asksForKey() {
+		log.Warn("no key is asked for, so what is encrypted stays so", slog.String("hint", "set SkrClientKID, SkrClientMAAEndpoint and SkrClientAKVEndpoint"))
 		return k, nil
 	}
 	client, err := cfg.releaser()

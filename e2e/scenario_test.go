@@ -217,9 +217,4 @@ func TestUnknownScenario(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "tampered") {
 		t.Errorf("got %v, want the names that there are", err)
 	}
-	// What the error and the Makefile promise.
-	out := new(strings.Builder)
-	if err := lab.Run(t.Context(), lab.Config{Scenario: "help"}, nil, out); err != nil || !strings.Contains(out.String(), "tampered") {
-		t.Errorf("help: %v: %s", err, out)
-	}
 }

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -80,24 +81,24 @@ func scenarios() map[string]scenario {
 func findScenario(name string) (scenario, error) {
 	found, ok := scenarios()[name]
 	if !ok {
-		return scenario{}, fmt.Errorf("the scenario %q is not known (hint: help lists them: %s)", name, strings.Join(scenarioNames(), ", "))
+		return scenario{}, fmt.Errorf("the scenario %q is not known (hint: %s)", name, strings.Join(scenarioNames(), ", "))
 	}
 	return found, nil
 }
 
+// scenarioNames are those that can be asked for; the good one has none.
 func scenarioNames() []string {
-	names := slices.Sorted(maps.Keys(scenarios()))
-	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(scenarios())), func(name string) bool { return name == "" })
 }
 
-// help is what each scenario shows, a line each.
-func help() string {
-	var text strings.Builder
-	text.WriteString("What happens to the confidential pod:\n\n")
-	for _, name := range scenarioNames() {
-		fmt.Fprintf(&text, "  %-10s %s\n", name, scenarios()[name].about)
+// listScenarios says in a line each what can happen to the confidential pod.
+func listScenarios(out io.Writer) error {
+	text, all := "The confidential pod, with make demo SCENARIO=\n", scenarios()
+	for _, name := range append([]string{""}, scenarioNames()...) {
+		text += fmt.Sprintf("  %-10s %s\n", name, all[name].about)
 	}
-	return text.String()
+	_, err := io.WriteString(out, text)
+	return err
 }
 
 // play does what the scenario has planned, until ctx ends.

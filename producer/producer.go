@@ -50,7 +50,11 @@ func Run(ctx context.Context, cfg Config, build Build, in io.Reader, log *slog.L
 	defer cancel()
 	link, err := connect(ctx, hurry, cfg, log)
 	if err != nil {
-		return Summary{}, fmt.Errorf("connecting to Kafka: %w", err)
+		unsent := "nothing was sent"
+		if in != nil {
+			unsent = "nothing was sent, and no line of the input was read"
+		}
+		return Summary{}, fmt.Errorf("connecting to Kafka: %w: %s; hint: check BROKERS and TOPIC", err, unsent)
 	}
 	sealing := newSealing(cfg, first, link.room, m, log)
 	if cfg.PublicKeyFile != "" {

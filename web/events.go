@@ -60,6 +60,8 @@ type flush struct {
 // ends their streams. Call it once.
 func (s *Server) Run(ctx context.Context) {
 	defer close(s.hub.done)
+	s.door.announce(ctx)
+	go s.door.follow(ctx, time.Tick(readEvery))
 	for {
 		select {
 		case <-ctx.Done():
@@ -215,6 +217,10 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if out.Flush() != nil {
+			return
+		}
+		// Over HTTP/2 a limit that passes ends the stream, also while nothing is being written.
+		if out.SetWriteDeadline(time.Time{}) != nil {
 			return
 		}
 	}

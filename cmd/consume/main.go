@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 
 	"kafka-e2ee/consumer"
 	"kafka-e2ee/health"
+	"kafka-e2ee/kafkaconf"
 )
 
 var version, commit = "dev", "unknown"
@@ -24,14 +26,14 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *ask != nil {
-		if err := (*ask)(ctx, consumer.MetricsAddr(os.LookupEnv)); err != nil {
+		if err := (*ask)(ctx, kafkaconf.Value(new(consumer.Config), "METRICS_ADDR", os.LookupEnv)); err != nil {
 			fmt.Fprintln(os.Stderr, "consume:", err)
 			os.Exit(1)
 		}
 		return
 	}
 	cfg, err := consumer.Load(os.LookupEnv)
-	if err != nil {
+	if err = errors.Join(health.NoArguments(flag.CommandLine), err); err != nil {
 		log.ErrorContext(ctx, "settings are wrong", slog.String("error", err.Error()))
 		os.Exit(2)
 	}
