@@ -48,27 +48,18 @@ func (t *tool) run(args []string) error {
 		return wrong("no command (hint: envelope help)")
 	}
 	name, args := args[0], args[1:]
-	if slices.ContainsFunc(args, isHelp) {
-		name = "help"
+	commands := map[string]func([]string) error{
+		"inspect": t.inspect, "open": t.open, "seal": t.seal, "convert": t.convert, "keygen": t.keygen, "thumbprint": t.thumbprint,
 	}
-	switch name {
-	case "inspect":
-		return t.inspect(args)
-	case "open":
-		return t.open(args)
-	case "seal":
-		return t.seal(args)
-	case "convert":
-		return t.convert(args)
-	case "keygen":
-		return t.keygen(args)
-	case "thumbprint":
-		return t.thumbprint(args)
-	case "help", "-h", "-help", "--help":
+	if name == "help" || isHelp(name) || slices.ContainsFunc(args, isHelp) {
 		_, err := io.WriteString(t.out, help)
 		return err
 	}
-	return wrong("unknown command %q (hint: envelope help)", name)
+	command, known := commands[name]
+	if !known {
+		return wrong("unknown command %q (hint: envelope help)", name)
+	}
+	return command(args)
 }
 
 func isHelp(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" }
