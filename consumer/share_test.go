@@ -36,7 +36,7 @@ func TestShareOfTheTopic(t *testing.T) {
 func TestHeadersAreKept(t *testing.T) {
 	r := newReader(t)
 	value := []byte("abc")
-	m := &sarama.ConsumerMessage{Topic: "t", Value: []byte("plain"), Headers: []*sarama.RecordHeader{{Key: []byte("k"), Value: value}, nil, {Key: []byte("null")}}}
+	m := &sarama.ConsumerMessage{Topic: "t", Value: []byte("plain"), Headers: []*sarama.RecordHeader{{Key: []byte("k"), Value: value}, {Key: []byte("null")}}}
 	var w work
 	r.show(&w, []*sarama.ConsumerMessage{m})
 	copy(value, "xyz")
