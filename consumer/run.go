@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,7 +48,7 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 		return err
 	}
 	defer page.Close() //nolint:errcheck // closed by its server before this
-	metrics := newMetrics(build)
+	metrics := newMetrics(build, cfg.Topic)
 	feed := web.NewFeed(cfg.WebHistory)
 	reader := &reader{cfg: cfg, sarama: conf, feed: feed, trusted: trusted, metrics: metrics, log: log}
 	reader.opening.Store(newOpening(envelope.NewOpener(envelope.OpenerConfig{TrustedSenders: trusted}), metrics.decrypt))
@@ -57,10 +58,15 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	}
 	reader.keys = keys
 	reader.status.Store(&web.KafkaStatus{State: web.KafkaConnecting, Topic: cfg.Topic, Since: time.Now()})
-	kafka := func() web.KafkaStatus { return *reader.status.Load() }
+	kafka := reader.kafkaStatus
 
+	notice := cfg.WebNotice
+	if insecure := cfg.Settings.Notice(); insecure != "" {
+		log.WarnContext(ctx, insecure)
+		notice = strings.TrimSpace(notice + " " + insecure)
+	}
 	site, err := web.New(web.Options{
-		Feed: feed, Key: keys.status, Kafka: kafka, Notice: cfg.WebNotice, Registerer: metrics.registry,
+		Feed: feed, Key: keys.status, Kafka: kafka, Notice: notice, Registerer: metrics.registry,
 		Token: keys.token, Again: keys.again, Access: cfg.Access, Log: log,
 	})
 	if err != nil {

@@ -21,6 +21,7 @@ var version, commit = "dev", "unknown"
 
 func main() {
 	ask := health.Flags(flag.CommandLine)
+	certificate := flag.String("make-certificate", "", "make a key and a certificate for WEB_HOSTS in this `folder`, and end")
 	flag.Parse()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -29,6 +30,13 @@ func main() {
 		if err := (*ask)(ctx, kafkaconf.Value(new(consumer.Config), "METRICS_ADDR", os.LookupEnv)); err != nil {
 			fmt.Fprintln(os.Stderr, "consume:", err)
 			os.Exit(1)
+		}
+		return
+	}
+	if *certificate != "" {
+		if err := consumer.MakeCertificate(ctx, *certificate, os.LookupEnv, log); err != nil {
+			log.ErrorContext(ctx, "no certificate", slog.String("error", err.Error()))
+			os.Exit(2)
 		}
 		return
 	}
