@@ -33,6 +33,7 @@ type reader struct {
 	opening    atomic.Pointer[opening]
 	gate       sync.RWMutex // held for writing while the keys change
 	partitions partitions
+	share      share
 }
 
 // lastRetry is the longest wait before Kafka is tried again.
@@ -157,6 +158,9 @@ func (s *session) Setup(cgs sarama.ConsumerGroupSession) error {
 	s.reader.startOver(cgs, s.client)
 	claims := cgs.Claims()[s.reader.cfg.Topic]
 	s.history = newHistory(s.reader, s.client, len(claims))
+	if all, err := s.client.Partitions(s.reader.cfg.Topic); err == nil {
+		s.reader.share.begin(claims, len(all))
+	}
 	s.reader.report(nil)
 	s.reader.log.InfoContext(cgs.Context(), "reading", slog.String("topic", s.reader.cfg.Topic),
 		slog.Any("partitions", claims), slog.Int("generation", int(cgs.GenerationID())))
@@ -165,6 +169,7 @@ func (s *session) Setup(cgs sarama.ConsumerGroupSession) error {
 
 // Cleanup is called once per session, after the last claim has returned.
 func (s *session) Cleanup(cgs sarama.ConsumerGroupSession) error {
+	s.reader.share.end()
 	for topic, partitions := range cgs.Claims() {
 		for _, p := range partitions {
 			s.reader.metrics.dropLag(topic, p)
@@ -191,7 +196,9 @@ func (s *session) ConsumeClaim(cgs sarama.ConsumerGroupSession, claim sarama.Con
 		queue.took(time.Since(started))
 		last := batch[len(batch)-1]
 		cgs.MarkMessage(last, "")
-		r.metrics.setLag(claim.Topic(), claim.Partition(), claim.HighWaterMarkOffset()-last.Offset-1)
+		lag := claim.HighWaterMarkOffset() - last.Offset - 1
+		r.share.behind(claim.Partition(), lag)
+		r.metrics.setLag(claim.Topic(), claim.Partition(), lag)
 	}
 }
 

@@ -57,7 +57,7 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	}
 	reader.keys = keys
 	reader.status.Store(&web.KafkaStatus{State: web.KafkaConnecting, Topic: cfg.Topic, Since: time.Now()})
-	kafka := func() web.KafkaStatus { return *reader.status.Load() }
+	kafka := reader.kafkaStatus
 
 	site, err := web.New(web.Options{
 		Feed: feed, Key: keys.status, Kafka: kafka, Notice: cfg.WebNotice, Registerer: metrics.registry,

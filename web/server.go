@@ -14,10 +14,8 @@
 package web
 
 import (
-	"bytes"
-	"embed"
 	"errors"
-	"io/fs"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -25,10 +23,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/text/language"
 )
-
-//go:embed static
-var static embed.FS
 
 // Options are what a Server shows, and to whom. All but Notice, Token, Again, Access and Log are required.
 type Options struct {
@@ -51,9 +47,13 @@ type Server struct {
 	notice string
 	token  func() (string, bool)
 	again  func()
-	words  words
+	open   string // the text that says who can see the page
 	hub    *hub
 	door   *door
+
+	languages []words
+	matcher   language.Matcher
+	assets    assets
 }
 
 // New makes a server and registers its metrics.
@@ -74,11 +74,19 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	files, err := readAssets()
+	if err != nil {
+		return nil, fmt.Errorf("reading the page's files: %w", err)
+	}
 	s := &Server{
 		feed: opts.Feed, key: opts.Key, kafka: opts.Kafka, notice: opts.Notice, token: opts.Token, again: opts.Again,
-		words: english(), hub: newHub(), door: door,
+		open: door.note(), hub: newHub(), door: door, languages: languages(), assets: files,
 	}
-	s.words["open"] = s.words[door.note()]
+	tags := make([]language.Tag, len(s.languages))
+	for i, l := range s.languages {
+		tags[i] = language.MustParse(l.lang)
+	}
+	s.matcher = language.NewMatcher(tags)
 	return s, errors.Join(s.register(opts.Registerer), door.register(opts.Registerer))
 }
 
@@ -100,12 +108,14 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /api/records", s.records)
 	mux.HandleFunc("GET /api/key", s.keyStatus)
+	mux.HandleFunc("GET /records/{topic}/{partition}/{offset}", s.record)
+	mux.HandleFunc("GET /proof", s.proof)
+	mux.HandleFunc("GET /api/records/{topic}/{partition}/{offset}/{part}", s.bytes)
+	mux.HandleFunc("GET /api/key/evidence", s.evidence)
 	mux.HandleFunc("GET /api/key/token", s.downloadToken)
 	mux.HandleFunc("POST /api/key/check", s.askAgain)
 	mux.HandleFunc("GET /api/events", s.door.stream(s.events))
-	if assets, err := fs.Sub(static, "static"); err == nil {
-		mux.Handle("GET /static/", http.StripPrefix("/static/", http.FileServerFS(assets)))
-	}
+	mux.Handle("GET /static/{name}", s.assets)
 	return guarded(s.door.admit(mux))
 }
 
@@ -142,20 +152,8 @@ func guarded(next http.Handler) http.Handler {
 	})
 }
 
-func (s *Server) page(w http.ResponseWriter, r *http.Request) {
-	list, rev := s.feed.newest(firstRows)
-	held, _ := s.feed.held()
-	var body bytes.Buffer
-	err := page(view{
-		words: s.words, notice: s.notice, cursor: s.cursor(rev), head: s.head(), rows: s.rows(list), more: held > len(list),
-	}).Render(r.Context(), &body)
-	if err != nil {
-		http.Error(w, "the page could not be rendered", http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(body.Bytes()) //nolint:errcheck // the viewer has gone; there is no one to tell
-}
+// english is the language of the API.
+func (s *Server) english() words { return s.languages[0] }
 
 // cursor names a place in the feed for Last-Event-ID.
 func (s *Server) cursor(rev uint64) string { return s.feed.id + "-" + strconv.FormatUint(rev, 10) }
