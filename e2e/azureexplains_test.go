@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,12 @@ import (
 
 // Without this what goes wrong most often would be told in Azure's words, and not with what to do.
 func TestAzureExplains(t *testing.T) {
+	s := newShell(t, "demovault.vault.azure.net")
+	points := []func(){s.checkpoint()}
+	for _, stage := range azureStages[:12] {
+		s.must(stage.script)
+		points = append(points, s.checkpoint())
+	}
 	for name, c := range map[string]struct {
 		upTo   int // stages that succeed
 		change func(s *shell)
@@ -55,19 +62,16 @@ func TestAzureExplains(t *testing.T) {
 			s.must("03-registry.sh")
 		}, "08-measure.sh", []string{"is for the one before", "another KEY_NAME"}},
 		"other key":      {9, func(s *shell) { s.keep("measurement", strings.Repeat("0", 64)) }, "10-verify.sh", []string{"something else than the measured consumer"}},
-		"key is gone":    {8, func(*shell) {}, "10-verify.sh", []string{"KeyNotFound"}},
+		"key is gone":    {8, func(s *shell) { s.given["KEY_NAME"] = "other" }, "10-verify.sh", []string{"KeyNotFound"}},
 		"no public key":  {8, func(*shell) {}, "11-producer.sh", []string{"run deploy/azure/09-key.sh first"}},
 		"theirs":         {11, func(s *shell) { s.world.Add("k8s/mine/Deployment/kafka/kafka-golang-consumer", nil) }, "12-deploy.sh", []string{"not deployed here"}},
 		"no address":     {12, func(s *shell) { s.world.Refusals["kubectl -n kafka get service"] = "Unable to connect to the server" }, "13-address.sh", []string{"the page's address", "Unable to connect"}},
 		"experiment":     {9, func(*shell) {}, "14-ordinary.sh", []string{"12-deploy.sh first"}},
 		"others' things": {6, func(s *shell) { s.world.Add("vault/theirs", map[string]string{"group": "demo"}) }, "15-clean-up.sh", []string{"still holds what was not made here: theirs", "az group delete"}},
-		"two arguments":  {0, func(*shell) {}, "01-check.sh --dry-run x", []string{"want no argument"}},
+		"two arguments":  {0, func(*shell) {}, "01-check.sh --dry-run x", []string{"the arguments are unknown", "--dry-run"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newShell(t, "demovault.vault.azure.net")
-			for _, stage := range azureStages[:c.upTo] {
-				s.must(stage.script)
-			}
+			points[c.upTo]()
 			c.change(s)
 			words := strings.Fields(c.script)
 			out, err := s.run(words[0], words[1:]...)
@@ -80,6 +84,28 @@ func TestAzureExplains(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// checkpoint returns a way back to how the subscription, the settings and the stages' files are now.
+func (s *shell) checkpoint() (restore func()) {
+	s.t.Helper()
+	world, given, files, saved := s.world.Checkpoint(), maps.Clone(s.given), filepath.Join(s.dir, "state"), s.t.TempDir()
+	if err := os.MkdirAll(files, 0o700); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.CopyFS(saved, os.DirFS(files)); err != nil {
+		s.t.Fatal(err)
+	}
+	return func() {
+		world()
+		s.given = maps.Clone(given)
+		if err := os.RemoveAll(files); err != nil {
+			s.t.Fatal(err)
+		}
+		if err := os.CopyFS(files, os.DirFS(saved)); err != nil {
+			s.t.Fatal(err)
+		}
 	}
 }
 

@@ -1,7 +1,9 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"testing"
 
 	"kafka-e2ee/e2e/standin"
+	"kafka-e2ee/lab/cloud"
 )
 
 // shell is a person's shell with the stand-ins in it, and that person's settings.
@@ -34,6 +37,21 @@ var standinCommand = sync.OnceValues(func() (string, error) {
 	return out, nil
 })
 
+// azureCloud is the emulated cloud with that vault, for one test after the other: making one takes longer than most tests.
+func azureCloud(vaultHost string) (*cloud.Cloud, error) {
+	if c := azureClouds[vaultHost]; c != nil {
+		return c, nil
+	}
+	c, err := cloud.New(cloud.Config{AttestationHost: labMAA, VaultHost: vaultHost, Listen: "127.0.0.1:0", ListenMetadata: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	azureClouds[vaultHost] = c
+	return c, c.Start(context.Background())
+}
+
+var azureClouds = map[string]*cloud.Cloud{}
+
 func newShell(t *testing.T, vaultHost string) *shell {
 	t.Helper()
 	need(t, jq, openssl)
@@ -42,7 +60,14 @@ func newShell(t *testing.T, vaultHost string) *shell {
 		t.Fatal(err)
 	}
 	s := &shell{t: t, dir: t.TempDir(), vault: vaultHost}
-	s.world = standin.New(startCloud(t, vaultHost), labMAA, vaultHost)
+	emulated, err := azureCloud(vaultHost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.world = standin.New(emulated, labMAA, vaultHost)
+	if err := s.world.ForgetKeys(); err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range []string{"az", "kubectl", "docker", "curl"} {
 		if err := os.Symlink(program, filepath.Join(s.dir, name)); err != nil {
 			t.Fatal(err)

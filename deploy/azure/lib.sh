@@ -22,7 +22,7 @@ dry=
 case "$#:${1:-}" in
 0:) ;;
 1:--dry-run) dry=1 ;;
-*) fail "want no argument, or --dry-run, which prints every command of a first run and runs none" ;;
+*) fail "the arguments are unknown" "there is one: --dry-run prints every command of a first run and runs none" ;;
 esac
 
 settings=${AZURE_SETTINGS:-$here/env}

@@ -173,7 +173,7 @@ func (k cluster) apply(files []string, f map[string]string) error {
 			}
 			k.w.set(k.id(object.GetKind(), object.GetNamespace(), object.GetName()), map[string]string{"json": string(text)})
 			if object.GetKind() == "Kafka" {
-				k.w.set(k.id("PersistentVolumeClaim", object.GetNamespace(), "data-0"), map[string]string{"json": `{"metadata": {"labels": {"strimzi.io/cluster": "my-cluster"}}}`})
+				k.w.set(k.id("PersistentVolumeClaim", object.GetNamespace(), "data-0"), map[string]string{"json": `{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"labels": {"strimzi.io/cluster": "my-cluster"}}}`})
 			}
 		}
 	}

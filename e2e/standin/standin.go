@@ -214,6 +214,29 @@ func (w *World) Get(id, attribute string) string {
 	return w.objects[id][attribute]
 }
 
+// Checkpoint is everything there is, to go back to it: what the world refuses, and how, becomes what it was in the beginning.
+func (w *World) Checkpoint() (restore func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	saved := clone(w.objects)
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		fresh := New(w.Cloud, w.AttestationHost, w.VaultHost)
+		w.Account, w.Versions, w.Feature, w.Providers, w.Region = fresh.Account, fresh.Versions, fresh.Feature, fresh.Providers, fresh.Region
+		w.Cores, w.RoleDelay, w.RuntimeGap, w.Refusals = fresh.Cores, fresh.RoleDelay, fresh.RuntimeGap, fresh.Refusals
+		w.objects = clone(saved)
+	}
+}
+
+func clone(objects map[string]map[string]string) map[string]map[string]string {
+	copied := make(map[string]map[string]string, len(objects))
+	for id, attributes := range objects {
+		copied[id] = maps.Clone(attributes)
+	}
+	return copied
+}
+
 func (w *World) set(id string, attributes map[string]string) {
 	if w.objects[id] == nil {
 		w.objects[id] = map[string]string{}

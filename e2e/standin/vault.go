@@ -157,6 +157,24 @@ var vaultCommands = map[string]command{
 	}},
 }
 
+// ForgetKeys empties the emulated vault.
+func (w *World) ForgetKeys() error {
+	answer, err := w.ask(http.MethodGet, "/keys?api-version=7.4", nil)
+	if err != nil {
+		return err
+	}
+	list, _ := answer.(map[string]any) //nolint:errcheck // a nil map is as good
+	keys, _ := list["value"].([]any)   //nolint:errcheck // a nil list is as good
+	for _, key := range keys {
+		fields, _ := key.(map[string]any) //nolint:errcheck // then deleting fails
+		kid := fmt.Sprint(fields["kid"])
+		if _, err := w.ask(http.MethodDelete, kid[strings.Index(kid, "/keys/"):]+"?api-version=7.4", nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // place is the object of the vault or Managed HSM that the flags name.
 func place(f flags) string {
 	if f.get("hsm-name") != "" {
