@@ -18,7 +18,7 @@ var azureWays = map[string]struct {
 	given map[string]string
 }{
 	"new": {"demovault.vault.azure.net", nil, map[string]string{"KUBERNETES_VERSION": "1.30"}},
-	"existing cluster, Managed HSM, shared attestation": {
+	"existing": {
 		"demohsm.managedhsm.azure.net",
 		map[string]map[string]string{"group/demo": nil, "cluster/mine": {"group": "demo"}, "hsm/demohsm": nil, "registry/demoimages": {"group": "shared"}},
 		map[string]string{"CLUSTER_IS": "existing", "ATTESTATION_NAME": "", "ATTESTATION_HOST": labMAA},
