@@ -54,6 +54,15 @@ test: ## Run every test that this machine can; REQUIRE_ALL=1 makes leaving one o
 	if [[ -s $$LEFT_OUT ]]; then echo 'Left out, for lack of something on this machine ("make setup" gets it):'; sort "$$LEFT_OUT" | sed 's/^/  /'; \
 	else echo 'No test was left out.'; fi; exit $$status
 
+AZURE_CLI := $(CACHE)/azure-cli
+$(AZURE_CLI)/bin/az:
+	python3 -m venv $(AZURE_CLI)
+	$(AZURE_CLI)/bin/pip install --quiet azure-cli==2.91.0
+
+.PHONY: check-azure-cli
+check-azure-cli: $(AZURE_CLI)/bin/az ## Have the real azure-cli (0.7 GB, installed into .cache) parse the commands of deploy/azure
+	AZURE_CLI_PYTHON=$(abspath $(AZURE_CLI))/bin/python go test -count=1 -run TestAzureCLI -v ./e2e
+
 .PHONY: images
 images: ## Build the container images, tagged TAG (dev)
 	@VERSION=$(VERSION) COMMIT=$(COMMIT) deploy/images
