@@ -29,7 +29,7 @@ func checkout() string {
 // buildImages builds all images from this working tree, once.
 func buildImages(t testing.TB) {
 	t.Helper()
-	need(t, engine, golang, static)
+	need(t, engine, golang)
 	if text, err := builtImages(); err != nil {
 		t.Fatalf("building images: %v\n%s", err, text)
 	}
