@@ -43,9 +43,9 @@ up: images ## Run the demo on real Kafka in containers: pages at PORT (3333) and
 down: ## End what make up started; FORGET=1 also deletes Kafka's data and the key
 	@deploy/compose/compose --profile metrics down --remove-orphans $(if $(FORGET),--volumes)
 
+# Each module by itself, as the images are built: the workspace could choose other versions of what they import.
 .PHONY: build
 build: ## Build the programs into bin/
-	# Each module by itself, as the images are built: the workspace could choose other versions of what they import.
 	GOWORK=off CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w $(STAMP)' -o bin/ ./cmd/produce ./cmd/consume
 	cd lab && GOWORK=off CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w $(STAMP)' -o ../bin/ ./cmd/lab
 
