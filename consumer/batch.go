@@ -69,7 +69,7 @@ func (q *queue) collect(ctx context.Context, messages <-chan *sarama.ConsumerMes
 				ended = true
 				continue
 			}
-			batch, bytes = append(batch, m), bytes+len(m.Value)
+			batch, bytes = append(batch, m), bytes+bytesOf(m)
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 func newReader(t testing.TB, trusted ...envelope.TrustedSender) *reader {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	m := newMetrics(Build{})
+	m := newMetrics(Build{}, "t")
 	r := &reader{cfg: Config{Topic: "t", WebHistory: 1000}, feed: web.NewFeed(1000), trusted: trusted, metrics: m, log: log}
 	r.opening.Store(newOpening(envelope.NewOpener(envelope.OpenerConfig{TrustedSenders: trusted}), m.decrypt))
 	r.keys = &keys{log: log, arrived: r.useKeys}

@@ -35,12 +35,21 @@ type tail struct {
 
 func (t *tail) add(m *sarama.ConsumerMessage, most int) {
 	t.messages = append(t.messages, m)
-	t.bytes += len(m.Key) + len(m.Value)
+	t.bytes += bytesOf(m)
 	for len(t.messages) > most || t.bytes > web.MaxBytes && len(t.messages) > 1 {
-		t.bytes -= len(t.messages[0].Key) + len(t.messages[0].Value)
+		t.bytes -= bytesOf(t.messages[0])
 		t.messages[0] = nil
 		t.messages = t.messages[1:]
 	}
+}
+
+// bytesOf is what a message takes. Whoever may write chooses its headers, too.
+func bytesOf(m *sarama.ConsumerMessage) int {
+	size := len(m.Key) + len(m.Value)
+	for _, h := range m.Headers {
+		size += len(h.Key) + len(h.Value)
+	}
+	return size
 }
 
 func newHistory(r *reader, client sarama.Client, claims int) *history {
@@ -109,7 +118,7 @@ func (h *history) read(ctx context.Context, claim sarama.ConsumerGroupClaim) []*
 	}
 	messages, err := h.readRange(ctx, topic, partition, end)
 	if err != nil {
-		h.reader.log.WarnContext(ctx, "history not read", slog.Int("partition", int(partition)), slog.String("cause", cause(err)))
+		h.reader.log.WarnContext(ctx, "history not read", slog.Int("partition", int(partition)), slog.String("cause", h.reader.explain(err).String()))
 	}
 	return messages
 }

@@ -34,8 +34,9 @@ type keys struct {
 }
 
 func newKeys(cfg Config, m *metrics, log *slog.Logger, arrived func([]*rsa.PrivateKey) error, changed func()) (*keys, error) {
-	k := &keys{source: web.KeyStatus{Provider: cfg.provider(), URL: cfg.keyURL()}, started: time.Now(), log: log, arrived: arrived}
+	k := &keys{source: web.KeyStatus{Provider: cfg.provider(), URL: cfg.keyURL(), Verify: cfg.verify()}, started: time.Now(), log: log, arrived: arrived}
 	if !cfg.asksForKey() {
+		log.Warn("no key is asked for, so what is encrypted stays so", slog.String("hint", "set SkrClientKID, SkrClientMAAEndpoint and SkrClientAKVEndpoint"))
 		return k, nil
 	}
 	client, err := cfg.releaser()
@@ -132,7 +133,7 @@ func (k *keys) look() {
 	}
 	k.wait = min(max(2*k.wait, firstLook), lastLook)
 	k.next = time.Now().Add(k.wait)
-	k.log.Info("a record names a key that is not here, asking for the keys again", slog.Duration("not_again_for", k.wait))
+	k.log.Info("a record names a key that is not here, asking for the keys again", slog.String("not_again_for", k.wait.String()))
 }
 
 // status puts what the keeper knows into the page's terms.
@@ -149,6 +150,7 @@ func (k *keys) status() web.KeyStatus {
 	}
 	if s.Last != nil {
 		status.Step, status.Reason, status.Hint = string(s.Last.Step), string(s.Last.Cause), s.Last.Hint()
+		status.Passing = passing(s.Last)
 		status.ByPolicy = s.Last.Cause == skrclient.CausePolicy || s.Last.Cause == skrclient.CauseForbidden
 	}
 	for _, key := range s.Keys {
@@ -159,6 +161,18 @@ func (k *keys) status() web.KeyStatus {
 		status.Keys = append(status.Keys, info)
 	}
 	return status
+}
+
+// passing tells a refusal that nobody decided from one that somebody did.
+func passing(failure *skrclient.Error) web.Passing {
+	switch failure.Cause {
+	case skrclient.CauseThrottled:
+		return web.PassingBusy
+	case skrclient.CauseName, skrclient.CauseNetwork, skrclient.CauseService:
+		return web.PassingAway
+	default:
+		return ""
+	}
 }
 
 // token is this pod's latest attestation token, for verification elsewhere.

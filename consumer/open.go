@@ -39,6 +39,9 @@ func (o *opening) all(batch []*sarama.ConsumerMessage, out []opened) []opened {
 	size := 0
 	for _, m := range batch {
 		size += len(m.Key) + len(m.Value)
+		for _, h := range m.Headers {
+			size += len(h.Value)
+		}
 	}
 	// Copied, since a message's bytes are a window into the whole fetch response,
 	// which the history would otherwise hold in memory.
@@ -56,12 +59,26 @@ func (o *opening) all(batch []*sarama.ConsumerMessage, out []opened) []opened {
 	for i, m := range batch {
 		records[i] = web.Record{
 			Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Timestamp: m.Timestamp,
-			Key: kept(m.Key), Wire: kept(m.Value),
+			Key: kept(m.Key), Wire: kept(m.Value), Headers: headers(m.Headers, kept),
 		}
 		out[i].record = &records[i]
 	}
 	onAllCores(len(batch), func(from, to int) { o.judgeAll(out[from:to]) })
 	return out
+}
+
+// headers copies a record's headers. Nil ones are not there.
+func headers(all []*sarama.RecordHeader, kept func([]byte) []byte) []web.Header {
+	if len(all) == 0 {
+		return nil
+	}
+	list := make([]web.Header, 0, len(all))
+	for _, h := range all {
+		if h != nil {
+			list = append(list, web.Header{Key: string(h.Key), Value: kept(h.Value)})
+		}
+	}
+	return list
 }
 
 // judgeAll opens records one after the other. Once one is open, the others go
@@ -81,9 +98,9 @@ func (o *opening) judgeAll(records []opened) {
 		}
 		o.took.Observe((done - started).Seconds())
 		if room == nil {
-			size := 0
+			size, around := 0, len(r.Wire)-len(r.Value) // the same for all records under one data key
 			for _, rest := range records[i+1:] {
-				size += len(rest.record.Wire)
+				size += max(len(rest.record.Wire)-around, 0)
 			}
 			room = make([]byte, 0, size)
 		} else {

@@ -30,7 +30,7 @@ import (
 type Config struct {
 	Port     int             // of the confidential pod's page; the ordinary pod's is Port+1
 	Format   envelope.Format // of the records
-	Scenario string          // tampered, debug, no-role, late, rotate, throttled, ordinary; empty: all goes well
+	Scenario string          // tampered, debug, no-role, late, rotate, throttled, ordinary; empty: all goes well; help: only lists them
 	// After is the clock of what a scenario does later; nil means time.After.
 	After func(time.Duration) <-chan time.Time
 }
@@ -44,8 +44,14 @@ const (
 // in become messages. What runs where is written to out; logs go to a file that
 // out names.
 func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
+	if cfg.Scenario == "help" {
+		return listScenarios(out)
+	}
 	plan, err := findScenario(cfg.Scenario)
 	if err != nil {
+		return err
+	}
+	if err := checkFormat(cfg.Format); err != nil {
 		return err
 	}
 	if cfg.After == nil {
@@ -138,6 +144,14 @@ const story = `
   Logs: %s
 
 `
+
+func checkFormat(format envelope.Format) error {
+	switch format {
+	case envelope.FormatRSA, envelope.FormatEnvelope, envelope.FormatJWE:
+		return nil
+	}
+	return errors.New("the format is not known (hint: rsa, envelope, jwe)")
+}
 
 // ciphertext is what the records look like without a key.
 func ciphertext(format envelope.Format) string {

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -76,13 +77,26 @@ func scenarios() map[string]scenario {
 }
 
 func findScenario(name string) (scenario, error) {
-	all := scenarios()
-	found, ok := all[name]
+	found, ok := scenarios()[name]
 	if !ok {
-		names := slices.DeleteFunc(slices.Sorted(maps.Keys(all)), func(name string) bool { return name == "" })
-		return scenario{}, fmt.Errorf("the scenario %q is not known (hint: %s)", name, strings.Join(names, ", "))
+		return scenario{}, fmt.Errorf("the scenario %q is not known (hint: %s)", name, strings.Join(scenarioNames(), ", "))
 	}
 	return found, nil
+}
+
+// scenarioNames are those that can be asked for; the good one has none.
+func scenarioNames() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(scenarios())), func(name string) bool { return name == "" })
+}
+
+// listScenarios says in a line each what can happen to the confidential pod.
+func listScenarios(out io.Writer) error {
+	text, all := "The confidential pod, with make demo SCENARIO=\n", scenarios()
+	for _, name := range append([]string{""}, scenarioNames()...) {
+		text += fmt.Sprintf("  %-10s %s\n", name, all[name].about)
+	}
+	_, err := io.WriteString(out, text)
+	return err
 }
 
 // play does what the scenario has planned, until ctx ends.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -23,20 +24,27 @@ type recordsJSON struct {
 }
 
 type recordJSON struct {
-	Rev       uint64     `json:"rev"`
-	Topic     string     `json:"topic"`
-	Partition int32      `json:"partition"`
-	Offset    int64      `json:"offset"`
-	Timestamp string     `json:"timestamp"`
-	State     State      `json:"state"`
-	Reason    string     `json:"reason"`
-	KeyID     string     `json:"key_id"`
-	Sender    senderJSON `json:"sender"`
-	Flags     []string   `json:"flags"`
-	RecordKey string     `json:"record_key"`
-	Encoding  string     `json:"encoding"`
-	Value     string     `json:"value"`
-	Wire      string     `json:"wire"`
+	Rev       uint64       `json:"rev"`
+	Topic     string       `json:"topic"`
+	Partition int32        `json:"partition"`
+	Offset    int64        `json:"offset"`
+	Timestamp string       `json:"timestamp"`
+	State     State        `json:"state"`
+	Reason    string       `json:"reason"`
+	KeyID     string       `json:"key_id"`
+	Sender    senderJSON   `json:"sender"`
+	Flags     []string     `json:"flags"`
+	RecordKey string       `json:"record_key"`
+	Headers   []headerJSON `json:"headers"`
+	Encoding  string       `json:"encoding"`
+	Value     string       `json:"value"`
+	Wire      string       `json:"wire"`
+}
+
+type headerJSON struct {
+	Key      string `json:"key"`
+	Value    string `json:"value"`
+	Encoding string `json:"encoding"`
 }
 
 type senderJSON struct {
@@ -57,16 +65,21 @@ func asText(b []byte) (text, encoding string) {
 }
 
 func (s *Server) recordJSON(r revised) recordJSON {
+	w := s.english()
 	j := recordJSON{
 		Rev: r.Rev, Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: rfc3339(r.Timestamp),
-		State: r.State, Reason: s.why(r.Record), KeyID: r.KeyID, Flags: []string{},
+		State: r.State, Reason: w.why(r.Record), KeyID: r.KeyID, Flags: []string{}, Headers: []headerJSON{},
 		Wire: base64.StdEncoding.EncodeToString(r.Wire),
 	}
 	j.Value, j.Encoding = asText(r.shown())
 	j.RecordKey, _ = asText(r.Key)
-	j.Sender = senderJSON{State: r.Sender.state(), Name: r.Sender.Name, KeyID: r.Sender.KeyID, Reason: s.sender(r.Sender)}
-	for _, flag := range s.flags(r.Record) {
+	j.Sender = senderJSON{State: r.Sender.state(), Name: r.Sender.Name, KeyID: r.Sender.KeyID, Reason: w.sender(r.Sender)}
+	for _, flag := range w.flags(r.Record) {
 		j.Flags = append(j.Flags, flag.Name)
+	}
+	for _, h := range r.Headers {
+		value, encoding := asText(h.Value)
+		j.Headers = append(j.Headers, headerJSON{strings.ToValidUTF8(h.Key, "\uFFFD"), value, encoding})
 	}
 	return j
 }
@@ -100,7 +113,7 @@ func (s *Server) records(w http.ResponseWriter, r *http.Request) {
 	for _, r := range list {
 		answer.Records = append(answer.Records, s.recordJSON(r))
 	}
-	s.writeJSON(w, answer)
+	writeJSON(w, answer)
 }
 
 // recordsQuery reads the parameters; the error is meant for the caller.
@@ -153,9 +166,11 @@ type keyInfoJSON struct {
 }
 
 // keyStatus answers GET /api/key.
-func (s *Server) keyStatus(w http.ResponseWriter, _ *http.Request) {
-	k := s.key()
-	v := s.verdict(k)
+func (s *Server) keyStatus(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.keyJSON(s.key())) }
+
+func (s *Server) keyJSON(k KeyStatus) keyJSON {
+	w := s.english()
+	v := w.verdict(k)
 	answer := keyJSON{
 		State: k.State, Keys: []keyInfoJSON{}, Since: rfc3339(k.Since), Attempts: k.Attempts, Checks: []checkJSON{},
 		Reason: joined(v.Title+".", v.Why, v.Todo),
@@ -167,13 +182,13 @@ func (s *Server) keyStatus(w http.ResponseWriter, _ *http.Request) {
 		answer.Keys = append(answer.Keys, keyInfoJSON{key.Name, key.ID, key.State})
 	}
 	for _, check := range k.Attestation.Checks {
-		answer.Checks = append(answer.Checks, checkJSON{check.Claim, s.words.claim(check.Claim), check.Expected, check.Actual, check.Result})
+		answer.Checks = append(answer.Checks, checkJSON{check.Claim, w.claim(check.Claim), check.Expected, check.Actual, check.Result})
 	}
 	answer.Attestation = tokenJSON{State: k.Attestation.State, Reason: k.Attestation.Reason}
 	if !k.Attestation.Issued.IsZero() {
 		answer.Attestation.Issued, answer.Attestation.Expires = rfc3339(k.Attestation.Issued), rfc3339(k.Attestation.Expires)
 	}
-	s.writeJSON(w, answer)
+	return answer
 }
 
 func joined(sentences ...string) string {
@@ -186,7 +201,7 @@ func joined(sentences ...string) string {
 	return text[1:]
 }
 
-func (s *Server) writeJSON(w http.ResponseWriter, body any) {
+func writeJSON(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	_ = json.NewEncoder(w).Encode(body) //nolint:errcheck // the caller has gone; there is no one to tell
 }

@@ -18,11 +18,11 @@ func TestAttestationOnThePage(t *testing.T) {
 		key       KeyStatus
 		want, not []string
 	}{
-		"none": {KeyStatus{State: KeyReleased}, []string{`<details id="attestation" class="attestation" hidden>`}, []string{"/api/key/token"}},
+		"none": {KeyStatus{State: KeyReleased}, []string{`<details id="attestation" class="attestation" hidden`}, []string{"/api/key/token"}},
 		"a claim differs": {
 			KeyStatus{State: KeyRefused, Step: "policy", ByPolicy: true, Attestation: Attestation{State: AttestationChecked, Compared: true, Checks: checks, Issued: now, Expires: now.Add(time.Hour)}},
-			[]string{`class="attestation" open`, "Hash of this pod&#39;s security policy: expected aa11, measured &lt;script&gt;", "Compared with this pod&#39;s copy", "x-ms-other", "not stated", "different", "/api/key/token", "expires 04:02:01 UTC"},
-			[]string{"<script>alert", "RELEASE_POLICY_FILE"},
+			[]string{`class="attestation" open`, "Hash of this pod&#39;s security policy: expected aa11, measured &lt;script&gt;", "Compared with this pod&#39;s copy", "x-ms-other", "not stated", "different", "/api/key/token", "expires 04:02:01 UTC", "The pod runs another policy than the one that was measured", "no key was released"},
+			[]string{"<script>alert", "RELEASE_POLICY_FILE", "Obtained after"},
 		},
 		"a claim differs, but is not why": {
 			KeyStatus{State: KeyRefused, Step: "vault", Reason: "the role is missing", Attestation: Attestation{State: AttestationChecked, Checks: checks}},
@@ -31,13 +31,13 @@ func TestAttestationOnThePage(t *testing.T) {
 		},
 		"released, and a claim differs": {
 			KeyStatus{State: KeyReleased, ByPolicy: true, Reason: "the policy is not satisfied", Attestation: Attestation{State: AttestationChecked, Checks: checks}},
-			[]string{"Key held since", "different"},
+			[]string{"Key held since", "different", "Obtained after, not for"},
 			[]string{`class="attestation" open`},
 		},
 		"failed": {
 			KeyStatus{State: KeyReleased, Attestation: Attestation{State: AttestationFailed, Reason: "the attestation is refused", Hint: "Look."}},
 			[]string{"No attestation of this pod&#39;s own", "The attestation is refused. Look."},
-			[]string{"/api/key/token", "<table>"},
+			[]string{"/api/key/token", `data-testid="claim"`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"slices"
 	"sync"
+	"time"
 )
 
 // MaxBytes bounds what the feed holds beside the number of its records, since
@@ -24,6 +25,8 @@ type Feed struct {
 	index   map[position]*entry
 	bytes   int
 	counts  counts
+	rate    rate
+	now     func() time.Time
 	changed chan struct{} // holds one signal at most
 }
 
@@ -35,7 +38,7 @@ type entry struct {
 }
 
 // counts are totals since the start, in what is true of the records now.
-type counts struct{ Decrypted, Unreadable, Plain int }
+type counts struct{ Decrypted, Unreadable, Plain, Failed int }
 
 func (c *counts) add(s State, n int) {
 	switch s {
@@ -43,6 +46,9 @@ func (c *counts) add(s State, n int) {
 		c.Decrypted += n
 	case StatePlain:
 		c.Plain += n
+	case StateUndecryptable, StateMalformed:
+		c.Failed += n
+		c.Unreadable += n
 	default:
 		c.Unreadable += n
 	}
@@ -50,7 +56,7 @@ func (c *counts) add(s State, n int) {
 
 // NewFeed makes a feed of at most size records and 32 MiB.
 func NewFeed(size int) *Feed {
-	return &Feed{id: rand.Text(), size: max(size, 1), index: make(map[position]*entry), changed: make(chan struct{}, 1)}
+	return &Feed{id: rand.Text(), size: max(size, 1), index: make(map[position]*entry), now: time.Now, changed: make(chan struct{}, 1)}
 }
 
 // Append publishes records, in order. One that is held already, at the same
@@ -68,6 +74,7 @@ func (f *Feed) Append(records ...*Record) {
 		f.index[r.position()] = e
 		f.bytes += r.size()
 		f.counts.add(r.State, 1)
+		f.rate.add(1, f.now())
 		for len(f.entries) > f.size || f.bytes > MaxBytes && len(f.entries) > 1 {
 			f.dropOldest()
 		}
@@ -158,19 +165,54 @@ func (f *Feed) since(after uint64) (list []revised, rev uint64) {
 	return list, f.rev
 }
 
-// glance is what the head of the page shows of the feed.
-func (f *Feed) glance() (c counts, best *Record) {
+// older gives the entries that came before the one of seq, newest first; all of them for 0.
+func (f *Feed) older(seq uint64) (list []revised, rev uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, e := range slices.Backward(f.entries) {
-		if best == nil {
-			best = e.record
-		}
-		if e.record.State == StateDecrypted {
-			return f.counts, e.record
+		if seq == 0 || e.seq < seq {
+			list = append(list, revised{e.record, e.seq, e.rev})
 		}
 	}
-	return f.counts, best
+	return list, f.rev
+}
+
+// at gives the record of a position, nil if it is not held.
+func (f *Feed) at(p position) *Record {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if e := f.index[p]; e != nil {
+		return e.record
+	}
+	return nil
+}
+
+// glance is what the head of the page shows of the feed.
+type glance struct {
+	counts counts
+	rate   float64 // records a second
+	best   *Record // the newest decrypted one, else the newest; nil if there is none
+	before *Record // the one that came before it
+}
+
+func (f *Feed) glance() glance {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	g := glance{counts: f.counts, rate: f.rate.perSecond(f.now())}
+	best := len(f.entries) - 1
+	for i, e := range slices.Backward(f.entries) {
+		if e.record.State == StateDecrypted {
+			best = i
+			break
+		}
+	}
+	if best >= 0 {
+		g.best = f.entries[best].record
+	}
+	if best > 0 {
+		g.before = f.entries[best-1].record
+	}
+	return g
 }
 
 func (f *Feed) held() (records, size int) {

@@ -67,6 +67,41 @@ func FuzzDisplay(f *testing.F) {
 	})
 }
 
+// FuzzForm: whatever a producer writes, an opened record shows text that is what it says, and no more of it than asked for.
+func FuzzForm(f *testing.F) {
+	for _, seed := range []string{"", "plain", `{"n":1.0000000000000000001,"s":"\u202e"}`, "[[[[1]]]]", "{", "\xff\x00", strings.Repeat("[", 5000), "{\"a\":\"\u202e\"}"} {
+		f.Add([]byte(seed), 100)
+	}
+	f.Fuzz(func(t *testing.T, value []byte, limit int) {
+		if limit < 1 || limit > 1<<16 {
+			return
+		}
+		for _, got := range []form{plainForm(value, limit), valueForm(value, limit)} {
+			if got.Size != len(value) || !utf8.ValidString(got.Text) || strings.ContainsFunc(got.Text, hidden) {
+				t.Errorf("%+v", got)
+			}
+			if most := 10 * limit; len(got.Text) > most+100 && got.Kind != "text" || got.Kind == "hex" == utf8.Valid(value) {
+				t.Errorf("%d bytes, limit %d: %s of %d", len(value), limit, got.Kind, len(got.Text))
+			}
+			if got.Kind == "json" && got.Cut == 0 && strings.Map(unspaced, got.Text) != strings.Map(unspaced, visible(string(value))) {
+				t.Errorf("indenting changed %q to %q", value, got.Text)
+			}
+		}
+		if skip := min(limit, len(value)); len(value) > 0 {
+			if d := displayFrom(value, min(skip, len(value)-1)); d.Skipped > skip || !utf8.ValidString(d.Text) {
+				t.Errorf("%+v", d)
+			}
+		}
+	})
+}
+
+func unspaced(r rune) rune {
+	if strings.ContainsRune(" \t\r\n", r) {
+		return -1
+	}
+	return r
+}
+
 // FuzzRecordsQuery: a caller's parameters give an answer or a clear refusal.
 func FuzzRecordsQuery(f *testing.F) {
 	f.Add("", "")

@@ -23,6 +23,7 @@ type Record struct {
 	Offset    int64
 	Timestamp time.Time
 	Key       []byte
+	Headers   []Header
 	Wire      []byte // the value as it is in Kafka; nil for a null value
 	State     State
 	Value     []byte   // the message; only where State is StateDecrypted
@@ -35,6 +36,15 @@ type Record struct {
 	DataKey   string // public name of the data key that it shares with others, if it does
 	Counter   uint64 // its number under that data key and partition
 }
+
+// Header is one header of a record. Nothing encrypts it.
+type Header struct {
+	Key   string
+	Value []byte // nil for a null value
+}
+
+// headerCost is what a header takes in memory beside its bytes.
+const headerCost = 40
 
 // SenderState is what is known of who wrote a record.
 type SenderState string
@@ -95,4 +105,10 @@ type position struct {
 func (r *Record) position() position { return position{r.Topic, r.Partition, r.Offset} }
 
 // size is what the feed counts for a record, in bytes.
-func (r *Record) size() int { return len(r.Wire) + len(r.Value) + len(r.Key) }
+func (r *Record) size() int {
+	size := len(r.Wire) + len(r.Value) + len(r.Key)
+	for _, h := range r.Headers {
+		size += headerCost + len(h.Key) + len(h.Value)
+	}
+	return size
+}

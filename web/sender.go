@@ -3,12 +3,20 @@ package web
 import "strconv"
 
 // sender says in words who wrote a record. A verified name is what this pod was told, never what the record says.
-func (s *Server) sender(who Sender) string {
-	id := "sender." + string(who.state())
+func (w words) sender(who Sender) string {
+	return w.say("sender."+who.id(), "name", visible(who.Name), "id", who.KeyID)
+}
+
+// shortSender is the same for the list.
+func (w words) shortSender(who Sender) string {
+	return w.say("from."+who.id(), "name", visible(who.Name))
+}
+
+func (who Sender) id() string {
 	if who.Reason != "" {
-		id += "." + string(who.Reason)
+		return string(who.state()) + "." + string(who.Reason)
 	}
-	return s.words.say(id, "name", visible(who.Name), "id", who.KeyID)
+	return string(who.state())
 }
 
 func (who Sender) state() SenderState {
@@ -18,14 +26,14 @@ func (who Sender) state() SenderState {
 	return who.State
 }
 
-// flagged is a flag by its name in the API, and in words.
-type flagged struct{ Name, Words string }
+// flagged is a flag by its name in the API, in a word and in words.
+type flagged struct{ Name, Short, Words string }
 
-func (s *Server) flags(r *Record) []flagged {
+func (w words) flags(r *Record) []flagged {
 	var list []flagged
 	add := func(set bool, name, id string, pairs ...string) {
 		if set {
-			list = append(list, flagged{name, s.words.say(id, pairs...)})
+			list = append(list, flagged{name, w.say("short." + name), w.say(id, pairs...)})
 		}
 	}
 	f := r.Flags
@@ -35,25 +43,5 @@ func (s *Server) flags(r *Record) []flagged {
 	add(f.Late, "late", "flag.late")
 	add(f.Moved, "moved", "flag.moved", "p", strconv.Itoa(int(f.SealedFor)), "q", strconv.Itoa(int(r.Partition)))
 	add(f.Unbound, "unbound", "flag.unbound")
-	return list
-}
-
-// detail is a line of what is known of a record beside its message.
-type detail struct{ Name, Value string }
-
-func (s *Server) details(r *Record) []detail {
-	var list []detail
-	add := func(id, value string) {
-		if value != "" {
-			list = append(list, detail{s.words.say("detail." + id), value})
-		}
-	}
-	add("format", r.Format)
-	add("key", r.KeyID)
-	add("signer", r.Sender.KeyID)
-	add("data_key", r.DataKey)
-	if r.DataKey != "" {
-		add("counter", strconv.FormatUint(r.Counter, 10))
-	}
 	return list
 }

@@ -29,8 +29,19 @@ type KeyStatus struct {
 	Reason      string    // why
 	Hint        string    // what a person can do
 	ByPolicy    bool      // whether a claim that differs can be why
+	Passing     Passing   // why a refusal is none for good
+	Verify      string    // the command that shows from outside what the key is released for; empty where there is none
 	Attestation Attestation
 }
+
+// Passing says that a service did not judge the request: it may well give the key later.
+type Passing string
+
+// The reasons of a refusal that passes by itself.
+const (
+	PassingBusy Passing = "busy" // asked too often
+	PassingAway Passing = "away" // the service behind the sidecar cannot be reached, or failed
+)
 
 // AttestationState says what is known of a token about this pod.
 type AttestationState string
@@ -97,6 +108,7 @@ const (
 	KafkaConnecting  KafkaState = "connecting"
 	KafkaReading     KafkaState = "reading"
 	KafkaUnreachable KafkaState = "unreachable"
+	KafkaRefused     KafkaState = "refused" // it answers, and says no
 	KafkaNoTopic     KafkaState = "no_topic"
 )
 
@@ -104,6 +116,14 @@ const (
 type KafkaStatus struct {
 	State KafkaState
 	Topic string
-	Cause string    // in fixed words, where State is KafkaUnreachable
+	Cause string    // in fixed words, where State is KafkaUnreachable or KafkaRefused
+	Check string    // what to look at then, such as the name of a variable
 	Since time.Time // when State became what it is
+	Share Share
+}
+
+// Share is what this member of the consumer group reads of the topic. The zero value is that nothing is read.
+type Share struct {
+	Held, All int   // partitions
+	Lag       int64 // records of the partitions held that were not read yet
 }

@@ -9,15 +9,16 @@ import (
 	"unicode/utf8"
 )
 
-// maxShown is how many bytes of a value a row shows. The rest is in the API: one
-// large record must not freeze the page for all others.
-const maxShown = 2 << 10
+// maxShown is how many bytes of a value the head and the rows show. The rest is in the opened record: one large record
+// must not freeze the page for all others.
+const maxShown = 1 << 10
 
-// display is a value made fit to be looked at.
+// display is a value made fit to be looked at in passing.
 type display struct {
-	Text  string
-	Cut   int  // bytes in all where not all are shown, else 0
-	Bytes bool // not text: Text is base64
+	Text    string
+	Skipped int  // bytes left out in front
+	Cut     int  // bytes in all where not all are shown, else 0
+	Bytes   bool // not text: Text is base64
 }
 
 func displayOf(value []byte) display {
@@ -31,11 +32,44 @@ func displayOf(value []byte) display {
 		d.Bytes, d.Text = true, base64.StdEncoding.EncodeToString(value)
 		return d
 	}
-	for d.Cut > 0 && len(value) > 0 && !utf8.Valid(value) {
-		value = value[:len(value)-1] // the cut went through a character
-	}
-	d.Text = visible(string(value))
+	d.Text = visible(whole(value))
 	return d
+}
+
+// whole is text without the character that a cut went through.
+func whole(value []byte) string {
+	for len(value) > 0 && !utf8.Valid(value) {
+		value = value[:len(value)-1]
+	}
+	return string(value)
+}
+
+// displayFrom leaves out the first bytes: those that are the same in every
+// record under one data key, which say nothing about this one.
+func displayFrom(value []byte, skip int) display {
+	text := utf8.Valid(value)
+	if !text {
+		skip -= skip % 3 // base64 of the rest is then the end of the base64 of all
+	}
+	for skip > 0 && text && !utf8.RuneStart(value[skip]) {
+		skip--
+	}
+	d := displayOf(value[skip:])
+	d.Skipped = skip
+	return d
+}
+
+// alike is how many bytes of two values are the same from the start, if they are worth leaving out.
+func alike(a, b []byte) int {
+	const worth, rest = 64, 12
+	n := 0
+	for n < len(a)-rest && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	if n < worth {
+		return 0
+	}
+	return n
 }
 
 // visible writes control characters and those that reorder or hide text as

@@ -2,58 +2,54 @@ package web
 
 import (
 	"cmp"
-	"fmt"
 	"strconv"
-	"strings"
+	"time"
 )
 
 const (
 	firstRows = 200 // on a page when it is opened
 	maxRows   = 500 // in a page, and in one flush to it
+	newRows   = 100 // in one flush that came since the last one: nobody reads more in a quarter of a second
 )
 
-// view is everything that one rendering of the page shows, in its words.
+// view is everything that the main page shows, in its words.
 type view struct {
-	words  words
-	notice string
-	cursor string // where the page's stream goes on
+	shell
+	cursor string // where the page's stream goes on; empty on a page of older records
 	head   head
+	filter filterView
 	rows   []rowView
-	more   bool // the feed holds more than the rows shown
+	older  string // the address of the records before these, if there are any
+	newest string // the address of the newest, on a page of older ones
 }
 
-// head is the part above the rows, which is replaced as a whole part by part.
+// shell is what every page has around it.
+type shell struct {
+	words
+	title     string
+	notice    string
+	languages []otherLanguage
+	open      string // who can see the page
+	assets    assets
+}
+
+// head is the part above the rows, which is replaced part by part.
 type head struct {
 	verdict verdictView
 	attest  attestationView
 	hero    heroView
 	counts  string
-	kafka   string
+	kafka   kafkaView
+	strip   []stripItem
 }
 
-// verdictView is what became of the key, why, and what to do.
-type verdictView struct{ Tone, Icon, Title, Why, Todo, Tried, Again string }
-
-// heroView is one record as Kafka stores it beside what this pod sees.
-type heroView struct {
-	Found        bool
-	Stored, Seen display
-	State, Icon  string
-	Label        string
-}
-
-type rowView struct {
-	ID, Seq                 string
-	State, Icon, Label, Why string
-	Value                   display
-	Cut                     string
-	Sender, SenderTone      string
-	Sealed                  bool // in a format that can tell the sender
-	Flags                   []flagged
-	Details                 []detail
-	DetailsWord             string
-	Place                   string
-	Time, Datetime          string
+func (s *Server) head(w words) head {
+	seen, key, kafka := s.feed.glance(), s.key(), s.kafka()
+	return head{
+		verdict: w.verdict(key), attest: w.attestation(key), hero: w.hero(seen.best, seen.before),
+		counts: w.say("counts", "decrypted", strconv.Itoa(seen.counts.Decrypted), "unreadable", strconv.Itoa(seen.counts.Unreadable), "plain", strconv.Itoa(seen.counts.Plain)),
+		kafka:  w.kafka(kafka, seen.best == nil, s.feed.now()), strip: w.strip(kafka, seen),
+	}
 }
 
 // tone is how a state looks: its colour and its icon. The word beside them says
@@ -62,125 +58,110 @@ func tone[S ~string](state S) (name, icon string) {
 	switch string(state) {
 	case string(StateDecrypted), string(KeyReleased), string(SenderVerified), string(CheckEqual):
 		return "good", "✓"
-	case string(SenderUnchecked), string(SenderUnverified), string(StateNoKey), string(StateUnknownKey), string(KeyWaiting), string(KeyNotConfigured), string(KeyUnreachable), string(CheckNotChecked):
+	case string(CheckNotChecked), string(SenderUnchecked):
+		return "still", "–"
+	case string(SenderUnverified), string(StateNoKey), string(StateUnknownKey), string(KeyWaiting), string(KeyNotConfigured), string(KeyUnreachable):
 		return "wait", "⊘"
 	default:
 		return "bad", "⚠"
 	}
 }
 
-func (s *Server) head() head {
-	total, best := s.feed.glance()
-	key := s.key()
-	h := head{verdict: s.verdict(key), attest: s.attestation(key), hero: s.hero(best)}
-	h.counts = s.words.say("counts", "decrypted", strconv.Itoa(total.Decrypted), "unreadable", strconv.Itoa(total.Unreadable), "plain", strconv.Itoa(total.Plain))
-	kafka := s.kafka()
-	switch {
-	case kafka.State != KafkaReading:
-		h.kafka = s.words.say("kafka."+string(kafka.State), "cause", kafka.Cause, "t", kafka.Topic)
-	case best == nil:
-		h.kafka = s.words.say("kafka.reading.no_record", "t", kafka.Topic)
-	}
-	return h
+// heroView is one record as Kafka stores it beside what this pod sees.
+type heroView struct {
+	Found        bool
+	Stored, Seen display
+	Skipped      string // says what is left out in front
+	State, Icon  string
+	Label        string
 }
 
-func (s *Server) verdict(k KeyStatus) verdictView {
-	w := s.words
-	id := string(k.State)
-	if k.State == KeyReleased && k.Reason != "" {
-		id = "held"
-	}
-	via := w.say("via." + cmp.Or(k.Provider, "skr"))
-	v := verdictView{Title: w.say("key."+id, "url", k.URL, "step", w.say("step."+k.Step, "via", via), "via", via, "time", clock(k.Since))}
-	v.Tone, v.Icon = tone(k.State)
-	v.Why, v.Todo = sentence(k.Reason), w.say("todo."+id)
-	if k.State == KeyUnreachable {
-		v.Why = "" // the title says it
-	}
-	if differs := k.differs(); differs != nil {
-		v.Why = w.say("refused.claim", "claim", w.claim(differs.Claim), "x", differs.Expected, "y", cmp.Or(differs.Actual, w.say("check.unstated")))
-	}
-	if k.State != KeyNotConfigured {
-		v.Again = w.say("again")
-	}
-	if v.Todo == "" || k.State == KeyWaiting && k.Hint != "" {
-		v.Todo = k.Hint
-	}
-	switch {
-	case k.Attempts == 0 || k.State == KeyReleased || k.State == KeyFromFile:
-	case k.NextAttempt.IsZero():
-		v.Tried = w.say("attempts", "n", strconv.Itoa(k.Attempts), "time", clock(k.Since))
-	default:
-		v.Tried = w.say("attempts.next", "n", strconv.Itoa(k.Attempts), "time", clock(k.Since), "next", clock(k.NextAttempt))
-	}
-	return v
-}
-
-// sentence makes a short reason one.
-func sentence(reason string) string {
-	if reason == "" {
-		return ""
-	}
-	return strings.ToUpper(reason[:1]) + strings.TrimSuffix(reason[1:], ".") + "."
-}
-
-func (s *Server) hero(r *Record) heroView {
+func (w words) hero(r, before *Record) heroView {
 	if r == nil {
 		return heroView{}
 	}
-	h := heroView{Found: true, Stored: displayOf(r.Wire), Seen: displayOf(r.shown()), Label: s.words.say("record." + string(r.State))}
+	h := heroView{Found: true, Seen: displayOf(r.shown()), Label: w.say("record." + string(r.State))}
+	same := 0
+	if before != nil && r.State != StatePlain && r.Format != formatRSA {
+		same = alike(r.Wire, before.Wire)
+	}
+	if h.Stored = displayFrom(r.Wire, same); h.Stored.Skipped > 0 {
+		h.Skipped = w.say("skipped", "n", strconv.Itoa(h.Stored.Skipped))
+	}
 	h.State, h.Icon = tone(r.State)
 	if r.State != StateDecrypted && r.State != StatePlain {
-		h.Seen = display{Text: s.words.say("encrypted")}
+		h.Seen = display{Text: w.say("encrypted")}
 	}
 	return h
 }
 
-func (s *Server) row(r revised) rowView {
-	v := rowView{
-		ID: rowID(r.Record), Seq: strconv.FormatUint(r.Seq, 10),
-		Label: s.words.say("record." + string(r.State)), Why: s.why(r.Record),
-		Value:    displayOf(r.shown()),
-		Place:    fmt.Sprintf("%s / %d / %d", visible(r.Topic), r.Partition, r.Offset),
-		Time:     utc(r.Timestamp),
-		Datetime: rfc3339(r.Timestamp),
-	}
-	v.State, v.Icon = tone(r.State)
-	v.Flags, v.Details, v.DetailsWord = s.flags(r.Record), s.details(r.Record), s.words.say("details")
-	v.Sealed, v.Sender = r.Format != "" && r.Format != formatRSA, s.sender(r.Sender)
-	v.SenderTone, _ = tone(r.Sender.state())
+// kafkaView says what is wrong with Kafka, if anything is.
+type kafkaView struct {
+	Text string
+	Away bool // nothing can be read
+}
+
+// slow is after how long the first connection is worth a word on what may be wrong.
+const slow = 8 * time.Second
+
+func (w words) kafka(k KafkaStatus, empty bool, now time.Time) kafkaView {
+	id := "kafka." + string(k.State)
 	switch {
-	case r.shown() == nil && r.State != StateDecrypted:
-		v.Value.Text = s.words.say("null")
-	case len(r.shown()) == 0:
-		v.Value.Text = s.words.say("empty")
+	case k.State == KafkaReading && !empty:
+		return kafkaView{}
+	case k.State == KafkaReading:
+		id += ".no_record"
+	case k.State == KafkaConnecting && now.Sub(k.Since) > slow:
+		id += ".slow"
 	}
-	if v.Value.Cut > 0 {
-		v.Cut = s.words.say("cut", "shown", strconv.Itoa(maxShown), "all", strconv.Itoa(v.Value.Cut))
+	text := w.say(id, "cause", w.phrase(k.Cause), "check", w.phrase(k.Check), "t", visible(k.Topic), "time", clock(k.Since))
+	return kafkaView{Text: text, Away: k.State != KafkaReading}
+}
+
+// stripItem is one figure of the status strip.
+type stripItem struct{ ID, Name, Value, Note, Tone string }
+
+func (w words) strip(k KafkaStatus, seen glance) []stripItem {
+	item := func(id, value string) stripItem { return stripItem{ID: id, Name: w.say("strip." + id), Value: value} }
+	digits := 0
+	if seen.rate > 0 && seen.rate < 10 {
+		digits = 1
+	}
+	rate := item("rate", strconv.FormatFloat(seen.rate, 'f', digits, 64))
+	lag, partitions := item("lag", "–"), item("partitions", "–")
+	if k.State == KafkaReading && k.Share.All > 0 {
+		lag.Value = strconv.FormatInt(k.Share.Lag, 10)
+		partitions.Value = w.say("strip.of", "held", strconv.Itoa(k.Share.Held), "all", strconv.Itoa(k.Share.All))
+		if k.Share.Held < k.Share.All {
+			partitions.Note = w.say("strip.others")
+		}
+	}
+	failures := item("failures", strconv.Itoa(seen.counts.Failed))
+	if seen.counts.Failed > 0 {
+		failures.Tone = "bad"
+	}
+	return []stripItem{rate, lag, partitions, failures}
+}
+
+// filterView is the form that the filter is set with.
+type filterView struct {
+	filter
+	Active          bool
+	States, Senders []choice
+}
+
+type choice struct {
+	Value, Name string
+	Chosen      bool
+}
+
+func (w words) filter(f filter) filterView {
+	v := filterView{filter: f, Active: f != (filter{})}
+	for _, s := range append([]State{""}, states()...) {
+		v.States = append(v.States, choice{string(s), w.say("record." + cmp.Or(string(s), "any")), s == f.State})
+	}
+	for _, s := range append([]SenderState{""}, senderStates()...) {
+		v.Senders = append(v.Senders, choice{string(s), w.say("sender.any." + cmp.Or(string(s), "any")), s == f.Sender})
 	}
 	return v
-}
-
-// rowID names a record's row in the page, so that it can be replaced.
-func rowID(r *Record) string {
-	return fmt.Sprintf("r-%s-%d-%d", r.Topic, r.Partition, r.Offset)
-}
-
-// formatRSA is the one format that names neither key nor sender.
-const formatRSA = "rsa"
-
-func (s *Server) why(r *Record) string {
-	id := "why." + string(r.State)
-	if r.State == StateUndecryptable && r.Format == formatRSA {
-		id += ".rsa"
-	}
-	return s.words.say(id, "id", r.KeyID, "needs", strings.Join(r.Needs, ", "), "ids", strings.Join(r.Holds, ", "), "o", strconv.FormatInt(r.Offset, 10))
-}
-
-func (s *Server) rows(records []revised) []rowView {
-	rows := make([]rowView, len(records))
-	for i, r := range records {
-		rows[i] = s.row(r)
-	}
-	return rows
 }

@@ -24,7 +24,7 @@ func main() {
 	var demo lab.Config
 	flags.IntVar(&demo.Port, "port", 3333, "port of the confidential pod's page; the ordinary pod's is the next one")
 	flags.StringVar((*string)(&demo.Format), "format", string(envelope.FormatRSA), "format of the records: rsa, envelope or jwe")
-	flags.StringVar(&demo.Scenario, "scenario", "", "what happens to the confidential pod: tampered, debug, no-role, late, rotate, throttled, ordinary")
+	flags.StringVar(&demo.Scenario, "scenario", "", "what happens to the confidential pod: tampered, debug, no-role, late, rotate, throttled, ordinary; help says what each is")
 	only := flags.Bool("cloud-only", false, "serve only attestation, vault, certificates and identities; the flags below are for this")
 	services := cloud.Config{Logger: slog.New(slog.NewJSONHandler(os.Stderr, nil))}
 	flags.StringVar(&services.Listen, "listen", "127.0.0.1:8443", "HTTPS address of attestation and vault")

@@ -1,0 +1,95 @@
+package web
+
+import (
+	"bytes"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// filter is which records a page shows. The zero value shows all.
+type filter struct {
+	Text   string // in the value as it is shown, the key or a header, in any case of letters
+	State  State
+	Sender SenderState
+}
+
+// longestText is how much of a filter's text counts, in bytes.
+const longestText = 200
+
+func states() []State {
+	return []State{StateDecrypted, StateNoKey, StateUnknownKey, StateUndecryptable, StateMalformed, StatePlain}
+}
+
+func senderStates() []SenderState {
+	return []SenderState{SenderVerified, SenderUnverified, SenderUntrusted, SenderUnchecked}
+}
+
+// parseFilter reads the filter of an address. What it does not know filters nothing: a record must not be hidden by a
+// mistake in a link.
+func parseFilter(query url.Values) filter {
+	var f filter
+	f.Text = strings.ToValidUTF8(strings.TrimSpace(query.Get("q")), "")
+	if len(f.Text) > longestText {
+		f.Text = f.Text[:longestText]
+		for !utf8.ValidString(f.Text) {
+			f.Text = f.Text[:len(f.Text)-1]
+		}
+	}
+	for _, state := range states() {
+		if query.Get("state") == string(state) {
+			f.State = state
+		}
+	}
+	for _, state := range senderStates() {
+		if query.Get("sender") == string(state) {
+			f.Sender = state
+		}
+	}
+	return f
+}
+
+// query is the filter as it stands in an address; empty where it shows all.
+func (f filter) query() url.Values {
+	query := url.Values{}
+	for name, value := range map[string]string{"q": f.Text, "state": string(f.State), "sender": string(f.Sender)} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	return query
+}
+
+func (f filter) match(r *Record) bool {
+	if f.State != "" && r.State != f.State || f.Sender != "" && r.Sender.state() != f.Sender {
+		return false
+	}
+	if f.Text == "" {
+		return true
+	}
+	text := []byte(strings.ToLower(f.Text))
+	has := func(b []byte) bool { return bytes.Contains(bytes.ToLower(b), text) }
+	if has(r.Key) || has(r.shown()) {
+		return true
+	}
+	for _, h := range r.Headers {
+		if has([]byte(h.Key)) || has(h.Value) {
+			return true
+		}
+	}
+	return false
+}
+
+// only gives the records that match, at most limit, and whether there are more.
+func (f filter) only(list []revised, limit int) (matching []revised, more bool) {
+	for _, r := range list {
+		if !f.match(r.Record) {
+			continue
+		}
+		if len(matching) == limit {
+			return matching, true
+		}
+		matching = append(matching, r)
+	}
+	return matching, false
+}
