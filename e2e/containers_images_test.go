@@ -43,7 +43,7 @@ var builtImages = sync.OnceValues(func() ([]byte, error) {
 
 func image(program string) string { return "kafka-e2ee/" + program + ":" + imageTag }
 
-const user = 65532
+const runAs = 65532
 
 // Without it an image could grow a shell or a place to leave something in, run as
 // root, or be too large to start a pod from quickly.
@@ -73,7 +73,7 @@ func TestImages(t *testing.T) {
 				t.Errorf("%d bytes, limit %d", facts[0].Size, test.limit)
 			}
 			config := facts[0].Config
-			if config.User != fmt.Sprintf("%d:%d", user, user) || strings.Join(config.Entrypoint, " ") != test.command {
+			if config.User != fmt.Sprintf("%d:%d", runAs, runAs) || strings.Join(config.Entrypoint, " ") != test.command {
 				t.Errorf("user %q, entrypoint %q", config.User, config.Entrypoint)
 			}
 			for _, label := range []string{"title", "description", "licenses", "version", "revision"} {
@@ -86,7 +86,7 @@ func TestImages(t *testing.T) {
 				if mode.IsRegular() && mode.Perm()&0o111 != 0 && name != test.command {
 					t.Errorf("there is another program: %s", name)
 				}
-				if mode.Perm()&0o022 != 0 || file.Uid == user && mode.Perm()&0o200 != 0 {
+				if mode.Perm()&0o022 != 0 || file.Uid == runAs && mode.Perm()&0o200 != 0 {
 					t.Errorf("its user, or any, may write to %s (%v)", name, mode)
 				}
 				if mode&(os.ModeSetuid|os.ModeSetgid) != 0 || file.PAXRecords["SCHILY.xattr.security.capability"] != "" {
@@ -100,6 +100,7 @@ func TestImages(t *testing.T) {
 // Without it a cluster that allows only what is safe would not start the
 // programs, and a health check could never fail.
 func TestImagesRunConfined(t *testing.T) {
+	t.Parallel()
 	buildImages(t)
 	key := publicPEM(t, &newKey(t).PublicKey)
 	for program, command := range map[string]string{"producer": "/produce", "consumer": "/consume"} {
@@ -133,6 +134,7 @@ func TestImagesRunConfined(t *testing.T) {
 // Without it the images could not be built for the machines that half of the
 // presenters have.
 func TestProgramsBuildForARM(t *testing.T) {
+	t.Parallel()
 	buildImages(t)
 	for program, name := range map[string]string{"producer": "produce", "consumer": "consume"} {
 		file, err := elf.NewFile(bytes.NewReader(buildProgram(t, program, name, "--platform", "linux/arm64")))

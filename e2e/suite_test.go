@@ -54,6 +54,7 @@ func newKey(t testing.TB) *rsa.PrivateKey {
 	if err != nil {
 		t.Fatal(err)
 	}
+	remember(key)
 	return key
 }
 
@@ -150,6 +151,7 @@ func consume(t testing.TB, cfg consumer.Config) *pod {
 		}
 	})
 	t.Cleanup(p.stop)
+	t.Cleanup(p.leakless)
 	p.wait("the page is served", func() bool { return p.get(p.page+"/api/key") != nil })
 	return p
 }

@@ -51,8 +51,10 @@ func checkSBOM(t *testing.T, file, program string) {
 	}
 	var sbom struct {
 		SpecVersion string
-		Metadata    struct{ Properties []struct{ Name, Value string } }
-		Components  []struct {
+		Metadata    struct {
+			Properties []struct{ Name, Value string }
+		}
+		Components []struct {
 			Name, Version string
 			Hashes        []struct{ Alg, Content string }
 		}
