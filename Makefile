@@ -52,9 +52,10 @@ build: ## Build the programs into bin/
 .PHONY: test
 test: ## Run every test that this machine can; REQUIRE_ALL=1 makes leaving one out a failure
 	go vet work
+	# -parallel 4: the tests of containers and faults wait more than they work.
 	# -count=1: tests read README.md and deploy/, whose changes the test cache does not see from another module.
 	@mkdir -p $(CACHE); export LEFT_OUT=$$(mktemp $(abspath $(CACHE))/left-out.XXXXXX) REQUIRE_ALL=$(REQUIRE_ALL); \
-	trap 'rm -f "$$LEFT_OUT"' EXIT; status=0; go test $(RACE) -count=1 -timeout 40m work || status=$$?; \
+	trap 'rm -f "$$LEFT_OUT"' EXIT; status=0; go test $(RACE) -count=1 -parallel 4 -timeout 40m work || status=$$?; \
 	if [[ -s $$LEFT_OUT ]]; then echo 'Left out, for lack of something on this machine ("make setup" gets it):'; sort "$$LEFT_OUT" | sed 's/^/  /'; \
 	else echo 'No test was left out.'; fi; exit $$status
 

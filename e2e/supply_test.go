@@ -147,6 +147,7 @@ func cycloneDX(t *testing.T, version string) *jsonschema.Schema {
 // Without it "nothing was found" and "nothing was looked up" would look alike to
 // whoever reads only the exit status.
 func TestVulncheckTellsItsOutcomesApart(t *testing.T) {
+	t.Parallel()
 	database := func(name, modules string) string {
 		dir := filepath.Join(t.TempDir(), name)
 		for file, text := range map[string]string{
