@@ -60,7 +60,10 @@ func start(t testing.TB, name string, in io.Reader, settings ...string) *process
 		_ = p.Wait() //nolint:errcheck // its outcome is in ProcessState
 		close(p.done)
 	}()
-	t.Cleanup(p.kill)
+	t.Cleanup(func() {
+		p.kill()
+		noSecrets(t, "the log of "+name, p.log.String())
+	})
 	return p
 }
 
@@ -98,6 +101,7 @@ func startConsumer(t testing.TB, c cluster, sidecar string, settings ...string) 
 		"WEB_ADDR=" + page, "METRICS_ADDR=" + metrics,
 	}, settings...)...)
 	p := &pod{t: t, page: "http://" + page, metrics: "http://" + metrics, log: process.log, stop: process.end}
+	t.Cleanup(p.leakless)
 	p.wait("the page is served", func() bool { return p.get(p.page+"/api/key") != nil })
 	return p, process
 }
