@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -72,6 +73,9 @@ func newStage(t testing.TB, c cluster) *stage {
 	s.gate = startProxy(t, strings.TrimPrefix(url, "http://"))
 	return s
 }
+
+// alive says whether the program runs; one in a container is not ours to end.
+func (m *member) alive() bool { return m.process == nil || m.process.alive() }
 
 // consume starts one more consumer.
 func (s *stage) consume(settings ...string) *member {
@@ -168,9 +172,34 @@ func (s *stage) reach(more int) {
 	until(s.t, fmt.Sprintf("messages %d to %d of %s are shown", from, to, s.topic), func() bool { return s.tally.shown(from, to) == to-from })
 }
 
+// crash kills the producer while it sends, and remembers what it had counted.
+func (s *stage) crash() {
+	b := s.producers[len(s.producers)-1]
+	for range 500 {
+		s.hand()
+	}
+	b.count(s.consumers[0].pod)
+	b.process.kill()
+}
+
+// terminate asks the producer to end in the middle of its work. Its last word
+// must be true, and that no record failed.
+func (s *stage) terminate() {
+	s.t.Helper()
+	b := s.producers[len(s.producers)-1]
+	b.process.signal(syscall.SIGTERM)
+	<-b.process.done
+	if log := b.process.log.String(); !strings.Contains(log, `"failed":0`) {
+		s.t.Errorf("the producer ends with: %s", log)
+	}
+}
+
 // acknowledged is how many records Kafka acknowledged to the producer, by its
 // last word, or its last count where it could not say one.
 func (b *batch) acknowledged() int {
+	if b.process == nil {
+		return b.counted
+	}
 	if said := regexp.MustCompile(`"acknowledged":(\d+),"failed"`).FindStringSubmatch(b.process.log.String()); said != nil {
 		n, _ := strconv.Atoi(said[1]) //nolint:errcheck // it is digits
 		return n
