@@ -141,12 +141,12 @@ func (l *tally) shown(from, to int) int {
 	return n
 }
 
-// last says when the last of these messages was first shown.
-func (l *tally) last(from, to int) time.Time {
+// last says when the last of the messages before that number was first shown.
+func (l *tally) last(to int) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var last time.Time
-	for number := from; number < to; number++ {
+	for number := range to {
 		if at := l.first[number]; at.After(last) {
 			last = at
 		}

@@ -25,12 +25,12 @@ type fault struct {
 
 // outcome is what became of the records.
 type outcome struct {
-	fault                      string
-	acknowledged, lost         int
-	duplicates, flagged, again int
-	delay                      time.Duration // the longest way of a record from the producer's input to the page
-	recovery                   time.Duration // from the healing until every record so far was on the page
-	said                       string
+	fault               string
+	acknowledged, lost  int
+	duplicates, flagged int
+	delay               time.Duration // the longest way of a record from the producer's input to the page
+	recovery            time.Duration // from the end of the fault until every record so far was on the page
+	said                string
 }
 
 // Without this a fault that every Kafka has some day would lose messages, or
@@ -78,20 +78,19 @@ func (f fault) happen(t *testing.T, s *stage) outcome {
 		until(t, "records are shown", func() bool { return s.tally.records() >= settled })
 	}
 
-	begun := time.Now()
 	f.inject(s)
+	begun, to := time.Now(), int(s.next.Load())
 	if f.says != "" {
 		until(t, "the page says "+f.says, func() bool { return s.tally.heard(f.says) })
 	}
 	time.Sleep(f.hold - time.Since(begun))
 	if f.heal != nil {
 		f.heal(s)
-		begun = time.Now()
+		begun, to = time.Now(), int(s.next.Load())
 	}
-	from, to := s.producers[len(s.producers)-1].from, int(s.next.Load())
 	s.reach(settled)
 	o := s.finish(t, f.name)
-	o.recovery = max(s.tally.last(from, to).Sub(begun), 0)
+	o.recovery = max(s.tally.last(to).Sub(begun), 0)
 	return o
 }
 
