@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,8 +59,13 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	reader.status.Store(&web.KafkaStatus{State: web.KafkaConnecting, Topic: cfg.Topic, Since: time.Now()})
 	kafka := func() web.KafkaStatus { return *reader.status.Load() }
 
+	notice := cfg.WebNotice
+	if insecure := cfg.Settings.Notice(); insecure != "" {
+		log.WarnContext(ctx, insecure)
+		notice = strings.TrimSpace(notice + " " + insecure)
+	}
 	site, err := web.New(web.Options{
-		Feed: feed, Key: keys.status, Kafka: kafka, Notice: cfg.WebNotice, Registerer: metrics.registry,
+		Feed: feed, Key: keys.status, Kafka: kafka, Notice: notice, Registerer: metrics.registry,
 		Token: keys.token, Again: keys.again,
 	})
 	if err != nil {

@@ -107,7 +107,7 @@ func (w workload) plain(b *testing.B, addr, topic string, codec sarama.Compressi
 func (w workload) settings(k keys, addr, topic string, format envelope.Format, codec sarama.CompressionCodec) producer.Config {
 	return producer.Config{
 		Settings: kafkaconf.Settings{Brokers: []string{addr}}, Topic: topic, Format: format, PublicKey: k.public,
-		SigningKeyFile: k.signing, Compression: codec.String(),
+		SigningKeyFile: k.signing, Batching: kafkaconf.Batching{Compression: codec.String()},
 	}
 }
 

@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/IBM/sarama"
-
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
 )
@@ -32,8 +30,7 @@ type Config struct {
 	Count          uint64          `envconfig:"COUNT" default:"0" desc:"stop after that many messages; 0 means never"`
 	MetricsAddr    string          `envconfig:"METRICS_ADDR" default:":9464" desc:"address of /metrics and /healthz; empty means none"`
 
-	Compression string `envconfig:"KAFKA_COMPRESSION" default:"none" desc:"codec of the batches: none, gzip, snappy, lz4 or zstd"`
-
+	kafkaconf.Batching
 	Pace
 }
 
@@ -70,8 +67,7 @@ func MetricsAddr(lookup func(string) (string, bool)) string {
 
 // sealer checks the settings and makes of them what encrypts, with what the files hold now. The error joins all problems.
 func (c Config) sealer() (*envelope.Sealer, error) {
-	_, err := c.codec()
-	problems := []error{err, c.Check(), c.checkPace(), checkTopic(c.Topic), c.checkFormat()}
+	problems := []error{c.Settings.Check(), c.Batching.Check(c.Settings), c.checkPace(), checkTopic(c.Topic), c.checkFormat()}
 	readers, err := c.readers()
 	problems = append(problems, err)
 	signing, err := c.signingKey()
@@ -86,14 +82,6 @@ func (c Config) sealer() (*envelope.Sealer, error) {
 		return nil, fmt.Errorf("MSG: %d bytes, but %s holds at most %d beside the %q in front; hint: %s", got, holder(c.Format), limit, c.prefix(), shorter(c.Format))
 	}
 	return sealer, nil
-}
-
-// codec compresses batches. What all records of a data key have in common then takes next to no room.
-func (c Config) codec() (codec sarama.CompressionCodec, err error) {
-	if c.Compression != "" && codec.UnmarshalText([]byte(c.Compression)) != nil {
-		return codec, errors.New("KAFKA_COMPRESSION: want none, gzip, snappy, lz4 or zstd")
-	}
-	return codec, nil
 }
 
 // holder is what limits the length of a message.

@@ -39,6 +39,9 @@ func Run(ctx context.Context, cfg Config, build Build, in io.Reader, log *slog.L
 	if err != nil {
 		return Summary{}, fmt.Errorf("%w: %w", ErrSettings, err)
 	}
+	if insecure := cfg.Notice(); insecure != "" {
+		log.WarnContext(ctx, insecure)
+	}
 	m := newMetrics(build)
 	stop, err := m.serve(ctx, cfg.MetricsAddr)
 	if err != nil {
@@ -59,7 +62,7 @@ func Run(ctx context.Context, cfg Config, build Build, in io.Reader, log *slog.L
 		go sealing.follow(following, keys)
 	}
 	work := &pipeline{cfg: cfg, in: in, sealing: sealing, partitions: link.chooser(cfg.Topic), lines: newLines()}
-	d := newDelivery(link, m, log)
+	d := newDelivery(link, cfg.Explain, m, log)
 	work.each(ctx, func(r record) {
 		if r.err != nil {
 			log.ErrorContext(ctx, "message not sent", slog.Uint64("line", r.number), slog.Any("error", r.err))

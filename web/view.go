@@ -77,7 +77,7 @@ func (s *Server) head() head {
 	kafka := s.kafka()
 	switch {
 	case kafka.State != KafkaReading:
-		h.kafka = s.words.say("kafka."+string(kafka.State), "cause", kafka.Cause, "t", kafka.Topic)
+		h.kafka = s.words.say("kafka."+string(kafka.State), "cause", kafka.Cause, "check", kafka.Check, "t", kafka.Topic)
 	case best == nil:
 		h.kafka = s.words.say("kafka.reading.no_record", "t", kafka.Topic)
 	}

@@ -136,7 +136,8 @@ func english() words {
 		"claim.x-ms-sevsnpvm-microcode-svn":     "Firmware: microcode version",
 
 		"kafka.connecting":        "Connecting to Kafka.",
-		"kafka.unreachable":       "Kafka not reachable: {cause}. Check BROKERS.",
+		"kafka.unreachable":       "Kafka not reachable: {cause}. Check {check}.",
+		"kafka.refused":           "Kafka refuses this pod: {cause}. Check {check}.",
 		"kafka.no_topic":          "Topic {t} does not exist. Create it or check TOPIC.",
 		"kafka.reading.no_record": "No records yet in {t}. Is the producer running?",
 	}
