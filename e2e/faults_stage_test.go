@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,15 +21,17 @@ import (
 // happens: lines are handed to a producer at a steady rate, and the pages of the
 // consumers of one group are followed.
 type stage struct {
-	t       testing.TB
-	cluster cluster
-	brokers *brokers // nil on the embedded broker
-	topic   string
-	key     *rsa.PrivateKey
-	sidecar *skrtest.Sidecar
-	gate    *proxy // before the sidecar
-	tally   *tally
-	rate    int // lines a second
+	t        testing.TB
+	cluster  cluster
+	brokers  *brokers      // nil on others
+	secured  *securedKafka // nil on others
+	settings []string      // of both programs
+	topic    string
+	key      *rsa.PrivateKey
+	sidecar  *skrtest.Sidecar
+	gate     *proxy // before the sidecar
+	tally    *tally
+	rate     int // lines a second
 
 	consumers []*member
 	producers []*batch
@@ -64,8 +67,11 @@ func newStage(t testing.TB, c cluster) *stage {
 	t.Helper()
 	s := &stage{t: t, cluster: c, topic: fmt.Sprint("faults-", stages.Add(1)), key: newKey(t), tally: newTally(), rate: 50}
 	replicas := int16(1)
-	if b, ok := c.(*brokers); ok {
-		s.brokers, replicas = b, 3
+	switch c := c.(type) {
+	case *brokers:
+		s.brokers, replicas = c, 3
+	case *securedKafka:
+		s.secured = c
 	}
 	makeTopic(t, c, s.topic, partitions, replicas)
 	var url string
@@ -80,7 +86,7 @@ func (m *member) alive() bool { return m.process == nil || m.process.alive() }
 // consume starts one more consumer.
 func (s *stage) consume(settings ...string) *member {
 	s.t.Helper()
-	p, process := startConsumer(s.t, s.cluster, "http://"+s.gate.addr(), append([]string{"TOPIC=" + s.topic, "CONSUMERGROUP=" + s.topic, "WEB_HISTORY=50000"}, settings...)...)
+	p, process := startConsumer(s.t, s.cluster, "http://"+s.gate.addr(), append([]string{"TOPIC=" + s.topic, "CONSUMERGROUP=" + s.topic, "WEB_HISTORY=50000"}, slices.Concat(s.settings, settings)...)...)
 	m := &member{pod: p, process: process, leave: s.tally.follow(s.t, p)}
 	s.consumers = append(s.consumers, m)
 	return m
@@ -97,7 +103,7 @@ func (s *stage) produce(settings ...string) *batch {
 	process := start(s.t, "produce", in, append([]string{
 		"BROKERS=" + strings.Join(s.cluster.ListenAddrs(), ","), "TOPIC=" + s.topic, "PUBKEY=" + publicPEM(s.t, &s.key.PublicKey),
 		"METRICS_ADDR=" + metrics, "FORMAT=envelope",
-	}, settings...)...)
+	}, slices.Concat(s.settings, settings)...)...)
 	in.Close()
 	s.closeInput()
 	s.mu.Lock()

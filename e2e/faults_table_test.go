@@ -124,4 +124,22 @@ var faults = []fault{
 		inject: func(s *stage) { s.gate.set(weather{cut: true}); s.consume() },
 		heal:   func(s *stage) { s.gate.set(weather{}) },
 	},
+	{
+		name: "The password changes", secured: true, says: "kafka: unreachable",
+		before: (*stage).signIn,
+		inject: func(s *stage) { s.secured.password(user, "canary-second-password") },
+		heal:   func(s *stage) { s.secured.file("password", "canary-second-password") },
+	},
+	{
+		name: "The client's certificate expires", secured: true, says: "kafka: unreachable",
+		before: (*stage).showCertificate,
+		inject: (*stage).expire,
+		heal:   func(s *stage) { s.certificate(time.Hour) },
+	},
+	{
+		name: "The right to the topic is revoked", secured: true, says: "kafka: unreachable",
+		before: (*stage).signIn,
+		inject: func(s *stage) { s.revoke(user) },
+		heal:   func(s *stage) { s.allow(user) },
+	},
 }

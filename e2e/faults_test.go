@@ -12,15 +12,16 @@ var everyFault = flag.Bool("faults", false, "let every fault happen, for as long
 
 // fault is something that happens while records flow, and how it ends.
 type fault struct {
-	name   string
-	quick  bool // part of every test run
-	real   bool // on three brokers; else on the embedded one
-	upset  bool // can happen at any time, again and again
-	before func(*stage)
-	inject func(*stage)
-	hold   time.Duration // at least, before it is healed
-	heal   func(*stage)  // nil where nothing needs to be done
-	says   string        // what the page must say is missing meanwhile; empty: that is left open
+	name    string
+	quick   bool // part of every test run
+	real    bool // on three brokers; else on the embedded one
+	secured bool // on one that is secured
+	upset   bool // can happen at any time, again and again
+	before  func(*stage)
+	inject  func(*stage)
+	hold    time.Duration // at least, before it is healed
+	heal    func(*stage)  // nil where nothing needs to be done
+	says    string        // what the page must say is missing meanwhile; empty: that is left open
 }
 
 // outcome is what became of the records.
@@ -46,8 +47,13 @@ func TestFaults(t *testing.T) {
 			shared = startBrokers(t)
 		}
 		t.Run(f.name, func(t *testing.T) {
-			var c cluster = shared
-			if !f.real {
+			var c cluster
+			switch {
+			case f.real:
+				c = shared
+			case f.secured:
+				c = startSecuredKafka(t)
+			default:
 				c = broker(t, partitions)
 			}
 			o := f.happen(t, newStage(t, c))
@@ -67,8 +73,7 @@ func (f fault) happen(t *testing.T, s *stage) outcome {
 	if f.before != nil {
 		f.before(s)
 	} else {
-		s.consume()
-		s.consume()
+		s.pair()
 	}
 	s.produce()
 	s.feed()
