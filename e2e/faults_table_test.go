@@ -114,7 +114,7 @@ var faults = []fault{
 		heal:   func(s *stage) { s.sidecar.Behave(skrtest.Release) },
 	},
 	{
-		name: "The sidecar answers garbage", says: "key: refused",
+		name: "The sidecar answers garbage", says: "key: waiting", hold: 5 * time.Second,
 		before: func(s *stage) { s.sidecar.Behave(skrtest.Garbage); s.consume() },
 		inject: func(*stage) {},
 		heal:   func(s *stage) { s.sidecar.Behave(skrtest.Release) },

@@ -59,10 +59,10 @@ func TestFaults(t *testing.T) {
 			o := f.happen(t, newStage(t, c))
 			outcomes = append(outcomes, o)
 			t.Logf("%+v", o)
+			if *everyFault && !t.Failed() {
+				writeReliability(t, "faults", faultsTable(t, outcomes))
+			}
 		})
-	}
-	if *everyFault && !t.Failed() {
-		writeReliability(t, "faults", faultsTable(t, outcomes))
 	}
 }
 
