@@ -17,6 +17,7 @@ FORMAT ?= rsa
 FUZZTIME ?= 5s
 VULNDB ?=
 export VULNDB
+SOAK ?= 30m
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE := $(if $(shell command -v gcc || command -v clang),-race)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -75,6 +76,14 @@ images: ## Build the container images, tagged TAG (dev)
 .PHONY: bench
 bench: ## Measure throughput and memory, each against its plain baseline in the same run
 	go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./e2e
+
+.PHONY: faults
+faults: ## Let every fault happen, about an hour, and write docs/reliability.md; FAULT=A_broker.* only some
+	go test -v -count=1 -timeout 4h -run 'TestFaults/$(or $(FAULT),.*)|TestPoisonTopic' ./e2e -faults
+
+.PHONY: soak
+soak: ## Let random faults happen for SOAK (30m), and write into docs/reliability.md what grew
+	go test -v -count=1 -timeout 4h -run TestSoak ./e2e -soak $(SOAK)
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (5s) of a processor, one on each processor
