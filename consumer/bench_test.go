@@ -20,7 +20,7 @@ import (
 func newReader(t testing.TB) *reader {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	m := newMetrics(Build{})
+	m := newMetrics(Build{}, "t")
 	r := &reader{cfg: Config{Topic: "t", WebHistory: 1000}, feed: web.NewFeed(1000), metrics: m, log: log}
 	r.opening.Store(newOpening(envelope.NewOpener(envelope.OpenerConfig{}), m.decrypt))
 	r.keys = &keys{log: log, arrived: r.useKeys}

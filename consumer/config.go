@@ -10,6 +10,7 @@ import (
 
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
+	"kafka-e2ee/web"
 )
 
 // Config holds every setting of the consumer. Load fills it from the
@@ -20,7 +21,7 @@ type Config struct {
 	Topic string `envconfig:"TOPIC" default:"my-topic" desc:"topic to read"`
 	Group string `envconfig:"CONSUMERGROUP" default:"strimzikafkaconsumergroupid" desc:"consumer group to join"`
 
-	KeyNames    string `envconfig:"SkrClientKID" desc:"name of the key in the vault; several separated by commas"`
+	KeyNames    string `envconfig:"SkrClientKID" desc:"name of the key in the vault; several separated by commas; set all three of SkrClient…, or none: then no key is asked for"`
 	MAAEndpoint string `envconfig:"SkrClientMAAEndpoint" desc:"host name of the attestation service, without https://"`
 	AKVEndpoint string `envconfig:"SkrClientAKVEndpoint" desc:"host name of the vault, without https://"`
 	SkrURL      string `envconfig:"SKR_URL" default:"http://localhost:8080" desc:"address of the key-release sidecar"`
@@ -34,10 +35,11 @@ type Config struct {
 
 	TrustedSendersFile string `envconfig:"TRUSTED_SENDERS_FILE" desc:"file with the Ed25519 public keys of senders (PEM), each with the sender's name in a line before it"`
 
-	WebAddr     string `envconfig:"WEB_ADDR" default:":3333" desc:"address of the page"`
-	WebHistory  int    `envconfig:"WEB_HISTORY" default:"1000" desc:"records kept for the page, 1 to 100000"`
-	WebNotice   string `envconfig:"WEB_NOTICE" desc:"a line shown above everything on the page"`
-	MetricsAddr string `envconfig:"METRICS_ADDR" default:":9464" desc:"address of /metrics, /healthz and /readyz; empty: none"`
+	WebAddr    string `envconfig:"WEB_ADDR" default:":3333" desc:"address of the page"`
+	WebHistory int    `envconfig:"WEB_HISTORY" default:"1000" desc:"records kept for the page, 1 to 100000"`
+	WebNotice  string `envconfig:"WEB_NOTICE" desc:"a line shown above everything on the page"`
+	web.Access
+	MetricsAddr string `envconfig:"METRICS_ADDR" default:":9464" desc:"address of /metrics, /healthz and /readyz; empty: none; another one for each program where several run on one machine"`
 }
 
 // Load reads the settings through lookup (os.LookupEnv). The error names every
@@ -51,14 +53,6 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 	return cfg, errors.Join(problems...)
 }
 
-// MetricsAddr reads METRICS_ADDR alone, as Load does: what is wrong with other
-// settings is for the program to say that runs with them.
-func MetricsAddr(lookup func(string) (string, bool)) string {
-	var cfg Config
-	_ = kafkaconf.Load(&cfg, lookup) //nolint:errcheck // see above
-	return cfg.MetricsAddr
-}
-
 // maxHistory bounds WEB_HISTORY: the feed's index grows with it.
 const maxHistory = 100_000
 
@@ -67,6 +61,10 @@ func (c Config) check() error {
 	problem := func(name, what string) { errs = append(errs, fmt.Errorf("%s: %s", name, what)) }
 	if c.WebHistory < 1 || c.WebHistory > maxHistory {
 		problem("WEB_HISTORY", fmt.Sprintf("must be 1 to %d", maxHistory))
+	}
+	errs = append(errs, kafkaconf.CheckAddr("WEB_ADDR", c.WebAddr))
+	if c.MetricsAddr != "" {
+		errs = append(errs, kafkaconf.CheckAddr("METRICS_ADDR", c.MetricsAddr))
 	}
 	if c.Topic == "" {
 		problem("TOPIC", "must not be empty")
@@ -77,7 +75,7 @@ func (c Config) check() error {
 	if _, err := c.trustedSenders(); err != nil {
 		errs = append(errs, err)
 	}
-	errs = append(errs, c.checkKeys())
+	errs = append(errs, c.checkKeys(), c.CheckAccess())
 	return errors.Join(errs...)
 }
 
@@ -91,7 +89,10 @@ func (c Config) trustedSenders() ([]envelope.TrustedSender, error) {
 		return nil, inVariable("TRUSTED_SENDERS_FILE", err)
 	}
 	senders, err := envelope.ParseTrustedSenders(text)
-	return senders, inVariable("TRUSTED_SENDERS_FILE", err)
+	if err != nil {
+		return nil, fmt.Errorf("TRUSTED_SENDERS_FILE: %w (hint: (echo NAME; openssl pkey -in signing.pem -pubout) makes an entry)", err)
+	}
+	return senders, nil
 }
 
 // saramaConfig adds what a member of the group needs.

@@ -32,6 +32,11 @@ func TestLoadReportsAllProblems(t *testing.T) {
 		"file, not chosen": {map[string]string{"KEY_FILE": "/" + secretish}, []string{"KEY_FILE"}},
 		"no roots":         {map[string]string{"SkrClientKID": "x", "SkrClientMAAEndpoint": "m.example", "SkrClientAKVEndpoint": "v.example", "ATTESTATION_CA_FILE": "/" + secretish}, []string{"ATTESTATION_CA_FILE"}},
 		"no policy":        {map[string]string{"RELEASE_POLICY_FILE": "/" + secretish}, []string{"RELEASE_POLICY_FILE"}},
+		"token, no key":    {map[string]string{"SKR_ACCESS_TOKEN_FILE": "/" + secretish}, []string{"SKR_ACCESS_TOKEN_FILE"}},
+		"token, data hub":  {map[string]string{"SKR_ACCESS_TOKEN_FILE": "/" + secretish, "KEY_PROVIDER": "cdh", "SkrClientKID": "default/key/demo"}, []string{"SKR_ACCESS_TOKEN_FILE"}},
+		"addresses":        {map[string]string{"WEB_ADDR": "", "METRICS_ADDR": secretish}, []string{"WEB_ADDR", "METRICS_ADDR"}},
+		"no metrics":       {map[string]string{"METRICS_ADDR": ""}, nil},
+		"access":           {map[string]string{"WEB_ADDR": secretish, "WEB_TLS_CERT_FILE": "/" + secretish, "WEB_USERS_FILE": "/" + secretish, "WEB_HOSTS": "", "WEB_STREAMS": "-1"}, []string{"WEB_ADDR", "WEB_TLS_CERT_FILE", "WEB_TLS_KEY_FILE", "WEB_USERS_FILE", "WEB_HOSTS", "WEB_STREAMS"}},
 		"history":          {map[string]string{"WEB_HISTORY": "0"}, []string{"WEB_HISTORY"}},
 	}
 	for name, test := range tests {

@@ -118,7 +118,7 @@ func (h *history) read(ctx context.Context, claim sarama.ConsumerGroupClaim) []*
 	}
 	messages, err := h.readRange(ctx, topic, partition, end)
 	if err != nil {
-		h.reader.log.WarnContext(ctx, "history not read", slog.Int("partition", int(partition)), slog.String("cause", cause(err)))
+		h.reader.log.WarnContext(ctx, "history not read", slog.Int("partition", int(partition)), slog.String("cause", h.reader.explain(err).String()))
 	}
 	return messages
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,7 +51,7 @@ func (r *reader) run(ctx context.Context) {
 		}
 		wait := kafkaconf.Backoff(try, lastRetry)
 		r.report(err)
-		r.log.WarnContext(ctx, "not reading from Kafka", slog.String("cause", cause(err)), slog.Duration("retry_in", wait))
+		r.log.WarnContext(ctx, "not reading from Kafka", slog.String("cause", r.explain(err).String()), slog.String("retry_in", wait.Round(time.Millisecond).String()))
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
@@ -74,13 +73,14 @@ func (r *reader) member(ctx context.Context) error {
 	defer group.Close() //nolint:errcheck // as above
 
 	// Fetch errors arrive beside the session. One that says that the topic is
-	// gone ends it: sarama itself would ask for the old partitions for ever.
+	// gone, or not ours to read any more, ends it: sarama itself would ask for the
+	// old partitions for ever, and nothing would tell when that works again.
 	ctx, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
 	go func() {
 		for err := range group.Errors() {
 			r.report(err)
-			if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
+			if errors.Is(err, sarama.ErrUnknownTopicOrPartition) || errors.Is(err, sarama.ErrTopicAuthorizationFailed) {
 				leave(err)
 			}
 		}
@@ -103,7 +103,11 @@ func (r *reader) report(err error) {
 	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
 		status.State = web.KafkaNoTopic
 	default:
-		status.State, status.Cause = web.KafkaUnreachable, cause(err)
+		cause := r.explain(err)
+		status.State, status.Cause, status.Check = web.KafkaUnreachable, cause.What, cause.Check
+		if cause.Refused {
+			status.State = web.KafkaRefused
+		}
 	}
 	if old := r.status.Load(); old != nil && old.State == status.State {
 		status.Since = old.Since
@@ -120,30 +124,17 @@ func (r *reader) reachable() {
 	}
 }
 
-// cause puts an error of sarama's or the network's into fixed words: its own
-// text could carry bytes that a broker chose.
-func cause(err error) string {
-	var dns *net.DNSError
-	var refusal sarama.KError
-	var opErr *net.OpError
+// explain says why the reading ended, and what to look at.
+func (r *reader) explain(err error) kafkaconf.Cause {
 	switch {
 	case err == nil:
-		return "the session ended"
-	case errors.As(err, &dns):
-		return "host name not found"
-	case errors.As(err, &refusal):
-		return refusal.Error() // one of sarama's constants
+		return kafkaconf.Cause{What: "the session ended", Check: "the brokers' logs, if it does so again"}
 	case errors.Is(err, errTopicReplaced):
-		return err.Error()
-	case errors.Is(err, sarama.ErrOutOfBrokers):
-		return "no broker answers"
-	case errors.As(err, &opErr):
-		return "connection refused or lost"
+		return kafkaconf.Cause{What: err.Error(), Check: "who made it"}
 	case errors.Is(err, sarama.ErrClosedConsumerGroup), errors.Is(err, sarama.ErrClosedClient):
-		return "connection closed"
-	default:
-		return "connection lost"
+		return kafkaconf.Cause{What: "connection closed", Check: "BROKERS"}
 	}
+	return r.cfg.Explain(err)
 }
 
 // session is one generation of the group: the partitions stay the same.

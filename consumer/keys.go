@@ -36,6 +36,7 @@ type keys struct {
 func newKeys(cfg Config, m *metrics, log *slog.Logger, arrived func([]*rsa.PrivateKey) error, changed func()) (*keys, error) {
 	k := &keys{source: web.KeyStatus{Provider: cfg.provider(), URL: cfg.keyURL(), Verify: cfg.verify()}, started: time.Now(), log: log, arrived: arrived}
 	if !cfg.asksForKey() {
+		log.Warn("no key is asked for, so what is encrypted stays so", slog.String("hint", "set SkrClientKID, SkrClientMAAEndpoint and SkrClientAKVEndpoint"))
 		return k, nil
 	}
 	client, err := cfg.releaser()
@@ -132,7 +133,7 @@ func (k *keys) look() {
 	}
 	k.wait = min(max(2*k.wait, firstLook), lastLook)
 	k.next = time.Now().Add(k.wait)
-	k.log.Info("a record names a key that is not here, asking for the keys again", slog.Duration("not_again_for", k.wait))
+	k.log.Info("a record names a key that is not here, asking for the keys again", slog.String("not_again_for", k.wait.String()))
 }
 
 // status puts what the keeper knows into the page's terms.

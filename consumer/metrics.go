@@ -22,7 +22,7 @@ type metrics struct {
 	lag      *prometheus.GaugeVec   // records, by topic and partition
 }
 
-func newMetrics(build Build) *metrics {
+func newMetrics(build Build, topic string) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -53,6 +53,10 @@ func newMetrics(build Build) *metrics {
 		ConstLabels: prometheus.Labels{"program": "consume", "version": build.Version, "commit": build.Commit},
 	})
 	info.Set(1)
+	// From 0 on, since the first record that cannot be opened must show as an increase.
+	for _, state := range []web.State{web.StateDecrypted, web.StateNoKey, web.StateUnknownKey, web.StateUndecryptable, web.StateMalformed, web.StatePlain} {
+		m.records.WithLabelValues(topic, string(state))
+	}
 	for _, state := range []web.SenderState{web.SenderUnverified, web.SenderUntrusted, web.SenderVerified} {
 		m.senders.WithLabelValues(string(state))
 	}

@@ -96,9 +96,9 @@ func (o *opening) judgeAll(records []opened) {
 		}
 		o.took.Observe((done - started).Seconds())
 		if room == nil {
-			size := 0
+			size, around := 0, len(r.Wire)-len(r.Value) // the same for all records under one data key
 			for _, rest := range records[i+1:] {
-				size += len(rest.record.Wire)
+				size += max(len(rest.record.Wire)-around, 0)
 			}
 			room = make([]byte, 0, size)
 		} else {

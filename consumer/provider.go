@@ -34,6 +34,9 @@ func (c Config) releaser() (skrclient.Releaser, error) {
 		hub, err := skrclient.NewHub(skrclient.HubConfig{URL: c.HubURL})
 		return hub, inVariable("CDH_URL", err)
 	case providerFile:
+		if c.KeyFile == "" {
+			return nil, errors.New("KEY_FILE: is not set, but KEY_PROVIDER is file (hint: set KEY_FILE to the path of the private key)")
+		}
 		file, err := skrclient.NewFile(c.KeyFile)
 		return file, inVariable("KEY_FILE", err)
 	default:
@@ -127,6 +130,9 @@ func (c Config) checkKeys() error {
 	errs := []error{err}
 	if c.KeyFile != "" && c.provider() != providerFile {
 		errs = append(errs, errors.New("KEY_FILE: is set, but KEY_PROVIDER is not file"))
+	}
+	if c.TokenFile != "" && (c.provider() != providerSKR || !c.asksForKey()) {
+		errs = append(errs, errors.New("SKR_ACCESS_TOKEN_FILE: is set, but no key is asked for with it (hint: set SkrClientKID, SkrClientMAAEndpoint and SkrClientAKVEndpoint, and leave KEY_PROVIDER at skr)"))
 	}
 	if _, err := c.policy(); err != nil {
 		errs = append(errs, err)

@@ -6,7 +6,7 @@
 // Run is the whole program; cmd/consume adds the environment and the signals.
 //
 // Plaintext is held in memory and served to whoever can reach the page; it is
-// not written anywhere else. The page itself has no sign-in.
+// not written anywhere else. Unless settings say so the page has no sign-in.
 package consumer
 
 import (
@@ -16,10 +16,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
 	"kafka-e2ee/envelope"
+	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/web"
 )
 
@@ -41,12 +43,12 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	page, err := listen(ctx, "WEB_ADDR", cfg.WebAddr)
+	page, err := kafkaconf.Listen(ctx, "WEB_ADDR", cfg.WebAddr)
 	if err != nil {
 		return err
 	}
 	defer page.Close() //nolint:errcheck // closed by its server before this
-	metrics := newMetrics(build)
+	metrics := newMetrics(build, cfg.Topic)
 	feed := web.NewFeed(cfg.WebHistory)
 	reader := &reader{cfg: cfg, sarama: conf, feed: feed, trusted: trusted, metrics: metrics, log: log}
 	reader.opening.Store(newOpening(envelope.NewOpener(envelope.OpenerConfig{TrustedSenders: trusted}), metrics.decrypt))
@@ -58,16 +60,21 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	reader.status.Store(&web.KafkaStatus{State: web.KafkaConnecting, Topic: cfg.Topic, Since: time.Now()})
 	kafka := reader.kafkaStatus
 
+	notice := cfg.WebNotice
+	if insecure := cfg.Notice(); insecure != "" {
+		log.WarnContext(ctx, "insecure setting", slog.String("notice", insecure))
+		notice = strings.TrimSpace(notice + " " + insecure)
+	}
 	site, err := web.New(web.Options{
-		Feed: feed, Key: keys.status, Kafka: kafka, Notice: cfg.WebNotice, Registerer: metrics.registry,
-		Token: keys.token, Again: keys.again,
+		Feed: feed, Key: keys.status, Kafka: kafka, Notice: notice, Registerer: metrics.registry,
+		Token: keys.token, Again: keys.again, Access: cfg.Access, Log: log,
 	})
 	if err != nil {
 		return err
 	}
-	servers := []server{{site.HTTPServer(), page}}
+	servers := []server{{site.HTTPServer(), site.Listener(page)}}
 	if cfg.MetricsAddr != "" {
-		l, err := listen(ctx, "METRICS_ADDR", cfg.MetricsAddr)
+		l, err := kafkaconf.Listen(ctx, "METRICS_ADDR", cfg.MetricsAddr)
 		if err != nil {
 			return err
 		}
@@ -130,17 +137,9 @@ type server struct {
 // end lets requests under way finish, but not for long: a viewer's open stream
 // must not hold the process.
 func (s server) end(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
 	if s.Shutdown(ctx) != nil {
 		_ = s.Close() //nolint:errcheck // the process ends next
 	}
-}
-
-func listen(ctx context.Context, name, addr string) (net.Listener, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("%s: listening: %w (hint: is the port in use? choose another)", name, err)
-	}
-	return l, nil
 }

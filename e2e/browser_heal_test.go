@@ -13,6 +13,7 @@ import (
 // Without this an open page would show older records above newer ones when the
 // key comes: more of them heal than the page had rows when it was opened.
 func TestRowsHealInTheirPlaces(t *testing.T) {
+	t.Parallel()
 	need(t, chromium)
 	c, key := broker(t, 1), newKey(t)
 	s, url := sidecar(t, key)

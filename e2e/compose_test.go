@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +15,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
+
+	"kafka-e2ee/consumer"
 )
 
 const composeFile = "../deploy/compose/compose.yaml"
@@ -44,7 +48,7 @@ func TestComposeKeepsToItsRules(t *testing.T) {
 		if service.Build != nil {
 			t.Errorf("%s: is built by compose", name)
 		}
-		if want := map[string]string{"keys": "on-failure"}[name]; service.Restart != want && (want != "" || service.Restart != "unless-stopped") {
+		if service.Restart != "unless-stopped" {
 			t.Errorf("%s: restart is %q", name, service.Restart)
 		}
 		if name == "kafka" {
@@ -56,7 +60,7 @@ func TestComposeKeepsToItsRules(t *testing.T) {
 	}
 	for name, service := range project.Services {
 		for _, volume := range service.Volumes {
-			if volume.Source == "private-key" && name != "keys" && name != "sidecar" {
+			if volume.Source == "private-key" && name != "sidecar" {
 				t.Errorf("%s: sees the private key", name)
 			}
 		}
@@ -67,8 +71,7 @@ func TestComposeKeepsToItsRules(t *testing.T) {
 	}
 	for _, need := range []struct{ service, of, condition string }{
 		{"producer", "kafka", types.ServiceConditionHealthy},
-		{"producer", "keys", types.ServiceConditionCompletedSuccessfully},
-		{"sidecar", "keys", types.ServiceConditionCompletedSuccessfully},
+		{"producer", "sidecar", types.ServiceConditionHealthy},
 		{"consumer", "sidecar", types.ServiceConditionHealthy},
 		{"consumer", "kafka", types.ServiceConditionHealthy},
 		{"ordinary", "kafka", types.ServiceConditionHealthy},
@@ -79,17 +82,27 @@ func TestComposeKeepsToItsRules(t *testing.T) {
 	}
 }
 
-// Without it a rename of a metric would leave an empty panel that nobody
-// notices before it is needed.
-func TestDashboardQueriesFindTheirMetrics(t *testing.T) {
+// Without it a rename of a metric would leave an empty panel, or an alert that
+// never fires, and nobody notices before it is needed.
+func TestQueriesFindTheirMetrics(t *testing.T) {
 	c, key := broker(t, 1), newKey(t)
 	_, url := sidecar(t, key)
 	p, _ := startConsumer(t, c, url)
 	metrics := freeAddr(t)
 	start(t, "produce", nil, "BROKERS="+c.ListenAddrs()[0], "TOPIC="+topic, "PUBKEY="+publicPEM(t, &key.PublicKey), "METRICS_ADDR="+metrics, "MSG=x")
+	// A third, whose page has a certificate.
+	folder, tlsMetrics := t.TempDir(), freeAddr(t)
+	hosts := func(string) (string, bool) { return "localhost", true }
+	if err := consumer.MakeCertificate(t.Context(), folder, hosts, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	start(t, "consume", nil, "BROKERS="+c.ListenAddrs()[0], "TOPIC="+topic, "WEB_ADDR="+freeAddr(t), "METRICS_ADDR="+tlsMetrics,
+		"WEB_TLS_CERT_FILE="+filepath.Join(folder, "tls.crt"), "WEB_TLS_KEY_FILE="+filepath.Join(folder, "tls.key"))
 	write(t, c, 0, encrypt(t, key, "x"))
-	p.wait("both have something to tell", func() bool { return read(p) > 0 && p.get("http://"+metrics+"/metrics") != nil })
-	exposed := string(p.get(p.metrics+"/metrics")) + string(p.get("http://"+metrics+"/metrics"))
+	p.wait("all have something to tell", func() bool {
+		return read(p) > 0 && p.get("http://"+metrics+"/metrics") != nil && p.get("http://"+tlsMetrics+"/metrics") != nil
+	})
+	exposed := string(p.get(p.metrics+"/metrics")) + string(p.get("http://"+metrics+"/metrics")) + string(p.get("http://"+tlsMetrics+"/metrics"))
 
 	text, err := os.ReadFile("../deploy/dashboards/kafka-e2ee.json")
 	if err != nil {
@@ -106,29 +119,65 @@ func TestDashboardQueriesFindTheirMetrics(t *testing.T) {
 	if err := json.Unmarshal(text, &dashboard); err != nil {
 		t.Fatal(err)
 	}
-	queries := 0
+	var alerts struct {
+		Spec struct {
+			Groups []struct {
+				Rules []struct{ Alert, Expr string }
+			}
+		}
+	}
+	readYAML(t, "../deploy/kubernetes/components/monitoring/alerts.yaml", &alerts)
+	queries := map[string]string{}
 	for _, panel := range dashboard.Panels {
 		if panel.Datasource.UID != "prometheus" || len(panel.Targets) == 0 {
 			t.Errorf("panel %q has no data source or no query", panel.Title)
 		}
-		for _, target := range panel.Targets {
-			queries++
-			expr, err := parser.NewParser(parser.Options{}).ParseExpr(target.Expr)
-			if err != nil {
-				t.Errorf("panel %q: %v", panel.Title, err)
-				continue
-			}
-			parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
-				if selector, ok := node.(*parser.VectorSelector); ok && !regexp.MustCompile(`(?m)^`+selector.Name+`[{ ]`).MatchString(exposed) {
-					t.Errorf("panel %q: no program exposes %s", panel.Title, selector.Name)
-				}
-				return nil
-			})
+		for i, target := range panel.Targets {
+			queries[fmt.Sprintf("panel %q, query %d", panel.Title, i)] = target.Expr
 		}
 	}
-	if queries == 0 {
-		t.Error("the dashboard has no query")
+	for _, rule := range alerts.Spec.Groups[0].Rules {
+		queries["alert "+rule.Alert] = rule.Expr
 	}
+	for name, query := range queries {
+		expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+			if selector, ok := node.(*parser.VectorSelector); ok {
+				for _, series := range asked(selector) {
+					if !regexp.MustCompile(`(?m)^` + series).MatchString(exposed) {
+						t.Errorf("%s: no program exposes %s", name, series)
+					}
+				}
+			}
+			return nil
+		})
+	}
+	for _, metric := range regexp.MustCompile("`(e2ee_[a-z_]+)").FindAllStringSubmatch(repositoryText(t, "docs/operations.md"), -1) {
+		if !regexp.MustCompile(`(?m)^# TYPE ` + metric[1] + ` `).MatchString(exposed) {
+			t.Errorf("docs/operations.md: no program exposes %s", metric[1])
+		}
+	}
+	if len(dashboard.Panels) == 0 || len(queries) <= len(dashboard.Panels) {
+		t.Errorf("%d panels, %d queries in all", len(dashboard.Panels), len(queries))
+	}
+}
+
+// asked are regular expressions for the series that a selector must find: one for each value that it names.
+func asked(selector *parser.VectorSelector) []string {
+	series := []string{selector.Name + `[{ ]`}
+	for _, m := range selector.LabelMatchers {
+		if m.Name == "__name__" {
+			continue
+		}
+		for value := range strings.SplitSeq(m.Value, "|") {
+			series = append(series, fmt.Sprintf(`%s\{(.*,)?%s=%q`, selector.Name, m.Name, value))
+		}
+	}
+	return series
 }
 
 // Without it Prometheus would ask nobody, or Grafana find no dashboard; the two

@@ -16,12 +16,12 @@ type tab struct {
 }
 
 // browser starts Chromium once, for as many tabs as a test opens.
-func browser(t testing.TB) context.Context {
+func browser(t testing.TB, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	need(t, chromium)
 	// Chromium's own sandbox does not work for root or in most containers, and all that it opens here is ours.
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.Flag("disable-dev-shm-usage", true))
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
 	t.Cleanup(stop)
 	ctx, end := chromedp.NewContext(allocator)
 	t.Cleanup(end)
@@ -61,6 +61,7 @@ func (p *tab) click(selector string) {
 // Without it the page could work for programs that ask it, and not for the
 // people it is there for.
 func TestPagesInChromium(t *testing.T) {
+	t.Parallel()
 	need(t, engine, kafkaImage, chromium)
 	c, key := startKafka(t, 1), newKey(t)
 	_, url := sidecar(t, key)

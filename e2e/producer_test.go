@@ -356,6 +356,8 @@ func TestProduceExitStatus(t *testing.T) {
 		"lines":            {nil, "a\nb", []string{"-stdin"}, 0, `"sent":2,"acknowledged":2,"failed":0`},
 		"line too long":    {nil, strings.Repeat("x", 191) + "\nb\n", []string{"-stdin"}, 1, `"sent":1,"acknowledged":1,"failed":1`},
 		"bad settings":     {[]string{"RATE=canary", "COUNT=canary"}, "", nil, 2, "COUNT"},
+		"bad address":      {[]string{"METRICS_ADDR=canary", "COUNT=canary"}, "", nil, 2, "METRICS_ADDR"},
+		"an argument":      {nil, "", []string{"stdin", "canary"}, 2, "arguments: got 2"},
 		"bad flag":         {nil, "", []string{"-nonsense"}, 2, ""},
 	} {
 		cmd := exec.CommandContext(t.Context(), program, test.args...)

@@ -39,16 +39,19 @@ func newWorkload(b *testing.B, size int) workload {
 		b.Fatal(err)
 	}
 	out := bufio.NewWriterSize(f, 1<<20)
-	// Text that does not compress: what the sizes in the topic are compared with is its length.
+	// Another text in each line, so that compression finds nothing to share between them.
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ."
 	line := make([]byte, size+1)
-	chance := rand.New(rand.NewPCG(1, 2))
-	for i := range line {
-		line[i] = letters[chance.IntN(len(letters))]
-	}
-	line[size] = '\n'
+	chance := rand.NewChaCha8([32]byte{1})
 	for n := range w.records {
+		if _, err := chance.Read(line); err != nil {
+			b.Fatal(err)
+		}
+		for i, c := range line {
+			line[i] = letters[int(c)%len(letters)]
+		}
 		copy(line, fmt.Sprintf("%09d", n))
+		line[size] = '\n'
 		if _, err := out.Write(line); err != nil {
 			b.Fatal(err)
 		}
@@ -107,7 +110,7 @@ func (w workload) plain(b *testing.B, addr, topic string, codec sarama.Compressi
 func (w workload) settings(k keys, addr, topic string, format envelope.Format, codec sarama.CompressionCodec) producer.Config {
 	return producer.Config{
 		Settings: kafkaconf.Settings{Brokers: []string{addr}}, Topic: topic, Format: format, PublicKey: k.public,
-		SigningKeyFile: k.signing, Compression: codec.String(),
+		SigningKeyFile: k.signing, Batching: kafkaconf.Batching{Compression: codec.String()},
 	}
 }
 

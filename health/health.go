@@ -35,9 +35,21 @@ func Flags(flags *flag.FlagSet) *Question {
 	return &chosen
 }
 
+// NoArguments reports what is left after the flags: a flag without its hyphen would start a second program, and change
+// nothing else.
+func NoArguments(flags *flag.FlagSet) error {
+	if flags.NArg() == 0 {
+		return nil
+	}
+	return fmt.Errorf("arguments: got %d, want none; hint: flags start with a hyphen, settings are environment variables", flags.NArg())
+}
+
 // Ask asks for /healthz once, for at most a second, at an address as programs
 // listen on, such as ":9464". One without a host is asked on loopback.
 func Ask(ctx context.Context, listening string) error {
+	if listening == "" {
+		return errors.New("asking for health: METRICS_ADDR is empty, so nothing answers (hint: set it, as in METRICS_ADDR=:9464)")
+	}
 	host, port, err := net.SplitHostPort(listening)
 	if err != nil {
 		return errors.New("asking for health: METRICS_ADDR is not host:port")

@@ -38,7 +38,8 @@ func TestAsk(t *testing.T) {
 	oneLine(t, health.Ask(t.Context(), ":"+port), "503")
 	server.Close()
 	oneLine(t, health.Ask(t.Context(), ":"+port), "refused")
-	for _, wrong := range []string{"", "9464", "a b:9464"} {
+	oneLine(t, health.Ask(t.Context(), ""), "METRICS_ADDR is empty")
+	for _, wrong := range []string{"9464", "a b:9464"} {
 		oneLine(t, health.Ask(t.Context(), wrong), "METRICS_ADDR")
 	}
 }
@@ -63,6 +64,28 @@ func TestFlags(t *testing.T) {
 		ask := health.Flags(flags)
 		if err := flags.Parse(test.args); err != nil || (*ask != nil) != test.asked {
 			t.Errorf("%q: asked %v, %v", test.args, *ask != nil, err)
+		}
+	}
+}
+
+// Without it "consume check" would start a second consumer, which takes partitions from the first one.
+func TestNoArguments(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		args []string
+		ok   bool
+	}{{nil, true}, {[]string{"-check"}, true}, {[]string{"check"}, false}, {[]string{"-check", "hunter2"}, false}} {
+		flags := flag.NewFlagSet("test", flag.ContinueOnError)
+		health.Flags(flags)
+		if err := flags.Parse(test.args); err != nil {
+			t.Fatal(err)
+		}
+		err := health.NoArguments(flags)
+		if (err == nil) != test.ok {
+			t.Errorf("%q: %v", test.args, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("the argument is in the error: %v", err)
 		}
 	}
 }

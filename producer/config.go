@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/IBM/sarama"
-
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
 )
@@ -30,10 +28,9 @@ type Config struct {
 	PublicKeyFile  string          `envconfig:"PUBKEY_FILE" desc:"file that holds the public keys, instead of PUBKEY; read again when it changes"`
 	SigningKeyFile string          `envconfig:"SIGNING_KEY_FILE" desc:"file with an Ed25519 private key (PKCS#8 PEM) that proves the sender; envelope and jwe"`
 	Count          uint64          `envconfig:"COUNT" default:"0" desc:"stop after that many messages; 0 means never"`
-	MetricsAddr    string          `envconfig:"METRICS_ADDR" default:":9464" desc:"address of /metrics and /healthz; empty means none"`
+	MetricsAddr    string          `envconfig:"METRICS_ADDR" default:":9464" desc:"address of /metrics and /healthz; empty: none; another one for each program where several run on one machine"`
 
-	Compression string `envconfig:"KAFKA_COMPRESSION" default:"none" desc:"codec of the batches: none, gzip, snappy, lz4 or zstd"`
-
+	kafkaconf.Batching
 	Pace
 }
 
@@ -60,18 +57,12 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 	return cfg, nil
 }
 
-// MetricsAddr reads METRICS_ADDR alone, as Load does: what is wrong with other settings is for the program to say that
-// runs with them.
-func MetricsAddr(lookup func(string) (string, bool)) string {
-	var cfg Config
-	_ = kafkaconf.Load(&cfg, lookup) //nolint:errcheck // see above
-	return cfg.MetricsAddr
-}
-
 // sealer checks the settings and makes of them what encrypts, with what the files hold now. The error joins all problems.
 func (c Config) sealer() (*envelope.Sealer, error) {
-	_, err := c.codec()
-	problems := []error{err, c.Check(), c.checkPace(), checkTopic(c.Topic), c.checkFormat()}
+	problems := []error{c.Settings.Check(), c.Batching.Check(c.Settings), c.checkPace(), checkTopic(c.Topic), c.checkFormat()}
+	if c.MetricsAddr != "" {
+		problems = append(problems, kafkaconf.CheckAddr("METRICS_ADDR", c.MetricsAddr))
+	}
 	readers, err := c.readers()
 	problems = append(problems, err)
 	signing, err := c.signingKey()
@@ -86,14 +77,6 @@ func (c Config) sealer() (*envelope.Sealer, error) {
 		return nil, fmt.Errorf("MSG: %d bytes, but %s holds at most %d beside the %q in front; hint: %s", got, holder(c.Format), limit, c.prefix(), shorter(c.Format))
 	}
 	return sealer, nil
-}
-
-// codec compresses batches. What all records of a data key have in common then takes next to no room.
-func (c Config) codec() (codec sarama.CompressionCodec, err error) {
-	if c.Compression != "" && codec.UnmarshalText([]byte(c.Compression)) != nil {
-		return codec, errors.New("KAFKA_COMPRESSION: want none, gzip, snappy, lz4 or zstd")
-	}
-	return codec, nil
 }
 
 // holder is what limits the length of a message.
@@ -188,7 +171,7 @@ func (c Config) signingKey() (ed25519.PrivateKey, error) {
 	defer clear(text)
 	key, err := envelope.ParseSigningKey(text)
 	if err != nil {
-		return nil, fmt.Errorf("SIGNING_KEY_FILE: %w", err)
+		return nil, fmt.Errorf("SIGNING_KEY_FILE: %w; hint: openssl genpkey -algorithm ed25519 makes one", err)
 	}
 	return key, nil
 }

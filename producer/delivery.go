@@ -9,6 +9,8 @@ import (
 
 	"github.com/IBM/sarama"
 	"golang.org/x/sync/semaphore"
+
+	"kafka-e2ee/kafkaconf"
 )
 
 // The values of the metrics' outcome label.
@@ -63,6 +65,7 @@ func (p *parcel) Length() int { return len(p.value) }
 // delivery hands records to Kafka and counts what becomes of them.
 type delivery struct {
 	link
+	explain func(error) kafkaconf.Cause
 	metrics metrics
 	log     *slog.Logger
 	window  *semaphore.Weighted // the bytes under way
@@ -72,8 +75,8 @@ type delivery struct {
 	acknowledged, refused atomic.Uint64
 }
 
-func newDelivery(l link, m metrics, log *slog.Logger) *delivery {
-	d := &delivery{link: l, metrics: m, log: log, window: semaphore.NewWeighted(inFlight), counted: make(chan struct{})}
+func newDelivery(l link, explain func(error) kafkaconf.Cause, m metrics, log *slog.Logger) *delivery {
+	d := &delivery{link: l, explain: explain, metrics: m, log: log, window: semaphore.NewWeighted(inFlight), counted: make(chan struct{})}
 	go d.count()
 	return d
 }
@@ -127,7 +130,7 @@ func (d *delivery) count() {
 			d.metrics.records.WithLabelValues(outcomeFailed).Inc()
 			if time.Since(logged) > time.Second { // one line stands for a whole batch
 				logged = time.Now()
-				d.log.Error("record not acknowledged", slog.Uint64("failed", d.refused.Load()), slog.Any("error", failure.Err))
+				d.log.Error("record not acknowledged", slog.Uint64("failed", d.refused.Load()), slog.String("cause", d.explain(failure.Err).String()))
 			}
 		}
 		d.metrics.queue.Dec()

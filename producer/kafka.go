@@ -3,6 +3,7 @@ package producer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"time"
@@ -34,7 +35,7 @@ func (l link) chooser(topic string) *chooser {
 
 // connect tries until Kafka has the topic and accepts a producer, or ctx is done.
 func connect(ctx, hurry context.Context, cfg Config, log *slog.Logger) (link, error) {
-	idempotent := true
+	idempotent := cfg.Idempotent()
 	for n := 0; ; n++ {
 		opened := make(chan link, 1)
 		go func() { opened <- open(hurry, cfg, idempotent, log) }()
@@ -51,14 +52,14 @@ func connect(ctx, hurry context.Context, cfg Config, log *slog.Logger) (link, er
 			return l, nil
 		}
 		if idempotent && refusesIdempotence(l.err) {
-			log.WarnContext(ctx, "broker refuses idempotent writes, a retry may repeat a record", slog.Any("error", l.err))
+			log.WarnContext(ctx, "broker refuses idempotent writes, a retry may repeat a record", slog.String("cause", cfg.Explain(l.err).String()))
 			idempotent = false
 			continue
 		}
 		wait := kafkaconf.Backoff(n, slowest)
-		log.WarnContext(ctx, "Kafka is not ready, trying again", slog.String("topic", cfg.Topic), slog.String("wait", wait.Round(time.Millisecond).String()), slog.Any("error", l.err))
+		log.WarnContext(ctx, "Kafka is not ready, trying again", slog.String("topic", cfg.Topic), slog.String("wait", wait.Round(time.Millisecond).String()), slog.String("cause", cfg.Explain(l.err).String()))
 		if !realClock().sleep(ctx, wait) {
-			return link{}, errors.Join(ctx.Err(), l.err)
+			return link{}, fmt.Errorf("%w: %s", ctx.Err(), cfg.Explain(l.err))
 		}
 	}
 }
@@ -78,9 +79,7 @@ func open(hurry context.Context, cfg Config, idempotent bool, log *slog.Logger) 
 	if err != nil {
 		return link{err: err}
 	}
-	if c.Producer.Compression, err = cfg.codec(); err != nil {
-		return link{err: err}
-	}
+	cfg.Apply(c)
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Producer.Idempotent = idempotent
 	c.Producer.Return.Successes = true
@@ -93,7 +92,11 @@ func open(hurry context.Context, cfg Config, idempotent bool, log *slog.Logger) 
 	c.Metadata.Retry.BackoffFunc = func(n, _ int) time.Duration {
 		wait := pause(hurry, n)
 		if wait > 0 {
-			log.WarnContext(hurry, "Kafka is away, trying again", slog.String("wait", wait.Round(time.Millisecond).String()))
+			why := "no broker answers"
+			if failed := kafkaconf.LastFailure(c); failed != nil {
+				why = cfg.Explain(failed).String()
+			}
+			log.WarnContext(hurry, "Kafka is away, trying again", slog.String("wait", wait.Round(time.Millisecond).String()), slog.String("cause", why))
 		}
 		return wait
 	}
@@ -138,9 +141,12 @@ func look(cfg Config, log *slog.Logger) (most int, err error) {
 	if err := client.RefreshMetadata(cfg.Topic); err != nil {
 		return 0, err
 	}
+	if most = cfg.BatchLimit(); most > 0 {
+		return most, nil
+	}
 	if most, err = batchLimit(client, cfg.Topic); err != nil {
 		// A broker may deny the question to us, or not know it; sarama's own limit is below every usual one.
-		log.Info("Kafka does not say how long a record may be", slog.Int("assumed", c.Producer.MaxMessageBytes), slog.Any("error", err))
+		log.Info("Kafka does not say how long a record may be", slog.Int("assumed", c.Producer.MaxMessageBytes), slog.String("cause", cfg.Explain(err).What))
 		return c.Producer.MaxMessageBytes, nil
 	}
 	return most, nil

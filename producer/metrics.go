@@ -2,13 +2,14 @@ package producer
 
 import (
 	"context"
-	"fmt"
-	"net"
 	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"kafka-e2ee/kafkaconf"
 )
 
 // metrics counts; no label holds anything of a message or a key.
@@ -41,7 +42,8 @@ func newMetrics(build Build) metrics {
 	for _, outcome := range []string{outcomeAcknowledged, outcomeFailed} {
 		m.records.WithLabelValues(outcome)
 	}
-	m.registry.MustRegister(m.records, m.seal, m.queue, info)
+	m.registry.MustRegister(m.records, m.seal, m.queue, info,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -50,9 +52,9 @@ func (m metrics) serve(ctx context.Context, addr string) (stop func() error, err
 	if addr == "" {
 		return func() error { return nil }, nil
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	listener, err := kafkaconf.Listen(ctx, "METRICS_ADDR", addr)
 	if err != nil {
-		return nil, fmt.Errorf("serving metrics: %w; hint: set METRICS_ADDR to a free address, or to nothing", err)
+		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))

@@ -39,6 +39,9 @@ func Run(ctx context.Context, cfg Config, build Build, in io.Reader, log *slog.L
 	if err != nil {
 		return Summary{}, fmt.Errorf("%w: %w", ErrSettings, err)
 	}
+	if insecure := cfg.Notice(); insecure != "" {
+		log.WarnContext(ctx, "insecure setting", slog.String("notice", insecure))
+	}
 	m := newMetrics(build)
 	stop, err := m.serve(ctx, cfg.MetricsAddr)
 	if err != nil {
@@ -50,7 +53,11 @@ func Run(ctx context.Context, cfg Config, build Build, in io.Reader, log *slog.L
 	defer cancel()
 	link, err := connect(ctx, hurry, cfg, log)
 	if err != nil {
-		return Summary{}, fmt.Errorf("connecting to Kafka: %w", err)
+		unsent := "nothing was sent"
+		if in != nil {
+			unsent = "nothing was sent, and no line of the input was read"
+		}
+		return Summary{}, fmt.Errorf("connecting to Kafka: %w: %s; hint: check BROKERS and TOPIC", err, unsent)
 	}
 	sealing := newSealing(cfg, first, link.room, m, log)
 	if cfg.PublicKeyFile != "" {
@@ -59,7 +66,7 @@ func Run(ctx context.Context, cfg Config, build Build, in io.Reader, log *slog.L
 		go sealing.follow(following, keys)
 	}
 	work := &pipeline{cfg: cfg, in: in, sealing: sealing, partitions: link.chooser(cfg.Topic), lines: newLines()}
-	d := newDelivery(link, m, log)
+	d := newDelivery(link, cfg.Explain, m, log)
 	work.each(ctx, func(r record) {
 		if r.err != nil {
 			log.ErrorContext(ctx, "message not sent", slog.Uint64("line", r.number), slog.Any("error", r.err))

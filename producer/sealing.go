@@ -28,6 +28,7 @@ type sealer struct {
 	*envelope.Sealer
 	limit  int    // bytes of a message
 	holder string // what sets the limit
+	hint   string // what to do about a longer one
 }
 
 func newSealing(cfg Config, first *envelope.Sealer, room int, m metrics, log *slog.Logger) *sealing {
@@ -37,9 +38,9 @@ func newSealing(cfg Config, first *envelope.Sealer, room int, m metrics, log *sl
 }
 
 func (s *sealing) use(with *envelope.Sealer) {
-	next := &sealer{Sealer: with, limit: with.MaxPlaintext(), holder: holder(s.cfg.Format)}
+	next := &sealer{Sealer: with, limit: with.MaxPlaintext(), holder: holder(s.cfg.Format), hint: shorter(s.cfg.Format)}
 	if fits := sort.Search(next.limit+1, func(n int) bool { return with.Size(n) > s.room }) - 1; fits < next.limit {
-		next.limit, next.holder = max(fits, 0), "this topic"
+		next.limit, next.holder, next.hint = max(fits, 0), "this topic", "shorten it, or raise the topic's max.message.bytes"
 	}
 	s.current.Store(next)
 }
@@ -54,7 +55,7 @@ func (s *sealing) size(msg message) int { return s.current.Load().Size(len(msg.t
 func (s *sealing) seal(msg message, partition int32) record {
 	with := s.current.Load()
 	if msg.tooLong || len(msg.text) > with.limit {
-		return record{number: msg.number, err: fmt.Errorf("sealing message: longer than the %d bytes that %s holds", with.limit, with.holder)}
+		return record{number: msg.number, err: fmt.Errorf("sealing message: longer than the %d bytes that %s holds; hint: %s", with.limit, with.holder, with.hint)}
 	}
 	p := newParcel(&s.parcels, with.Size(len(msg.text)))
 	start := time.Now()

@@ -97,6 +97,10 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		if out.Flush() != nil {
 			return
 		}
+		// Over HTTP/2 a limit that passes ends the stream, also while nothing is being written.
+		if out.SetWriteDeadline(time.Time{}) != nil {
+			return
+		}
 	}
 }
 

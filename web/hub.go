@@ -60,6 +60,8 @@ func (h *hub) count() (n int) {
 // ends their streams. Call it once.
 func (s *Server) Run(ctx context.Context) {
 	defer close(s.hub.done)
+	s.door.announce(ctx)
+	go s.door.follow(ctx, time.Tick(readEvery))
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {

@@ -3,18 +3,21 @@
 //	feed := web.NewFeed(1000)
 //	site, err := web.New(web.Options{Feed: feed, Key: key, Kafka: kafka, Registerer: registry})
 //	go site.Run(ctx)
-//	server := site.HTTPServer()
+//	err = site.HTTPServer().Serve(site.Listener(listener))
 //
 // The page is complete without JavaScript; with it, a stream of server-sent
 // events keeps it live. All viewers see all records. The package knows nothing
 // of Kafka, formats or sidecars: it shows what it is told, in its own words.
 //
-// It has no sign-in and no TLS. Whoever reaches it reads the messages.
+// Without Options.Access it has no sign-in and no TLS: whoever reaches it reads
+// the messages.
 package web
 
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -23,7 +26,7 @@ import (
 	"golang.org/x/text/language"
 )
 
-// Options are what a Server shows. All but Notice, Token and Again are required.
+// Options are what a Server shows, and to whom. All but Notice, Token, Again, Access and Log are required.
 type Options struct {
 	Feed       *Feed
 	Key        func() KeyStatus                  // called for each rendering; must not wait
@@ -32,6 +35,8 @@ type Options struct {
 	Token      func() (token string, there bool) // this pod's attestation token, for download
 	Again      func()                            // asks for the keys once more; limits itself
 	Registerer prometheus.Registerer
+	Access     Access
+	Log        *slog.Logger // of who may see the page; nil: none
 }
 
 // Server serves the page, its stream and the API.
@@ -44,6 +49,7 @@ type Server struct {
 	again  func()
 	open   string // the text that says who can see the page
 	hub    *hub
+	door   *door
 
 	languages []words
 	matcher   language.Matcher
@@ -61,20 +67,27 @@ func New(opts Options) (*Server, error) {
 	if opts.Again == nil {
 		opts.Again = func() {}
 	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	door, err := newDoor(opts.Access, opts.Log)
+	if err != nil {
+		return nil, err
+	}
 	files, err := readAssets()
 	if err != nil {
 		return nil, fmt.Errorf("reading the page's files: %w", err)
 	}
 	s := &Server{
 		feed: opts.Feed, key: opts.Key, kafka: opts.Kafka, notice: opts.Notice, token: opts.Token, again: opts.Again,
-		open: "open", hub: newHub(), languages: languages(), assets: files,
+		open: door.note(), hub: newHub(), door: door, languages: languages(), assets: files,
 	}
 	tags := make([]language.Tag, len(s.languages))
 	for i, l := range s.languages {
 		tags[i] = language.MustParse(l.lang)
 	}
 	s.matcher = language.NewMatcher(tags)
-	return s, s.register(opts.Registerer)
+	return s, errors.Join(s.register(opts.Registerer), door.register(opts.Registerer))
 }
 
 func (s *Server) register(r prometheus.Registerer) error {
@@ -101,9 +114,9 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /api/key/evidence", s.evidence)
 	mux.HandleFunc("GET /api/key/token", s.downloadToken)
 	mux.HandleFunc("POST /api/key/check", s.askAgain)
-	mux.HandleFunc("GET /api/events", s.events)
+	mux.HandleFunc("GET /api/events", s.door.stream(s.events))
 	mux.Handle("GET /static/{name}", s.assets)
-	return guarded(mux)
+	return guarded(s.door.admit(mux))
 }
 
 // HTTPServer is a server for Handler with a limit on every phase of a request;
@@ -112,8 +125,12 @@ func (s *Server) HTTPServer() *http.Server {
 	return &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		ConnContext: withMemory, ErrorLog: slog.NewLogLogger(s.door.log.Handler(), slog.LevelDebug),
 	}
 }
+
+// Listener is what the HTTPServer is to serve on: it speaks TLS where there is a certificate.
+func (s *Server) Listener(l net.Listener) net.Listener { return s.door.listener(l) }
 
 // guarded sets the headers that keep a record's content what it is, text, and
 // other sites out.

@@ -108,6 +108,7 @@ const (
 	KafkaConnecting  KafkaState = "connecting"
 	KafkaReading     KafkaState = "reading"
 	KafkaUnreachable KafkaState = "unreachable"
+	KafkaRefused     KafkaState = "refused" // it answers, and says no
 	KafkaNoTopic     KafkaState = "no_topic"
 )
 
@@ -115,7 +116,8 @@ const (
 type KafkaStatus struct {
 	State KafkaState
 	Topic string
-	Cause string    // in fixed words, where State is KafkaUnreachable
+	Cause string    // in fixed words, where State is KafkaUnreachable or KafkaRefused
+	Check string    // what to look at then, such as the name of a variable
 	Since time.Time // when State became what it is
 	Share Share
 }

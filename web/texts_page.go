@@ -19,6 +19,7 @@ func pageTexts() map[string]text {
 		"copy":      {"Copy", "コピー"},
 		"command":   {"Command", "コマンド"},
 		"open":      {"This page has no sign-in and no TLS: whoever reaches it reads the messages.", "このページにはサインインも TLS もありません。アクセスできる人は誰でもメッセージを読めます。"},
+		"open.tls":  {"This page has no sign-in: whoever reaches it reads the messages.", "このページにはサインインがありません。アクセスできる人は誰でもメッセージを読めます。"},
 
 		"keys":       {"Keys", "キー操作"},
 		"keys./":     {"Filter the records", "レコードを絞り込む"},
@@ -73,7 +74,8 @@ func pageTexts() map[string]text {
 
 		"kafka.connecting":        {"Connecting to Kafka since {time}.", "{time} から Kafka に接続しています。"},
 		"kafka.connecting.slow":   {"Connecting to Kafka since {time}: no broker has answered yet. Check that BROKERS is right, that a broker listens there, and that both sides use the same of TLS and SASL.", "{time} から Kafka に接続しています。まだどのブローカーも応答していません。BROKERS が正しいか、そこでブローカーが待ち受けているか、双方の TLS と SASL の設定が一致しているかを確認してください。"},
-		"kafka.unreachable":       {"Kafka not reachable since {time}: {cause}. Check BROKERS.", "{time} から Kafka に到達できません: {cause}。BROKERS を確認してください。"},
+		"kafka.unreachable":       {"Kafka not reachable since {time}: {cause}. Check {check}.", "{time} から Kafka に到達できません: {cause}。{check} を確認してください。"},
+		"kafka.refused":           {"Kafka refuses this pod since {time}: {cause}. Check {check}.", "{time} から Kafka がこのポッドを拒否しています: {cause}。{check} を確認してください。"},
 		"kafka.no_topic":          {"Topic {t} does not exist. Create it or check TOPIC.", "トピック {t} がありません。作成するか TOPIC を確認してください。"},
 		"kafka.reading.no_record": {"No records yet in {t}. Is the producer running?", "{t} にはまだレコードがありません。プロデューサーは動いていますか?"},
 	}

@@ -114,7 +114,7 @@ func (w words) kafka(k KafkaStatus, empty bool, now time.Time) kafkaView {
 	case k.State == KafkaConnecting && now.Sub(k.Since) > slow:
 		id += ".slow"
 	}
-	text := w.say(id, "cause", w.phrase(k.Cause), "t", visible(k.Topic), "time", clock(k.Since))
+	text := w.say(id, "cause", w.phrase(k.Cause), "check", w.phrase(k.Check), "t", visible(k.Topic), "time", clock(k.Since))
 	return kafkaView{Text: text, Away: k.State != KafkaReading}
 }
 

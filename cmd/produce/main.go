@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -12,18 +13,20 @@ import (
 	"syscall"
 
 	"kafka-e2ee/health"
+	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/producer"
 )
 
 var version, commit = "dev", "unknown"
 
 func main() {
-	stdin := flag.Bool("stdin", false, "send each line of standard input as one message, as it is, instead of MSG")
+	var in io.Reader
+	flag.BoolFunc("stdin", "send each line of standard input as one message, as it is, instead of MSG", func(string) error { in = os.Stdin; return nil })
 	ask := health.Flags(flag.CommandLine)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	if *ask != nil {
-		if err := (*ask)(ctx, producer.MetricsAddr(os.LookupEnv)); err != nil {
+		if err := (*ask)(ctx, kafkaconf.Value(new(producer.Config), "METRICS_ADDR", os.LookupEnv)); err != nil {
 			fmt.Fprintln(os.Stderr, "produce:", err)
 			os.Exit(1)
 		}
@@ -31,13 +34,9 @@ func main() {
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	cfg, err := producer.Load(os.LookupEnv)
-	if err != nil {
+	if err = errors.Join(health.NoArguments(flag.CommandLine), err); err != nil {
 		log.Error("settings", slog.Any("error", err))
 		os.Exit(2)
-	}
-	var in io.Reader
-	if *stdin {
-		in = os.Stdin
 	}
 	sum, err := producer.Run(ctx, cfg, producer.Build{Version: version, Commit: commit}, in, log)
 	stop()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -18,6 +19,7 @@ import (
 
 // cluster is what the rendered objects would make.
 type cluster struct {
+	choice      choice
 	namespaces  []*corev1.Namespace
 	accounts    []*corev1.ServiceAccount
 	configs     []*corev1.ConfigMap
@@ -25,6 +27,8 @@ type cluster struct {
 	deployments []*appsv1.Deployment
 	policies    []*networkingv1.NetworkPolicy
 	budgets     []*policyv1.PodDisruptionBudget
+	monitors    []*monitoringv1.PodMonitor
+	alerts      []*monitoringv1.PrometheusRule
 	strimzi     []*unstructured.Unstructured
 	objects     []metav1.Object // all but Strimzi's
 }
@@ -32,7 +36,7 @@ type cluster struct {
 // decode reads every document strictly: a field that its type does not have, or has twice, is an error.
 func decode(text string) (*cluster, error) {
 	scheme := runtime.NewScheme()
-	add := runtime.NewSchemeBuilder(corev1.AddToScheme, appsv1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme)
+	add := runtime.NewSchemeBuilder(corev1.AddToScheme, appsv1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme, monitoringv1.AddToScheme)
 	if err := add.AddToScheme(scheme); err != nil {
 		return nil, err
 	}
@@ -79,6 +83,10 @@ func (c *cluster) add(strict runtime.Decoder, document string) error {
 		c.policies = append(c.policies, o)
 	case *policyv1.PodDisruptionBudget:
 		c.budgets = append(c.budgets, o)
+	case *monitoringv1.PodMonitor:
+		c.monitors = append(c.monitors, o)
+	case *monitoringv1.PrometheusRule:
+		c.alerts = append(c.alerts, o)
 	default:
 		return fmt.Errorf("kind %s: nothing checks it", header.Kind)
 	}
@@ -100,11 +108,22 @@ func (c *cluster) deployment(name string) (*appsv1.Deployment, error) {
 	return nil, fmt.Errorf("deployment %s: is missing", name)
 }
 
+// containers are all of a deployment's pod, those that run before the others first.
+func containers(d *appsv1.Deployment) []*corev1.Container {
+	var all []*corev1.Container
+	for _, list := range [][]corev1.Container{d.Spec.Template.Spec.InitContainers, d.Spec.Template.Spec.Containers} {
+		for i := range list {
+			all = append(all, &list[i])
+		}
+	}
+	return all
+}
+
 // container finds one by name in a deployment's pod.
 func container(d *appsv1.Deployment, name string) *corev1.Container {
-	for i, c := range d.Spec.Template.Spec.Containers {
+	for _, c := range containers(d) {
 		if c.Name == name {
-			return &d.Spec.Template.Spec.Containers[i]
+			return c
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package manifests_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -15,7 +16,8 @@ import (
 // rules hold for whatever is deployed.
 var rules = []func(*cluster) error{
 	ownPodsAreRestricted, noTokenOfTheAPI, probesAnswer, limitsAsDocumented, imagesArePinned, podsAreReplacedWhole, noHostDataInEnvironment,
-	namespaceWarns, objectsAreLabelled, selectorsMatch, viewersAreLimited, referencesExist, networkIsClosed, programsAccept,
+	namespaceWarns, objectsAreLabelled, selectorsMatch, viewersAreLimited, referencesExist, secretsAreOnesOwn, identitiesAreApart, networkIsClosed,
+	usersMayDoOneThing, programsAccept, monitorsFindPods,
 }
 
 func (c *cluster) check() error {
@@ -30,7 +32,15 @@ func (c *cluster) check() error {
 // is refused by a cluster that keeps to pod security.
 func TestOverlays(t *testing.T) {
 	t.Parallel()
-	for _, kustomization := range []string{kataCC, ordinary} {
+	for _, c := range choices() {
+		t.Run(c.String(), func(t *testing.T) {
+			t.Parallel()
+			if _, made := c.renders(t); made.check() != nil {
+				t.Error(made.check())
+			}
+		})
+	}
+	for _, kustomization := range []string{kataCC, aci, coco, kataCC + debug, aci + debug, coco + debug, ordinary} {
 		if _, c := overlay(t, kustomization); c.check() != nil {
 			t.Errorf("%s:\n%v", kustomization, c.check())
 		}
@@ -47,9 +57,12 @@ func TestEveryKustomizationBuilds(t *testing.T) {
 		}
 		built++
 		_, err = decode(render(t, path.Dir(name), nil))
+		if err != nil {
+			err = fmt.Errorf("%s: %w", name, err)
+		}
 		return err
 	})
-	if err != nil || built < 4 {
+	if err != nil || built < 14 {
 		t.Errorf("%d built: %v", built, err)
 	}
 }
@@ -58,11 +71,12 @@ func TestEveryKustomizationBuilds(t *testing.T) {
 // that nobody can read.
 func TestSettingsMustBeGiven(t *testing.T) {
 	t.Parallel()
-	for _, kustomization := range []string{kataCC, ordinary} {
+	for _, kustomization := range []string{kataCC, aci, coco, ordinary} {
 		c, err := decode(render(t, kustomization, nil))
 		if err != nil {
 			t.Fatal(err)
 		}
+		c.choice = ships(t, kustomization)
 		if err := viewersAreLimited(c); err == nil || !strings.Contains(err.Error(), "set-SOURCE_RANGE") {
 			t.Errorf("%s: the API server would take the load balancer as shipped: %v", kustomization, err)
 		}
@@ -75,13 +89,16 @@ func TestSettingsMustBeGiven(t *testing.T) {
 // Without this a setting in the one place for settings has no effect, and what a user deploys is somebody else's.
 func TestSettingsArrive(t *testing.T) {
 	t.Parallel()
-	for _, kustomization := range []string{kataCC, ordinary} {
-		text, c := overlay(t, kustomization)
-		for _, leftover := range []string{"registry.example", "myKeyVault", "sharedeus2", "set-", "set by", "MIIBojAN***AE="} {
+	for _, c := range choices() {
+		text, _ := c.renders(t)
+		for _, leftover := range []string{"registry.example", "myKeyVault", "sharedeus2", "set-", "set by", "MIIBojAN***AE=", "not-generated-yet"} {
 			if strings.Contains(text, leftover) {
-				t.Errorf("%s: %q is still there", kustomization, leftover)
+				t.Errorf("%s: %q is still there", c, leftover)
 			}
 		}
+	}
+	for _, kustomization := range []string{kataCC, ordinary} {
+		text, c := overlay(t, kustomization)
 		for _, want := range []string{
 			"image: registry.test/team/consumer:1.0\n", "image: registry.test/team/producer:1.0\n", "value: vault.test\n", "value: attestation.test\n",
 			"value: kafka-encryption-demo\n", "azure.workload.identity/client-id: 00000000-0000-0000-0000-000000000001\n", "- 203.0.113.7/32\n",
@@ -99,7 +116,8 @@ func TestSettingsArrive(t *testing.T) {
 // Without this the README's way to let a second range of addresses in does not build, or replaces the first.
 func TestSecondSourceRange(t *testing.T) {
 	t.Parallel()
-	_, rest, _ := strings.Cut(read(t, "README.md"), "```yaml\n")
+	_, rest, _ := strings.Cut(read(t, "README.md"), "For a second range")
+	_, rest, _ = strings.Cut(rest, "```yaml\n")
 	snippet, _, found := strings.Cut(rest, "```\n")
 	if !found {
 		t.Fatal("the README shows no patch")
@@ -110,6 +128,7 @@ func TestSecondSourceRange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.choice = ships(t, ordinary)
 	if got := c.services[0].Spec.LoadBalancerSourceRanges; !slices.Equal(got, []string{"203.0.113.7/32", "198.51.100.0/24"}) || c.check() != nil {
 		t.Errorf("ranges %q, %v", got, c.check())
 	}
@@ -129,6 +148,7 @@ func TestNewKeyRestartsTheProducer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	other.choice = ships(t, ordinary)
 	if one.configs[0].Name == other.configs[0].Name || other.check() != nil {
 		t.Errorf("two keys, config maps %s and %s, %v", one.configs[0].Name, other.configs[0].Name, other.check())
 	}

@@ -18,15 +18,25 @@ var strimziPod = labels.Set{
 }
 
 // flows is all that the network may carry, for each of our pods.
-var flows = map[string][]string{
-	"kafka-golang-consumer": {
-		"in TCP 3333 anywhere", "in TCP 9464 any pod",
-		"out TCP 443 anywhere", "out TCP 53 anywhere", "out TCP 80 169.254.169.254/32", "out TCP 9092 my-cluster", "out UDP 53 anywhere",
-	},
-	"kafka-producer": {
-		"in TCP 9464 any pod",
-		"out TCP 53 anywhere", "out TCP 9092 my-cluster", "out UDP 53 anywhere",
-	},
+func (c choice) flows() map[string][]string {
+	kafka := "out TCP 9092 my-cluster"
+	switch {
+	case c.has("event-hubs"):
+		kafka = "out TCP 9093 anywhere"
+	case c.has("strimzi-mtls"):
+		kafka = "out TCP 9093 my-cluster"
+	}
+	consumer := []string{"in TCP 3333 anywhere", "in TCP 9464 any pod", "out TCP 443 anywhere", "out TCP 53 anywhere", "out UDP 53 anywhere", kafka}
+	producer := []string{"in TCP 9464 any pod", "out TCP 53 anywhere", "out UDP 53 anywhere", kafka}
+	if c.platform() != coco { // the node's metadata service
+		consumer = append(consumer, "out TCP 80 169.254.169.254/32")
+	}
+	if c.has("event-hubs") { // its identity's token
+		producer = append(producer, "out TCP 443 anywhere")
+	}
+	slices.Sort(consumer)
+	slices.Sort(producer)
+	return map[string][]string{consumerName: consumer, "kafka-producer": producer}
 }
 
 func networkIsClosed(c *cluster) error {
@@ -41,7 +51,7 @@ func networkIsClosed(c *cluster) error {
 				problems = append(problems, fmt.Errorf("%s: no network policy limits its %s", d.Name, direction))
 			}
 		}
-		if want := flows[d.Name]; !slices.Equal(got, want) {
+		if want := c.choice.flows()[d.Name]; !slices.Equal(got, want) {
 			problems = append(problems, fmt.Errorf("%s: the network carries\n%s\nwant\n%s", d.Name, strings.Join(got, "\n"), strings.Join(want, "\n")))
 		}
 	}

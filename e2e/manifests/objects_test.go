@@ -66,12 +66,6 @@ func objectsAreLabelled(c *cluster) error {
 	for _, d := range c.deployments {
 		check(d.Name+" pod", d.Spec.Template.Labels, append(common, "app.kubernetes.io/name", "app.kubernetes.io/component")...)
 	}
-	// As in the document: without it the sidecar gets no token for the vault.
-	if d, err := c.deployment("kafka-golang-consumer"); err != nil {
-		problems = append(problems, err)
-	} else if d.Spec.Template.Labels["azure.workload.identity/use"] != "true" {
-		problems = append(problems, errors.New(`kafka-golang-consumer: label azure.workload.identity/use is not "true"`))
-	}
 	return errors.Join(problems...)
 }
 

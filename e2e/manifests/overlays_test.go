@@ -4,11 +4,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/pod-security-admission/api"
 	"sigs.k8s.io/yaml"
 )
@@ -40,18 +42,8 @@ func TestKataCC(t *testing.T) {
 	if skr == nil || len(pod.Containers) != 2 {
 		t.Fatalf("%d containers, sidecar %v", len(pod.Containers), skr)
 	}
-	if !slices.Equal(skr.Command, []string{"/skr.sh"}) {
-		t.Errorf("command %q: only /skr.sh reads SkrSideCarArgs", skr.Command)
-	}
-	var major, minor int
-	if _, err := fmt.Sscanf(skr.Image, "mcr.microsoft.com/aci/skr:%d.%d", &major, &minor); err != nil || major < 2 || major == 2 && minor < 12 {
-		t.Errorf("image %s, want 2.12 or newer", skr.Image)
-	}
-	env := environment(skr)
-	if level, _ := env("LogLevel"); level != "info" {
-		t.Errorf("log level %q: the sidecar's default tells too much", level)
-	}
-	encoded, _ := env("SkrSideCarArgs")
+	wantQuietSidecar(t, skr)
+	encoded, _ := environment(skr)("SkrSideCarArgs")
 	text, err := base64.StdEncoding.Strict().DecodeString(encoded)
 	if err != nil {
 		t.Fatal(err)
@@ -72,23 +64,105 @@ func TestKataCC(t *testing.T) {
 	}
 }
 
+// wantQuietSidecar: older releases, and its own default, log tokens and keys.
+func wantQuietSidecar(t *testing.T, skr *corev1.Container) {
+	t.Helper()
+	if !slices.Equal(skr.Command, []string{"/skr.sh"}) {
+		t.Errorf("command %q: only /skr.sh reads SkrSideCarArgs", skr.Command)
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(skr.Image, "mcr.microsoft.com/aci/skr:%d.%d", &major, &minor); err != nil || major < 2 || major == 2 && minor < 12 {
+		t.Errorf("image %s, want 2.12 or newer", skr.Image)
+	}
+	if level, _ := environment(skr)("LogLevel"); level != "info" {
+		t.Errorf("log level %q: the sidecar's default tells too much", level)
+	}
+}
+
+// Without this the pod stays unscheduled, hangs at every look-up, asks for Kafka where nobody answers, or is none that
+// is confidential.
+func TestConfidentialACI(t *testing.T) {
+	t.Parallel()
+	d := consumerOf(t, aci)
+	pod := d.Spec.Template.Spec
+	wantAnnotations := map[string]string{
+		"microsoft.containerinstance.virtualnode.ccepolicy": generatedPolicy, "microsoft.containerinstance.virtualnode.injectdns": "false",
+	}
+	if got := d.Spec.Template.Annotations; !maps.Equal(got, wantAnnotations) {
+		t.Errorf("%d annotations, DNS %q", len(got), got["microsoft.containerinstance.virtualnode.injectdns"])
+	}
+	toleration := corev1.Toleration{Key: "virtual-kubelet.io/provider", Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule}
+	if !maps.Equal(pod.NodeSelector, map[string]string{"virtualization": "virtualnode2"}) || !slices.Equal(pod.Tolerations, []corev1.Toleration{toleration}) || pod.RuntimeClassName != nil {
+		t.Errorf("node selector %v, tolerations %v, runtime class %v", pod.NodeSelector, pod.Tolerations, pod.RuntimeClassName)
+	}
+	if d.Labels["azure.workload.identity/use"] != "true" {
+		t.Error("a release of the policy's generator would leave out the identity's token")
+	}
+	skr := container(d, skrContainer)
+	if skr == nil || len(pod.Containers) != 2 {
+		t.Fatalf("%d containers, sidecar %v", len(pod.Containers), skr)
+	}
+	wantQuietSidecar(t, skr)
+	if len(skr.VolumeMounts) > 0 || len(skr.Env) != 1 {
+		t.Errorf("the platform puts the certificates into the pod; mounts %v, variables %v", skr.VolumeMounts, skr.Env)
+	}
+	// Replaced only as a whole value, and only where a person looks at it.
+	thim, _ := environment(container(consumerOf(t, aci+debug), skrContainer))("THIM_ENDPOINT")
+	if thim != "===VIRTUALNODE2.CC.THIM.ENDPOINT===" {
+		t.Errorf("address of the certificate service %q", thim)
+	}
+	if brokers, _ := environment(container(d, consumerName))("BROKERS"); brokers != "192.0.2.9:9094" {
+		t.Errorf("brokers %q: without kube-proxy a Service's name leads nowhere", brokers)
+	}
+}
+
+// Without this the pod asks a sidecar that is not there, keeps an identity that it has no use for, or runs in no guest.
+func TestCoCo(t *testing.T) {
+	t.Parallel()
+	d := consumerOf(t, coco)
+	pod := d.Spec.Template.Spec
+	if len(containers(d)) != 1 || len(pod.Volumes) != 0 || pod.RuntimeClassName == nil || *pod.RuntimeClassName != "kata-remote" {
+		t.Errorf("%d containers, %d volumes, runtime class %v", len(containers(d)), len(pod.Volumes), pod.RuntimeClassName)
+	}
+	if got := d.Spec.Template.Annotations["io.katacontainers.config.hypervisor.cc_init_data"]; got != generatedPolicy {
+		t.Errorf("initdata of %d bytes, want that of initdata.base64", len(got))
+	}
+	for variable, want := range map[string]string{"KEY_PROVIDER": "cdh", "SkrClientKID": "default/key/kafka-encryption-demo", "SkrClientMAAEndpoint": "", "SkrClientAKVEndpoint": ""} {
+		if got, set := environment(container(d, consumerName))(variable); got != want || set != (want != "") {
+			t.Errorf("%s=%q, want %q", variable, got, want)
+		}
+	}
+	files := filledIn(t)
+	files[settings] = strings.Replace(files[settings], "RUNTIME_CLASS=kata-remote", "RUNTIME_CLASS=kata-qemu-snp", 1)
+	if text := render(t, coco, files); !strings.Contains(text, "runtimeClassName: kata-qemu-snp\n") {
+		t.Error("another runtime class cannot be chosen in the settings")
+	}
+}
+
 // Without this an exception made for the sidecar would cover more than is known and written down.
 func TestExceptionToPodSecurity(t *testing.T) {
 	t.Parallel()
-	d := consumerOf(t, kataCC)
-	for level, want := range map[api.Level]string{
-		api.LevelBaseline:   "hostPath volumes",
-		api.LevelRestricted: `allowPrivilegeEscalation != false, unrestricted capabilities, restricted volume types, runAsNonRoot != true, seccompProfile`,
+	for _, exception := range []struct {
+		overlay string
+		level   api.Level
+		want    string
+	}{
+		{kataCC, api.LevelBaseline, "hostPath volumes"},
+		{kataCC, api.LevelRestricted, `allowPrivilegeEscalation != false, unrestricted capabilities, restricted volume types, runAsNonRoot != true, seccompProfile`},
+		{aci, api.LevelBaseline, ""},
+		{aci, api.LevelRestricted, `allowPrivilegeEscalation != false, unrestricted capabilities, runAsNonRoot != true, seccompProfile`},
+		{coco, api.LevelRestricted, ""},
+		{ordinary, api.LevelRestricted, ""},
 	} {
-		result, err := podSecurity(level, d)
+		result, err := podSecurity(exception.level, consumerOf(t, exception.overlay))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if result.Allowed || result.ForbiddenReason() != want {
-			t.Errorf("%s: %q, want %q", level, result.ForbiddenReason(), want)
+		if result.Allowed != (exception.want == "") || result.ForbiddenReason() != exception.want {
+			t.Errorf("%s, %s: %q, want %q", exception.overlay, exception.level, result.ForbiddenReason(), exception.want)
 		}
 		if strings.Contains(result.ForbiddenDetail(), consumerName) {
-			t.Errorf("%s: our container is part of the exception: %s", level, result.ForbiddenDetail())
+			t.Errorf("%s, %s: our container is part of the exception: %s", exception.overlay, exception.level, result.ForbiddenDetail())
 		}
 	}
 }
@@ -100,68 +174,6 @@ func TestOrdinaryDiffersInTheSidecarOnly(t *testing.T) {
 	confidential.Spec.Template.Spec.RuntimeClassName = nil
 	delete(confidential.Spec.Template.Annotations, "io.katacontainers.config.agent.policy")
 	wantSame(t, plain, confidential)
-}
-
-// Without this the policy's generator stops at a field that it does not know, or makes a policy for another pod.
-// What it knows was read in its source; it could not be run here.
-func TestInputOfGenpolicy(t *testing.T) {
-	t.Parallel()
-	text, c := overlay(t, genpolicy)
-	if len(c.objects) != 1 || len(c.strimzi) != 0 {
-		t.Fatalf("%d objects and %d of Strimzi's, want the consumer alone", len(c.objects), len(c.strimzi))
-	}
-	var object map[string]any
-	if err := yaml.Unmarshal([]byte(text), &object); err != nil {
-		t.Fatal(err)
-	}
-	pod := "spec.template.spec."
-	known := map[string]bool{}
-	for _, field := range strings.Fields(`apiVersion kind metadata.name metadata.namespace metadata.labels spec.replicas spec.selector.matchLabels
-		spec.strategy.type spec.template.metadata.labels`) {
-		known[field] = true
-	}
-	for _, field := range strings.Fields(`runtimeClassName serviceAccountName volumes.name volumes.hostPath.path
-		containers.name containers.image containers.command containers.env.name containers.env.value
-		containers.ports.containerPort containers.ports.name containers.volumeMounts.name containers.volumeMounts.mountPath
-		containers.resources.limits containers.resources.requests
-		containers.livenessProbe.httpGet.path containers.livenessProbe.httpGet.port containers.livenessProbe.periodSeconds
-		containers.livenessProbe.timeoutSeconds containers.livenessProbe.failureThreshold
-		containers.readinessProbe.httpGet.path containers.readinessProbe.httpGet.port containers.readinessProbe.periodSeconds
-		containers.readinessProbe.timeoutSeconds
-		containers.securityContext.allowPrivilegeEscalation containers.securityContext.readOnlyRootFilesystem
-		containers.securityContext.capabilities.drop`) {
-		known[pod+field] = true
-	}
-	for _, path := range leaves("", object, known) {
-		t.Errorf("field %s is not known to the generator", path)
-	}
-
-	input, deployed := c.deployments[0], consumerOf(t, kataCC)
-	deployed.Spec.Template.Annotations = nil
-	deployed.Spec.Template.Spec.AutomountServiceAccountToken = nil
-	ours := container(deployed, consumerName)
-	ours.SecurityContext.RunAsNonRoot, ours.SecurityContext.SeccompProfile = nil, nil
-	wantSame(t, input, deployed)
-}
-
-// leaves are the paths of all values, without positions in lists, that are not below a known path.
-func leaves(path string, value any, known map[string]bool) (unknown []string) {
-	if known[path] {
-		return nil
-	}
-	switch v := value.(type) {
-	case map[string]any:
-		for key, below := range v {
-			unknown = append(unknown, leaves(strings.TrimPrefix(path+"."+key, "."), below, known)...)
-		}
-	case []any:
-		for _, below := range v {
-			unknown = append(unknown, leaves(path, below, known)...)
-		}
-	default:
-		unknown = append(unknown, path)
-	}
-	return unknown
 }
 
 func wantSame(t *testing.T, got, want *appsv1.Deployment) {

@@ -83,7 +83,7 @@ func valid(schema *apiextensions.JSONSchemaProps, object *unstructured.Unstructu
 func TestStrimziObjects(t *testing.T) {
 	t.Parallel()
 	known := schemas(t)
-	text, c := overlay(t, ordinary)
+	text, c := choice{aci, []string{"settings", "strimzi", "strimzi-mtls", "strimzi-load-balancer"}}.renders(t)
 	kinds := map[string]int{}
 	for _, o := range c.strimzi {
 		kinds[o.GetKind()]++
@@ -97,14 +97,15 @@ func TestStrimziObjects(t *testing.T) {
 			t.Errorf("%s %s: belongs to cluster %q", o.GetKind(), o.GetName(), cluster)
 		}
 	}
-	if kinds["Kafka"] != 1 || kinds["KafkaNodePool"] != 1 || kinds["KafkaTopic"] != 1 {
+	if kinds["Kafka"] != 1 || kinds["KafkaNodePool"] != 1 || kinds["KafkaTopic"] != 1 || kinds["KafkaUser"] != 2 {
 		t.Errorf("objects %v", kinds)
 	}
 
 	for name, b := range map[string]struct{ old, new, says string }{
 		"misspelt field": {"partitions: 1", "partition: 1", "unknown field spec.partition"},
 		"unknown role":   {"- controller\n", "- controler\n", "Unsupported value"},
-		"wrong type":     {"port: 9092\n      tls", "port: plain\n      tls", "must be of type integer"},
+		"wrong type":     {"port: 9093\n      tls", "port: plain\n      tls", "must be of type integer"},
+		"no operation":   {"- Write\n", "- Wite\n", "Unsupported value"},
 		"field missing":  {"    type: jbod\n", "", "storage.type"},
 		"unknown kind":   {"kind: KafkaTopic", "kind: KafkaTopics", "has no definition"},
 	} {

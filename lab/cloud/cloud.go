@@ -41,11 +41,12 @@ const (
 
 // Config says where the cloud is and how careless.
 type Config struct {
-	AttestationHost string   // host name, with the port where it is not 443: it is in the tokens' issuer
-	VaultHost       string   // host name, without port
-	Names           []string // further host names and addresses in the certificate
-	Listen          string   // HTTPS address; port 0 chooses one
-	ListenMetadata  string   // HTTP address of certificates and identities; the same
+	Authority       *ca.Authority // who certifies the services; nil: one of their own
+	AttestationHost string        // host name, with the port where it is not 443: it is in the tokens' issuer
+	VaultHost       string        // host name, without port
+	Names           []string      // further host names and addresses in the certificate
+	Listen          string        // HTTPS address; port 0 chooses one
+	ListenMetadata  string        // HTTP address of certificates and identities; the same
 
 	// The two dangers; see attest.Config and vault.Config.
 	DangerouslyAcceptAnyReport  bool
@@ -77,10 +78,12 @@ func Measurement() (m [48]byte) {
 
 // New makes the services; they do not listen yet.
 func New(cfg Config) (*Cloud, error) {
-	c := &Cloud{cfg: cfg}
+	c := &Cloud{cfg: cfg, Authority: cfg.Authority}
 	var err error
-	if c.Authority, err = ca.New(); err != nil {
-		return nil, err
+	if c.Authority == nil {
+		if c.Authority, err = ca.New(); err != nil {
+			return nil, err
+		}
 	}
 	if c.Identities, err = identity.New("https://login."+cfg.VaultHost, PodID, OperatorID); err != nil {
 		return nil, err

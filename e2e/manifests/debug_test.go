@@ -1,0 +1,141 @@
+package manifests_test
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"maps"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+)
+
+// agentPolicy stands for what a policy's generator makes of its input: like theirs, it holds for each container the
+// image, the command and every environment value, and what is allowed besides.
+type agentPolicy struct {
+	Containers []allowed
+	Exec, Logs bool
+}
+
+type allowed struct {
+	Image   string
+	Command []string
+	Env     map[string]string
+}
+
+func generate(d *appsv1.Deployment) agentPolicy {
+	var p agentPolicy
+	for _, c := range containers(d) {
+		a := allowed{Image: c.Image, Command: c.Command, Env: map[string]string{}}
+		for _, e := range c.Env {
+			a.Env[e.Name] = e.Value
+		}
+		p.Containers = append(p.Containers, a)
+	}
+	return p
+}
+
+// starts reports whether a guest with the policy lets the pod's containers start.
+func (p agentPolicy) starts(d *appsv1.Deployment) bool {
+	return slices.EqualFunc(p.Containers, generate(d).Containers, func(a, b allowed) bool {
+		return a.Image == b.Image && slices.Equal(a.Command, b.Command) && maps.Equal(a.Env, b.Env)
+	})
+}
+
+func (p agentPolicy) hash(t *testing.T) [sha256.Size]byte {
+	t.Helper()
+	text, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sha256.Sum256(text)
+}
+
+// Without this somebody looks inside a pod that holds the key: by the debug variant with the policy that the key is
+// released for, or with one that has the same hash.
+func TestDebugCannotMatchTheReleasePolicy(t *testing.T) {
+	t.Parallel()
+	for _, chosen := range choices() {
+		if measured[chosen.overlay].file == "" {
+			continue
+		}
+		_, c := chosen.renders(t)
+		_, inspected := choice{chosen.overlay + debug, chosen.components}.renders(t)
+		release, err := c.deployment(consumerName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pod, err := inspected.deployment(consumerName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Whoever generates the debug policy as strictly as the other, and whoever opens it: another hash.
+		for _, open := range []bool{false, true} {
+			policy := generate(pod)
+			policy.Exec, policy.Logs = open, open
+			if policy.hash(t) == generate(release).hash(t) {
+				t.Errorf("%s: the debug variant has the measurement that the key is released for", chosen)
+			}
+		}
+		// Whoever puts the key's own policy into the debug variant: no pod. And the other way round.
+		if generate(release).starts(pod) || generate(pod).starts(release) {
+			t.Errorf("%s: one policy lets both pods start", chosen)
+		}
+		if !generate(release).starts(release) || !generate(pod).starts(pod) {
+			t.Errorf("%s: a policy does not let its own pod start", chosen)
+		}
+		notice, _ := environment(container(pod, consumerName))("WEB_NOTICE")
+		if _, set := environment(container(release, consumerName))("WEB_NOTICE"); set || !strings.HasPrefix(notice, "Debug:") || pod.Spec.Template.Labels["kafka-e2ee/debug"] != "true" {
+			t.Errorf("%s: the page of the debug variant says %q", chosen, notice)
+		}
+	}
+}
+
+// Without this the policy of the one ends up in the other's pod.
+func TestDebugHasItsOwnPolicy(t *testing.T) {
+	t.Parallel()
+	for kustomization, m := range measured {
+		files := filledIn(t)
+		files[path.Join(kustomization+debug, m.file)] = "b3RoZXI="
+		for variant, want := range map[string]string{kustomization: generatedPolicy, kustomization + debug: "b3RoZXI="} {
+			c, err := decode(render(t, variant, files))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, err := c.deployment(consumerName)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := d.Spec.Template.Annotations[m.annotation]; got != want {
+				t.Errorf("%s: a policy of %d bytes, want %d", variant, len(got), len(want))
+			}
+		}
+	}
+}
+
+// Without this a key is made, by mistake, for the pod that people look into.
+func TestDebugIsNotMeasured(t *testing.T) {
+	t.Parallel()
+	for kustomization, m := range measured {
+		if kustomization == coco {
+			continue // its measurement is the initdata's, which knows no pod
+		}
+		for variant, refused := range map[string]bool{kustomization: false, kustomization + debug: true} {
+			files := filledIn(t)
+			files[path.Join(variant, m.file)] = "cG9saWN5"
+			manifest := filepath.Join(t.TempDir(), "pod.yaml")
+			if err := os.WriteFile(manifest, []byte(render(t, variant, files)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			out, err := exec.Command("bash", deploy+"/azure/measure", manifest).CombinedOutput()
+			if (err != nil) != refused || strings.Contains(string(out), "for debugging") != refused {
+				t.Errorf("%s: %v\n%s", variant, err, out)
+			}
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package manifests_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// monitorsFindPods: what is scraped are our pods, by the name of a port that they have, and the dashboard is found.
+func monitorsFindPods(c *cluster) error {
+	wanted := 0
+	if c.choice.has("monitoring") {
+		wanted = 1
+	}
+	dashboards := slices.DeleteFunc(slices.Clone(c.configs), func(m *corev1.ConfigMap) bool { return m.Labels["grafana_dashboard"] != "1" || len(m.Data) != 1 })
+	if len(c.monitors) != wanted || len(c.alerts) != wanted || len(dashboards) != wanted {
+		return fmt.Errorf("%d monitors, %d lists of alerts and %d dashboards, want %d of each", len(c.monitors), len(c.alerts), len(dashboards), wanted)
+	}
+	var problems []error
+	for _, m := range c.monitors {
+		selector, err := metav1.LabelSelectorAsSelector(&m.Spec.Selector)
+		if err != nil {
+			return err
+		}
+		for _, d := range c.deployments {
+			if !selector.Matches(labels.Set(d.Spec.Template.Labels)) {
+				problems = append(problems, fmt.Errorf("%s: is not monitored", d.Name))
+			}
+			for _, endpoint := range m.Spec.PodMetricsEndpoints {
+				if endpoint.Port == nil || port(container(d, d.Name), *endpoint.Port) != metricsPort || endpoint.Path != "" {
+					problems = append(problems, fmt.Errorf("%s: has no metrics at %v", d.Name, endpoint.Port))
+				}
+			}
+		}
+		if len(m.Spec.PodMetricsEndpoints) != 1 {
+			problems = append(problems, fmt.Errorf("%d endpoints", len(m.Spec.PodMetricsEndpoints)))
+		}
+		if selector.Matches(strimziPod) {
+			problems = append(problems, errors.New("strimzi's pods are monitored as ours"))
+		}
+	}
+	return errors.Join(problems...)
+}
