@@ -17,6 +17,7 @@ FORMAT ?= rsa
 FUZZTIME ?= 5s
 VULNDB ?=
 export VULNDB
+SOAK ?= 30m
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE := $(if $(shell command -v gcc || command -v clang),-race)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -59,6 +60,15 @@ test: ## Run every test that this machine can; REQUIRE_ALL=1 makes leaving one o
 	if [[ -s $$LEFT_OUT ]]; then echo 'Left out, for lack of something on this machine ("make setup" gets it):'; sort "$$LEFT_OUT" | sed 's/^/  /'; \
 	else echo 'No test was left out.'; fi; exit $$status
 
+AZURE_CLI := $(CACHE)/azure-cli
+$(AZURE_CLI)/bin/az:
+	python3 -m venv $(AZURE_CLI)
+	$(AZURE_CLI)/bin/pip install --quiet azure-cli==2.91.0
+
+.PHONY: check-azure-cli
+check-azure-cli: $(AZURE_CLI)/bin/az ## Have the real azure-cli (0.7 GB, installed into .cache) parse the commands of deploy/azure
+	AZURE_CLI_PYTHON=$(abspath $(AZURE_CLI))/bin/python go test -count=1 -run TestAzureCLI -v ./e2e
+
 .PHONY: images
 images: ## Build the container images, tagged TAG (dev)
 	@VERSION=$(VERSION) COMMIT=$(COMMIT) deploy/images
@@ -66,6 +76,14 @@ images: ## Build the container images, tagged TAG (dev)
 .PHONY: bench
 bench: ## Measure throughput and memory, each against its plain baseline in the same run
 	go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./e2e
+
+.PHONY: faults
+faults: ## Let every fault happen, about an hour, and write docs/reliability.md; FAULT=A_broker.* only some
+	go test -v -count=1 -timeout 4h -run 'TestFaults/$(or $(FAULT),.*)|TestPoisonTopic' ./e2e -faults
+
+.PHONY: soak
+soak: ## Let random faults happen for SOAK (30m), and write into docs/reliability.md what grew
+	go test -v -count=1 -timeout 4h -run TestSoak ./e2e -soak $(SOAK)
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (5s) of a processor, one on each processor

@@ -40,10 +40,10 @@ func TestRowsHealInTheirPlaces(t *testing.T) {
 	}
 	resp.Body.Close()
 	p.wait("every row is in plaintext, and all are there", func() bool {
-		text := page.text("#rows .row bdi")
+		text := page.text("#rows .row .value bdi")
 		return strings.Count(text, "Msg ") == records
 	})
-	shown := strings.Split(page.text("#rows .row bdi"), "\n")
+	shown := strings.Split(page.text("#rows .row .value bdi"), "\n")
 	if !slices.IsSortedFunc(shown, func(a, b string) int { return strings.Compare(b, a) }) {
 		t.Errorf("the newest does not stand first: %q", shown)
 	}

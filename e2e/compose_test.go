@@ -48,7 +48,7 @@ func TestComposeKeepsToItsRules(t *testing.T) {
 		if service.Build != nil {
 			t.Errorf("%s: is built by compose", name)
 		}
-		if want := map[string]string{"keys": "on-failure"}[name]; service.Restart != want && (want != "" || service.Restart != "unless-stopped") {
+		if service.Restart != "unless-stopped" {
 			t.Errorf("%s: restart is %q", name, service.Restart)
 		}
 		if name == "kafka" {
@@ -60,7 +60,7 @@ func TestComposeKeepsToItsRules(t *testing.T) {
 	}
 	for name, service := range project.Services {
 		for _, volume := range service.Volumes {
-			if volume.Source == "private-key" && name != "keys" && name != "sidecar" {
+			if volume.Source == "private-key" && name != "sidecar" {
 				t.Errorf("%s: sees the private key", name)
 			}
 		}
@@ -71,8 +71,7 @@ func TestComposeKeepsToItsRules(t *testing.T) {
 	}
 	for _, need := range []struct{ service, of, condition string }{
 		{"producer", "kafka", types.ServiceConditionHealthy},
-		{"producer", "keys", types.ServiceConditionCompletedSuccessfully},
-		{"sidecar", "keys", types.ServiceConditionCompletedSuccessfully},
+		{"producer", "sidecar", types.ServiceConditionHealthy},
 		{"consumer", "sidecar", types.ServiceConditionHealthy},
 		{"consumer", "kafka", types.ServiceConditionHealthy},
 		{"ordinary", "kafka", types.ServiceConditionHealthy},

@@ -46,8 +46,10 @@ func TestSeedImages(t *testing.T) {
 	page := freeAddr(t)
 	owner := run(append(bootstrap, "--publish", page+":3333", image("lab"), "pause")...)
 	inPod := "container:" + owner
-	run("--network", inPod, "--volume", demoName+"_private-key:/keys/private:ro", image("lab"), "release", "kafka-encryption-demo", "/keys/private/key.pem")
-	consumer := as(image("consumer"), seedConsumer(t).with(t, map[string]string{"SkrClientAKVEndpoint": "demo.vault.azure.net"}), "--network", inPod)
+	declaration := seedConsumer(t).with(t, map[string]string{"SkrClientAKVEndpoint": "demo.vault.azure.net"})
+	run("--network", inPod, "--tmpfs", "/keys/public:uid=65532", "--volume", demoName+"_private-key:/keys/private", image("lab"),
+		"sidecar", "-attestation", declaration.env["SkrClientMAAEndpoint"], "-vault", declaration.env["SkrClientAKVEndpoint"])
+	consumer := as(image("consumer"), declaration, "--network", inPod)
 
 	p := &pod{t: t, page: "http://" + page, log: new(buffer)}
 	p.wait("the message is shown decrypted", func() bool {

@@ -29,9 +29,12 @@ func command(what string, names ...string) *thing {
 }
 
 var (
-	openssl  = command("openssl", "openssl")
-	chromium = command("Chromium or Chrome", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
-	engine   = &thing{sync.OnceValue(func() string {
+	openssl = command("openssl", "openssl")
+	jq      = command("jq", "jq")
+	// Of the scripts in deploy/azure.
+	shellcheck = command("shellcheck", "shellcheck")
+	chromium   = command("Chromium or Chrome", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+	engine     = &thing{sync.OnceValue(func() string {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if out, err := exec.CommandContext(ctx, "images/engine").CombinedOutput(); err != nil {

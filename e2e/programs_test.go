@@ -24,7 +24,9 @@ func build(t testing.TB, name string) string {
 	if built[name] {
 		return out
 	}
-	if text, err := exec.Command("go", "build", "-o", out, "kafka-e2ee/cmd/"+name).CombinedOutput(); err != nil {
+	cmd := exec.Command("go", "build", "-o", out, "kafka-e2ee/cmd/"+name)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped
+	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building %s: %v\n%s", name, err, text)
 	}
 	built[name] = true
@@ -115,4 +117,20 @@ func startProducer(t testing.TB, c cluster, publicKey string, in io.Reader, sett
 	return start(t, "produce", in, append([]string{
 		"BROKERS=" + strings.Join(c.ListenAddrs(), ","), "TOPIC=" + topic, "PUBKEY=" + publicKey, "METRICS_ADDR=",
 	}, settings...)...)
+}
+
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *process) alive() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
 }

@@ -121,7 +121,7 @@ func TestScenariosRefuse(t *testing.T) {
 
 // Without this a failure that passes by itself would need a restart.
 func TestScenariosHeal(t *testing.T) {
-	for scenario, before := range map[string]string{"no-role": "refused", "throttled": "refused", "late": "unreachable"} {
+	for scenario, before := range map[string]string{"no-role": "refused", "throttled": "waiting", "late": "unreachable"} {
 		t.Run(scenario, func(t *testing.T) {
 			t.Parallel()
 			d := startStaged(t, scenario)

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"kafka-e2ee/consumer"
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
+	"kafka-e2ee/lab/stage"
 	"kafka-e2ee/producer"
 )
 
@@ -36,8 +38,11 @@ type Config struct {
 }
 
 const (
-	topic  = "kafka-demo-topic"
-	notice = "Lab: hardware, attestation and vault are emulated on this computer."
+	topic       = "kafka-demo-topic"
+	akvEndpoint = "vault.lab.example"
+	// nowhere is an address at which nothing listens: an ordinary pod has no sidecar.
+	nowhere = "http://127.0.0.1:9"
+	notice  = "Lab: hardware, attestation and vault are emulated on this computer."
 )
 
 // Run runs the demo until ctx ends, all of it in this process. Lines read from
@@ -57,7 +62,8 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	if cfg.After == nil {
 		cfg.After = time.After
 	}
-	pages, err := pageAddrs(ctx, cfg.Port)
+	pages, free, err := holdPages(ctx, cfg.Port)
+	defer free()
 	if err != nil {
 		return err
 	}
@@ -82,11 +88,28 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	stage, err := newStage(ctx, plan, files, log.With(slog.String("part", "cloud")))
+	maa, err := unusedAddr(ctx)
 	if err != nil {
 		return err
 	}
-	defer stage.close()
+	cloud, err := stage.New(ctx, stage.Config{
+		AttestationHost: maa, VaultHost: akvEndpoint, Listen: maa, Sidecar: "127.0.0.1:0", Files: files,
+		Guest: plan.guest, Role: plan.role, Logger: log.With(slog.String("part", "cloud")),
+	})
+	if err != nil {
+		return err
+	}
+	defer cloud.Close() //nolint:errcheck // the process ends next
+	sidecar := cloud.Sidecar.URL()
+	if plan.without {
+		sidecar = nowhere
+	}
+	if plan.before != nil {
+		if err := plan.before(ctx, cloud); err != nil {
+			return err
+		}
+	}
+	free()
 
 	kafka := kafkaconf.Settings{Brokers: broker.ListenAddrs()}
 	fmt.Fprintf(out, story, cfg.Format, pages[0], plan.about, sender.seen, pages[1], ciphertext(cfg.Format), kafka.Brokers[0], kafka.Brokers[0], topic, logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
@@ -102,28 +125,27 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 		})
 	}
 	pods := consumer.Config{
-		Settings: kafka, Topic: topic, MAAEndpoint: stage.maa, AKVEndpoint: akvEndpoint,
-		AttestationCAFile: stage.roots, PolicyFile: stage.expected, TrustedSendersFile: sender.trusted,
+		Settings: kafka, Topic: topic, KeyNames: stage.KeyName, MAAEndpoint: maa, AKVEndpoint: akvEndpoint,
+		AttestationCAFile: filepath.Join(files, stage.AuthorityFile), PolicyFile: filepath.Join(files, stage.PolicyFile), TrustedSendersFile: sender.trusted,
 		WebHistory: 1000, WebNotice: notice,
 	}
-	run("confidential pod", func(log *slog.Logger) error {
-		return stage.restarting(ctx, func(ctx context.Context, key lock) error {
-			return consumer.Run(ctx, pod(pods, pages[0], stage.url(), key.names, "confidential"), consumer.Build{Version: "lab"}, log)
-		})
-	})
-	run("ordinary pod", func(log *slog.Logger) error {
-		return consumer.Run(ctx, pod(pods, pages[1], nowhere, keyName, "ordinary"), consumer.Build{Version: "lab"}, log)
-	})
+	for name, pod := range map[string]struct{ page, sidecar string }{"confidential": {pages[0], sidecar}, "ordinary": {pages[1], nowhere}} {
+		cfg := pods // both are the same but for the sidecar
+		cfg.WebAddr, cfg.SkrURL, cfg.Group = pod.page, pod.sidecar, name
+		run(name+" pod", func(log *slog.Logger) error { return consumer.Run(ctx, cfg, consumer.Build{Version: "lab"}, log) })
+	}
 	producing := producer.Config{
-		Settings: kafka, Topic: topic, Format: cfg.Format, Message: "Azure Confidential Computing", SigningKeyFile: sender.signing,
+		Settings: kafka, Topic: topic, Format: cfg.Format, Message: "Azure Confidential Computing",
+		PublicKeyFile: filepath.Join(files, stage.PublicKeyFile), SigningKeyFile: sender.signing,
 		Pace: producer.Pace{Rate: 1, SendDuration: 1}, // a burst of one message in one second, and no rest
 	}
-	run("producer", func(log *slog.Logger) error {
-		return stage.restarting(ctx, func(ctx context.Context, key lock) error { return produce(ctx, producing, key, nil, log) })
-	})
-	// Typed lines stay with the first key: a line that is being read must not be lost.
-	run("typed lines", func(log *slog.Logger) error { return produce(ctx, producing, stage.current(), in, log) })
-	run("scenario", func(*slog.Logger) error { return stage.play(ctx, cfg.After) })
+	for name, lines := range map[string]io.Reader{"producer": nil, "typed lines": in} {
+		run(name, func(log *slog.Logger) error {
+			_, err := producer.Run(ctx, producing, producer.Build{Version: "lab"}, lines, log)
+			return err
+		})
+	}
+	run("scenario", func(*slog.Logger) error { return plan.play(ctx, cloud, cfg.After) })
 	<-ctx.Done()
 	parts.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -165,31 +187,33 @@ func ciphertext(format envelope.Format) string {
 	}
 }
 
-// pod is a consumer's settings: both pods are the same but for the sidecar.
-func pod(both consumer.Config, page, sidecar, keyNames, group string) consumer.Config {
-	both.WebAddr, both.SkrURL, both.KeyNames, both.Group = page, sidecar, keyNames, group
-	return both
-}
-
-// produce sends a message a second, or with in one a line.
-func produce(ctx context.Context, cfg producer.Config, key lock, in io.Reader, log *slog.Logger) error {
-	cfg.PublicKey = key.publicPEM
-	_, err := producer.Run(ctx, cfg, producer.Build{Version: "lab"}, in, log)
-	return err
-}
-
-// pageAddrs checks that both pages can be served before anything else starts.
-func pageAddrs(ctx context.Context, port int) ([2]string, error) {
-	var addrs [2]string
+// holdPages takes the ports of both pages before anything else starts, and keeps
+// them until free is called: broker and cloud choose ports of their own.
+func holdPages(ctx context.Context, port int) (addrs [2]string, free func(), err error) {
+	var held []net.Listener
+	free = func() {
+		for _, l := range held {
+			_ = l.Close() //nolint:errcheck // that of a page tells if it is still taken
+		}
+	}
 	for i := range addrs {
 		addrs[i] = net.JoinHostPort("localhost", strconv.Itoa(port+i))
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addrs[i])
 		if err != nil {
-			return addrs, fmt.Errorf("port %d cannot be used (hint: choose two others with: make demo PORT=4000): %w", port+i, err)
+			return addrs, free, fmt.Errorf("port %d cannot be used (hint: choose two others with: make demo PORT=4000): %w", port+i, err)
 		}
-		if err := l.Close(); err != nil {
-			return addrs, fmt.Errorf("releasing port %d: %w", port+i, err)
-		}
+		held = append(held, l)
 	}
-	return addrs, nil
+	return addrs, free, nil
+}
+
+// unusedAddr is a loopback address at which nothing listens now. The attestation
+// service's port is part of its name, so it must be known before.
+func unusedAddr(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "localhost:0")
+	if err != nil {
+		return "", fmt.Errorf("finding a free port: %w", err)
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return net.JoinHostPort("localhost", port), errors.Join(err, l.Close())
 }

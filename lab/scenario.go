@@ -11,28 +11,24 @@ import (
 
 	"kafka-e2ee/lab/cloud"
 	"kafka-e2ee/lab/snp"
+	"kafka-e2ee/lab/stage"
 	"kafka-e2ee/lab/vault"
 )
 
 // scenario is how the confidential pod's way to its key differs from the good
 // one, and what happens later.
 type scenario struct {
-	about string
-	// guest changes the pod that runs; the key was made for the unchanged one.
-	guest   func(*snp.Guest)
-	role    vault.Role // of the pod's identity; empty means the one that it needs
-	busy    bool       // the vault refuses everyone for now
-	absent  bool       // the sidecar is not there, for now
-	without bool       // it never comes
-	then    step
+	about   string
+	guest   func(*snp.Guest) // changes the pod that runs
+	role    vault.Role       // of the pod's identity; empty means the one that it needs
+	before  event            // of the first message; nil: nothing
+	without bool             // there is no sidecar
+	then    event            // nil: nothing happens later
+	after   time.Duration    // of then
+	times   int              // that then happens; 0 means once
 }
 
-// step happens once after a time or, where it repeats, each time that it passes.
-type step struct {
-	after   time.Duration
-	repeats bool
-	do      func(context.Context, *stage) error
-}
+type event func(context.Context, *stage.Stage) error
 
 func scenarios() map[string]scenario {
 	return map[string]scenario{
@@ -48,29 +44,35 @@ func scenarios() map[string]scenario {
 		"no-role": {
 			about: "its identity may not release keys for 20 seconds; then the messages open by themselves",
 			role:  vault.User, // as in many a first try: the name suggests that it may
-			then: step{after: 20 * time.Second, do: func(_ context.Context, s *stage) error {
-				s.cloud.Vault.Grant(cloud.PodID, vault.ReleaseUser)
+			after: 20 * time.Second,
+			then: func(_ context.Context, s *stage.Stage) error {
+				s.Cloud.Vault.Grant(cloud.PodID, vault.ReleaseUser)
 				return nil
-			}},
+			},
 		},
 		"late": {
 			about:  "its sidecar comes up after 15 seconds; then the messages open by themselves",
-			absent: true,
-			then: step{after: 15 * time.Second, do: func(_ context.Context, s *stage) error {
-				return s.sidecar.Start() //nolint:contextcheck // it runs until it is stopped
-			}},
+			before: func(_ context.Context, s *stage.Stage) error { return s.Sidecar.Stop() },
+			after:  15 * time.Second,
+			then:   func(_ context.Context, s *stage.Stage) error { return s.Sidecar.Start() },
 		},
 		"rotate": {
-			about: "a new key every 20 seconds: the pod is restarted with all versions, the producer with the newest",
-			then:  step{after: 20 * time.Second, repeats: true, do: func(ctx context.Context, s *stage) error { return s.rotate(ctx) }},
+			about: "a new version of the key every 20 seconds, five times: it asks for each by itself",
+			after: 20 * time.Second,
+			times: 5, // each version stays in the pod's memory, as it must
+			then:  func(ctx context.Context, s *stage.Stage) error { return s.Rotate(ctx) },
 		},
 		"throttled": {
 			about: "the vault is too busy for 20 seconds; then the messages open by themselves",
-			busy:  true,
-			then: step{after: 20 * time.Second, do: func(_ context.Context, s *stage) error {
-				s.cloud.Vault.ThrottleUntil(time.Time{})
+			before: func(_ context.Context, s *stage.Stage) error {
+				s.Cloud.Vault.ThrottleUntil(time.Now().AddDate(1, 0, 0))
 				return nil
-			}},
+			},
+			after: 20 * time.Second,
+			then: func(_ context.Context, s *stage.Stage) error {
+				s.Cloud.Vault.ThrottleUntil(time.Time{})
+				return nil
+			},
 		},
 		"ordinary": {about: "has no sidecar either: two ordinary pods", without: true},
 	}
@@ -100,18 +102,18 @@ func listScenarios(out io.Writer) error {
 }
 
 // play does what the scenario has planned, until ctx ends.
-func (s *stage) play(ctx context.Context, after func(time.Duration) <-chan time.Time) error {
-	for next := s.scenario.then; next.do != nil; {
+func (s scenario) play(ctx context.Context, on *stage.Stage, after func(time.Duration) <-chan time.Time) error {
+	if s.then == nil {
+		return nil
+	}
+	for range max(s.times, 1) {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-after(next.after):
+		case <-after(s.after):
 		}
-		if err := next.do(ctx, s); err != nil {
+		if err := s.then(ctx, on); err != nil {
 			return err
-		}
-		if !next.repeats {
-			break
 		}
 	}
 	return nil

@@ -19,13 +19,14 @@ func ServeCloud(ctx context.Context, cfg cloud.Config, caFile string, out io.Wri
 		return err
 	}
 	c.Vault.Grant(cloud.PodID, vault.ReleaseUser)
-	if err := os.WriteFile(caFile, c.Authority.PEM(), 0o644); err != nil { //nolint:gosec // a certificate is for everyone
-		return fmt.Errorf("writing the authority's certificate: %w (hint: -ca-file)", err)
-	}
 	if err := c.Start(ctx); err != nil {
 		return fmt.Errorf("%w (hint: -listen and -listen-metadata choose other addresses; ports below 1024 may need root)", err)
 	}
 	defer c.Close()
+	// Only now: one that runs already has written its own there.
+	if err := os.WriteFile(caFile, c.Authority.PEM(), 0o644); err != nil { //nolint:gosec // a certificate is for everyone
+		return fmt.Errorf("writing the authority's certificate: %w (hint: -ca-file names another file)", err)
+	}
 	fmt.Fprintf(out, cloudStory, cfg.AttestationHost, cfg.VaultHost, c.Addr(), c.MetadataURL(), caFile, c.Vault.Resource(), cloud.OperatorID, cloud.PodID) //nolint:errcheck // a closed terminal is not our failure
 	<-ctx.Done()
 	return nil
@@ -37,10 +38,13 @@ const cloudStory = `
   attestation        https://%[1]s   at %[3]s
   vault              https://%[2]s   at %[3]s
   certificates, identities   %[4]s
-  trust this         %[5]s   (SSL_CERT_FILE=… for Go programs)
+  trust this         %[5]s   (for Go programs: SSL_CERT_FILE=%[5]s)
 
-  The host names must lead here (/etc/hosts). An access token for the vault:
-  curl -sH Metadata:true '%[4]s/metadata/identity/oauth2/token?api-version=2018-02-01&resource=%[6]s&client_id=%[7]s'
-  %[7]s may do everything with keys, %[8]s may release them.
+  Clients find the two host names through /etc/hosts. An access token for the vault, into the file token:
+
+  curl -sH Metadata:true '%[4]s/metadata/identity/oauth2/token?api-version=2018-02-01&resource=%[6]s&client_id=%[7]s' |
+    sed 's/.*"access_token":"\([^"]*\)".*/\1/' >token
+
+  The identity %[7]s may do everything with keys, the identity %[8]s may release them. Ctrl-C ends it all.
 
 `

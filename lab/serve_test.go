@@ -73,9 +73,17 @@ func TestServeCloud(t *testing.T) {
 			t.Errorf("%s: %v: %s", url, err, body)
 		}
 	}
-	// A second one on the same ports must say what to do.
-	if err := ServeCloud(ctx, cfg, file, io.Discard); err == nil || !strings.Contains(err.Error(), "-listen") {
-		t.Errorf("ports in use: %v", err)
+	// Another that cannot listen must say what to do, and leave the certificate of this one alone.
+	for listen, metadata := range map[string]string{cfg.Listen: freeAddr(t), freeAddr(t): cfg.ListenMetadata, "foo": freeAddr(t)} {
+		second := cfg
+		second.Listen, second.ListenMetadata = listen, metadata
+		before := read(file)
+		if err := ServeCloud(ctx, second, file, io.Discard); err == nil || !strings.Contains(err.Error(), "-listen") {
+			t.Errorf("listening at %s and %s: %v", listen, metadata, err)
+		}
+		if !bytes.Equal(read(file), before) {
+			t.Errorf("listening at %s and %s: the certificate of the running one was replaced", listen, metadata)
+		}
 	}
 	cancel()
 	if err := <-done; err != nil {

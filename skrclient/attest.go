@@ -64,8 +64,8 @@ type Attestation struct {
 // so no vault releases a key for it.
 func (a *Attestation) Token() string { return *a.token }
 
-// Attest asks the sidecar once for a token about a new nonce. It takes its turn with [Client.Release]. The error is an
-// *[Error], or that of ctx when it ends.
+// Attest asks the sidecar for a token about a new nonce. It never holds up [Client.Release]: it ends its request when a
+// release is due, and asks anew after that. The error is an *[Error], or that of ctx when it ends.
 func (a *Attester) Attest(ctx context.Context) (*Attestation, error) {
 	nonce := rand.Text()
 	runtime, err := json.Marshal(map[string]string{"nonce": nonce}) // never a member keys: that would plant a wrapping key
@@ -76,7 +76,7 @@ func (a *Attester) Attest(ctx context.Context) (*Attestation, error) {
 	if err != nil {
 		return nil, tokenError(KindFailed, CauseRequest)
 	}
-	token, err := exchange(ctx, a.client.sidecar, call{http.MethodPost, "attest/maa", body}, parseToken)
+	token, err := exchangeLast(ctx, a.client.sidecar, call{http.MethodPost, "attest/maa", body}, parseToken)
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ func New(cfg Config) (*Client, error) {
 func (c *Client) Check(request Request) error { return request.Validate() }
 
 // Release asks once for one key and returns it only if it is a sound RSA private key of 2048 to 8192 bits. It waits
-// for a try that is under way, and then at most the timeout. The error is an *[Error], except that of
+// for a release that is under way, and then at most the timeout. The error is an *[Error], except that of
 // [Request.Validate] and, when ctx ends, that of ctx.
 func (c *Client) Release(ctx context.Context, request Request) (*rsa.PrivateKey, error) {
 	if err := c.Check(request); err != nil {

@@ -255,3 +255,42 @@ func TestSettingsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// Without it a service that stalls on attestation, which only tells something to people, would keep a pod from its key
+// for minutes.
+func TestReleaseGoesBeforeAttestation(t *testing.T) {
+	p := newPlatform(t)
+	stalled, mux := make(chan struct{}), http.NewServeMux()
+	var attempts atomic.Int32
+	mux.Handle("POST /key/release", newSidecar(t))
+	mux.HandleFunc("POST /attest/maa", func(w http.ResponseWriter, r *http.Request) {
+		if attempts.Add(1) == 1 {
+			_, _ = io.Copy(io.Discard, r.Body) //nolint:errcheck // only then does the server notice that the client is gone
+			close(stalled)
+			<-r.Context().Done()
+			return
+		}
+		p.serveToken(w, r)
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	client := newClient(t, skrclient.Config{URL: server.URL})
+	attester, err := skrclient.NewAttester(skrclient.AttesterConfig{Client: client, MAAEndpoint: p.service.Listener.Addr().String(), CAFile: p.roots()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	attested := make(chan error, 1)
+	go func() {
+		_, err := attester.Attest(t.Context())
+		attested <- err
+	}()
+	<-stalled
+	for range 3 { // several keys, one after the other
+		if key, err := client.Release(t.Context(), request("demo")); err != nil || !key.Equal(demoKey()) {
+			t.Fatalf("releasing while an attestation stalls: %v", err)
+		}
+	}
+	if err := <-attested; err != nil || attempts.Load() < 2 {
+		t.Errorf("the attestation after it: %v, after %d requests", err, attempts.Load())
+	}
+}

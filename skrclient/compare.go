@@ -53,15 +53,6 @@ func (a *Attestation) Compare(policy *Policy) []Check {
 	return checks
 }
 
-// FirstDifferent returns the check that explains a refusal, if there is one.
-func FirstDifferent(checks []Check) (Check, bool) {
-	at := slices.IndexFunc(checks, func(check Check) bool { return check.Result == Different })
-	if at < 0 {
-		return Check{}, false
-	}
-	return checks[at], true
-}
-
 func (p *Policy) compare(tree claimTree) []Check {
 	var best []Check
 	issuer := as[string](tree, "iss")

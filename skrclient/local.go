@@ -23,6 +23,7 @@ type local struct {
 	absent  Cause // nothing answers
 	http    *http.Client
 	turn    chan struct{} // held during a try
+	due     chan struct{} // received from by a try that gives way
 }
 
 func newLocal(address string, timeout time.Duration, absent Cause, transport http.RoundTripper) (*local, error) {
@@ -43,7 +44,7 @@ func newLocal(address string, timeout time.Duration, absent Cause, transport htt
 			IdleConnTimeout: 30 * time.Second,
 		}
 	}
-	return &local{base: base, timeout: timeout, absent: absent, http: direct(transport), turn: make(chan struct{}, 1)}, nil
+	return &local{base: base, timeout: timeout, absent: absent, http: direct(transport), turn: make(chan struct{}, 1), due: make(chan struct{})}, nil
 }
 
 // direct follows no redirect: where to ask is configuration.
@@ -60,22 +61,60 @@ type call struct {
 	body         []byte
 }
 
-// exchange waits for its turn, makes the call and reads the answer with parse. The answer is overwritten when parse
-// returns, which must not keep a part of it. The error is an *Error, or ctx's when that ends.
+// exchange waits for its turn, which one that gives way leaves to it, makes the call and reads the answer with parse. The
+// answer is overwritten when parse returns, which must not keep a part of it. The error is an *Error, or ctx's when that
+// ends.
 func exchange[T any](ctx context.Context, to *local, c call, parse func(status int, answer []byte) (T, *Error)) (T, error) {
-	var none T
 	defer clear(c.body)
-	select {
-	case to.turn <- struct{}{}:
-		defer func() { <-to.turn }()
-	case <-ctx.Done():
-		return none, context.Cause(ctx)
+	for {
+		select {
+		case to.turn <- struct{}{}:
+			defer func() { <-to.turn }()
+			return try(ctx, to, c, parse)
+		case to.due <- struct{}{}: // the other ends now
+		case <-ctx.Done():
+			var none T
+			return none, context.Cause(ctx)
+		}
 	}
-	try, cancel := context.WithTimeout(ctx, to.timeout)
+}
+
+var errGaveWay = errors.New("another request goes first")
+
+// exchangeLast is exchange for what is less urgent than all else: it ends when an exchange waits, and begins anew after
+// that one.
+func exchangeLast[T any](ctx context.Context, to *local, c call, parse func(status int, answer []byte) (T, *Error)) (T, error) {
+	for {
+		select {
+		case to.turn <- struct{}{}:
+		case <-ctx.Done():
+			var none T
+			return none, context.Cause(ctx)
+		}
+		yielding, end := context.WithCancelCause(ctx)
+		go func() {
+			select {
+			case <-to.due:
+				end(errGaveWay)
+			case <-yielding.Done():
+			}
+		}()
+		result, err := try(yielding, to, c, parse)
+		end(nil)
+		<-to.turn
+		if !errors.Is(err, errGaveWay) {
+			return result, err
+		}
+	}
+}
+
+// try makes the call once.
+func try[T any](ctx context.Context, to *local, c call, parse func(status int, answer []byte) (T, *Error)) (T, error) {
+	limited, cancel := context.WithTimeout(ctx, to.timeout)
 	defer cancel()
-	status, answer, failure := to.ask(try, c)
+	status, answer, failure := to.ask(limited, c)
 	defer clear(answer)
-	var result T
+	var result, none T
 	if failure == nil {
 		result, failure = parse(status, answer)
 	}

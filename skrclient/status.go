@@ -70,13 +70,13 @@ func (s Status) next(keys []KeyState, now time.Time) Status {
 	return s
 }
 
-// stateOf is the state of a missing key after a failed try. A sidecar that stalls or talks nonsense is there, so the
-// key is waited for.
+// stateOf is the state of a missing key after a failed try. A sidecar that stalls or talks nonsense is there, and a
+// service that is too busy has not said no, so the key is waited for.
 func stateOf(failure *Error) State {
-	switch failure.Kind {
-	case KindUnreachable:
+	switch {
+	case failure.Kind == KindUnreachable:
 		return StateUnreachable
-	case KindRefused:
+	case failure.Kind == KindRefused && failure.Cause != CauseThrottled:
 		return StateRefused
 	default:
 		return StateWaiting

@@ -177,7 +177,7 @@ func TestPermalinks(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]int{
-		"/records/t/0/8": 404, "/records/t/1/7": 404, "/records/u/0/7": 404, "/records/t/0/7?part=1": 200, "/records/t/0/8?part=1": 404,
+		"/records/t/0/8": 404, "/records/t/1/7": 404, "/records/u/0/7": 404, "/records/t/0/7?part=1": 200, "/records/t/0/8?part=1": 200,
 		"/records/t/x/7": 404, "/records/t/0/-7": 404, "/records/t/99999999999/7": 404, "/records/t/0/7/8": 404, "/api/records/t/0/8/value": 404, "/api/records/t/0/7/secret": 404,
 	} {
 		if got, page, _ := s.get(t, path); got != want || strings.Contains(path, "part=1") == strings.Contains(page, "<html") && want == 200 {

@@ -36,11 +36,11 @@ func (w words) verdict(k KeyStatus) verdictView {
 	v.Tone, v.Icon = tone(k.State)
 	switch id {
 	case string(PassingBusy), string(PassingAway):
-		v.Tone, v.Icon = "wait", "⧗"
+		v.Tone, v.Icon = "wait", "◔"
 	case "no_file":
 		v.Tone, v.Icon = "bad", "⚠"
 	case string(KeyWaiting):
-		v.Icon = "⧗"
+		v.Icon = "◔"
 	case string(KeyUnreachable):
 		v.Why = w.say("why.key.unreachable." + cmp.Or(k.Provider, "skr")) // what is wrong is in the title
 	}

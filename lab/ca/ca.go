@@ -12,6 +12,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -20,7 +21,7 @@ import (
 
 const lifetime = 365 * 24 * time.Hour
 
-// Authority signs certificates with a key that never leaves the process.
+// Authority signs certificates.
 type Authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
@@ -35,6 +36,7 @@ func New() (*Authority, error) {
 	template := certificate("kafka-e2ee lab: emulated cloud")
 	template.IsCA, template.BasicConstraintsValid = true, true
 	template.KeyUsage = x509.KeyUsageCertSign
+	template.NotAfter = template.NotBefore.AddDate(20, 0, 0) // it may be kept
 	a := &Authority{cert: template, key: key}
 	a.cert, err = a.sign(template, key.Public())
 	return a, err
@@ -43,6 +45,28 @@ func New() (*Authority, error) {
 // PEM is the authority's own certificate.
 func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
+}
+
+// Marshal writes the authority, private key and all, for [Parse].
+func (a *Authority) Marshal() ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(a.key)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the authority's key: %w", err)
+	}
+	return append(a.PEM(), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...), nil
+}
+
+// Parse reads what Marshal wrote.
+func Parse(text []byte) (*Authority, error) {
+	pair, err := tls.X509KeyPair(text, text)
+	if err != nil {
+		return nil, fmt.Errorf("reading the authority: %w", err)
+	}
+	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok || !pair.Leaf.IsCA {
+		return nil, errors.New("reading the authority: it is none that was made here")
+	}
+	return &Authority{cert: pair.Leaf, key: key}, nil
 }
 
 // Pool trusts this authority and no other.

@@ -41,11 +41,12 @@ const (
 
 // Config says where the cloud is and how careless.
 type Config struct {
-	AttestationHost string   // host name, with the port where it is not 443: it is in the tokens' issuer
-	VaultHost       string   // host name, without port
-	Names           []string // further host names and addresses in the certificate
-	Listen          string   // HTTPS address; port 0 chooses one
-	ListenMetadata  string   // HTTP address of certificates and identities; the same
+	Authority       *ca.Authority // who certifies the services; nil: one of their own
+	AttestationHost string        // host name, with the port where it is not 443: it is in the tokens' issuer
+	VaultHost       string        // host name, without port
+	Names           []string      // further host names and addresses in the certificate
+	Listen          string        // HTTPS address; port 0 chooses one
+	ListenMetadata  string        // HTTP address of certificates and identities; the same
 
 	// The two dangers; see attest.Config and vault.Config.
 	DangerouslyAcceptAnyReport  bool
@@ -77,10 +78,12 @@ func Measurement() (m [48]byte) {
 
 // New makes the services; they do not listen yet.
 func New(cfg Config) (*Cloud, error) {
-	c := &Cloud{cfg: cfg}
+	c := &Cloud{cfg: cfg, Authority: cfg.Authority}
 	var err error
-	if c.Authority, err = ca.New(); err != nil {
-		return nil, err
+	if c.Authority == nil {
+		if c.Authority, err = ca.New(); err != nil {
+			return nil, err
+		}
 	}
 	if c.Identities, err = identity.New("https://login."+cfg.VaultHost, PodID, OperatorID); err != nil {
 		return nil, err
@@ -140,7 +143,7 @@ func (c *Cloud) Start(ctx context.Context) error {
 
 func server(handler http.Handler) *http.Server {
 	return &http.Server{
-		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // a client's broken TLS is the client's to tell
 	}
 }
@@ -193,7 +196,7 @@ func (c *Cloud) Client() *http.Client {
 		return (&net.Dialer{}).DialContext(ctx, network, addr)
 	}
 	return &http.Client{
-		Timeout: 30 * time.Second,
+		Timeout: 2 * time.Minute, // making a key takes a busy computer its time
 		Transport: &http.Transport{
 			DialContext: dial, ForceAttemptHTTP2: true,
 			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.Authority.Pool()},

@@ -105,15 +105,22 @@ func samePolicy(text []byte, want policy.Policy) (bool, error) {
 }
 
 func (o Options) vault() (Vault, error) {
+	const getToken = "hint: az account get-access-token --resource https://vault.azure.net --query accessToken -o tsv >FILE; for the emulated vault the command that lab -cloud-only prints"
+	if o.TokenFile == "" {
+		return Vault{}, errors.New("-token-file is missing: it names a file with an access token for the vault (" + getToken + ")")
+	}
 	token, err := os.ReadFile(o.TokenFile)
 	if err != nil {
-		return Vault{}, fmt.Errorf("reading the access token: %w (hint: az account get-access-token --resource https://vault.azure.net --query accessToken -o tsv)", err)
+		return Vault{}, fmt.Errorf("reading the access token: %w (%s)", err, getToken)
+	}
+	if strings.HasPrefix(strings.TrimSpace(string(token)), "{") {
+		return Vault{}, fmt.Errorf("reading the access token: the file holds JSON, want the value of access_token alone (%s)", getToken)
 	}
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
 	if o.CAFile != "" {
 		text, err := os.ReadFile(o.CAFile)
 		if err != nil {
-			return Vault{}, fmt.Errorf("reading the authority's certificate: %w", err)
+			return Vault{}, fmt.Errorf("reading the authority's certificate: %w (hint: -ca names the file that lab -cloud-only wrote where it was started)", err)
 		}
 		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
 		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(text) {
@@ -121,6 +128,9 @@ func (o Options) vault() (Vault, error) {
 		}
 	}
 	if o.Addr != "" {
+		if _, _, err := net.SplitHostPort(o.Addr); err != nil {
+			return Vault{}, errors.New("-addr: want HOST:PORT, such as 127.0.0.1:8443")
+		}
 		// The emulated vault keeps its name on any port, without a line in /etc/hosts.
 		transport.Proxy = nil
 		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {

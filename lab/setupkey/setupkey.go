@@ -109,7 +109,7 @@ func (v Vault) try(ctx context.Context, method, name, operation string, body any
 	request.Header.Set("Authorization", "Bearer "+v.Token)
 	response, err := v.Client.Do(request)
 	if err != nil {
-		return Key{}, fmt.Errorf("%w (hint: check the vault's host name, and -ca for the emulated one)", err)
+		return Key{}, fmt.Errorf("%w (hint: check -vault, its host name; for the emulated vault also that lab -cloud-only runs, that -addr is where it listens, and that -ca is its lab-ca.pem)", err)
 	}
 	defer response.Body.Close() //nolint:errcheck // it was only read from
 	answer, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))

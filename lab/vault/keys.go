@@ -5,6 +5,8 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"math/big"
 	"net/http"
 	"slices"
@@ -79,17 +81,39 @@ func (v *Vault) create(w http.ResponseWriter, r *http.Request, at target) (any, 
 	if err != nil {
 		return nil, rest.Refuse(http.StatusInternalServerError, "InternalError", "The key cannot be made.")
 	}
-	id := make([]byte, 16)
-	_, _ = rand.Read(id) // it never fails
 	made := &version{
-		id: hex.EncodeToString(id), name: at.name, kty: asked.Type, ops: asked.Ops, private: private, created: v.cfg.Now(),
+		name: at.name, kty: asked.Type, ops: asked.Ops, private: private,
 		enabled: asked.Attributes.Enabled == nil || *asked.Attributes.Enabled, policy: asked.Policy, tags: asked.Tags,
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.keys[at.name] = append(v.keys[at.name], made)
+	v.add(made)
 	return v.bundle(made), nil
 }
+
+// Restore puts back a key that an earlier vault made, as the newest version.
+func (v *Vault) Restore(name string, private *rsa.PrivateKey, p policy.Policy) error {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("restoring key %q: %w", name, err)
+	}
+	rules := &releasePolicy{ContentType: policyContent, Data: base64.RawURLEncoding.EncodeToString(text)}
+	if refusal := v.checkPolicy(true, rules); refusal != nil {
+		return fmt.Errorf("restoring key %q: %w", name, refusal)
+	}
+	v.add(&version{name: name, kty: "RSA-HSM", ops: []string{"wrapKey", "unwrapKey", "encrypt", "decrypt"}, private: private, enabled: true, policy: rules})
+	return nil
+}
+
+// add gives the version its id and makes it the newest.
+func (v *Vault) add(key *version) {
+	id := make([]byte, 16)
+	_, _ = rand.Read(id) // it never fails
+	key.id, key.created = hex.EncodeToString(id), v.cfg.Now()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.keys[key.name] = append(v.keys[key.name], key)
+}
+
+const policyContent = "application/json; charset=utf-8"
 
 func (v *Vault) checkPolicy(exportable bool, p *releasePolicy) *rest.Error {
 	if !exportable || p == nil {
@@ -101,7 +125,7 @@ func (v *Vault) checkPolicy(exportable bool, p *releasePolicy) *rest.Error {
 		}
 		return nil
 	}
-	if p.ContentType != "" && p.ContentType != "application/json; charset=utf-8" {
+	if p.ContentType != "" && p.ContentType != policyContent {
 		return rest.Refuse(http.StatusBadRequest, "BadParameter", "The content type of a release policy is application/json; charset=utf-8.")
 	}
 	text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(p.Data, "="))

@@ -25,7 +25,7 @@ func (t *tool) keygen(args []string) error {
 		return err
 	}
 	if *private == "" || *public == "" {
-		return wrong("keygen: -key and -pubkey say where the two keys go")
+		return wrong("keygen: -key and -pubkey are missing (hint: -key private.pem -pubkey public.pem, two files that are not there yet)")
 	}
 	secret, shared, comment, err := newPair(*bits, *name)
 	if err != nil {
@@ -84,7 +84,7 @@ func (t *tool) thumbprint(args []string) error {
 	if err := t.parse(flag.NewFlagSet("thumbprint", flag.ContinueOnError), args); err != nil {
 		return err
 	}
-	text, err := t.message()
+	text, err := t.record()
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (t *tool) thumbprint(args []string) error {
 		ids = append(ids, id)
 	}
 	if len(ids) != bytes.Count(text, []byte("-----BEGIN ")) || len(ids) == 0 {
-		return wrong("thumbprint: the text is not PEM, or a block is damaged")
+		return wrong("thumbprint: the text is not PEM, or a block is damaged (hint: name a file that keygen or openssl wrote)")
 	}
 	for _, id := range ids {
 		if _, err := fmt.Fprintln(t.out, id); err != nil {

@@ -22,6 +22,9 @@ func (t *tool) seal(args []string) error {
 	if err := t.parse(flags, args); err != nil {
 		return err
 	}
+	if cfg.Topic == "" {
+		return wrong("seal: -topic is missing (hint: -topic NAME, the topic that the record will be written to: it opens nowhere else)")
+	}
 	texts, err := pubkeys.readAll("pubkey")
 	if err != nil {
 		return err
@@ -70,20 +73,19 @@ func (t *tool) open(args []string) error {
 	if err != nil {
 		return err
 	}
-	message, err := t.message()
+	record, err := t.record()
 	if err != nil {
 		return err
 	}
-	msg, err := t.try(opener, *topic, message)
-	if rest, ok := bytes.CutSuffix(message, []byte("\n")); err != nil && ok {
+	msg, err := t.try(opener, *topic, record)
+	if rest, ok := bytes.CutSuffix(record, []byte("\n")); err != nil && ok {
 		// Not part of the record, if it opens without it: its tag says so.
-		if msg, again := t.try(opener, *topic, rest); again == nil {
-			return t.opened(msg)
+		if again, second := t.try(opener, *topic, rest); second == nil {
+			msg, err = again, nil
 		}
-		return err
 	}
 	if err != nil {
-		return err
+		return refused(err, *topic, record)
 	}
 	return t.opened(msg)
 }
@@ -150,11 +152,11 @@ func (t *tool) text(args []string, name string) ([]byte, error) {
 	if err := t.parse(flag.NewFlagSet(name, flag.ContinueOnError), args); err != nil {
 		return nil, err
 	}
-	message, err := t.message()
-	if err != nil || len(message) == 0 || message[0] >= 0x80 {
-		return message, err
+	record, err := t.record()
+	if err != nil || record[0] >= 0x80 {
+		return record, err
 	}
-	return bytes.TrimSuffix(bytes.TrimSuffix(message, []byte("\n")), []byte("\r")), nil
+	return bytes.TrimSuffix(bytes.TrimSuffix(record, []byte("\n")), []byte("\r")), nil
 }
 
 func (t *tool) convert(args []string) error {
@@ -164,7 +166,7 @@ func (t *tool) convert(args []string) error {
 	}
 	other, err := envelope.Convert(message)
 	if err != nil {
-		return err
+		return refused(err, "", message)
 	}
 	return t.write(other)
 }
@@ -176,7 +178,7 @@ func (t *tool) inspect(args []string) error {
 	}
 	d, err := envelope.Describe(message)
 	if err != nil {
-		return err
+		return refused(err, "", message)
 	}
 	out := json.NewEncoder(t.out)
 	out.SetIndent("", "  ")

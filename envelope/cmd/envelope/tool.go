@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
-const help = `usage: envelope COMMAND [options] [FILE]
+const help = `Usage: envelope COMMAND [options] [FILE]
 
   inspect    show what a record says of itself; needs no key, proves nothing
   open       -key FILE [-topic NAME] [-trusted FILE]
@@ -47,25 +48,21 @@ func (t *tool) run(args []string) error {
 		return wrong("no command (hint: envelope help)")
 	}
 	name, args := args[0], args[1:]
-	switch name {
-	case "inspect":
-		return t.inspect(args)
-	case "open":
-		return t.open(args)
-	case "seal":
-		return t.seal(args)
-	case "convert":
-		return t.convert(args)
-	case "keygen":
-		return t.keygen(args)
-	case "thumbprint":
-		return t.thumbprint(args)
-	case "help", "-h", "-help", "--help":
+	commands := map[string]func([]string) error{
+		"inspect": t.inspect, "open": t.open, "seal": t.seal, "convert": t.convert, "keygen": t.keygen, "thumbprint": t.thumbprint,
+	}
+	if name == "help" || isHelp(name) || slices.ContainsFunc(args, isHelp) {
 		_, err := io.WriteString(t.out, help)
 		return err
 	}
-	return wrong("unknown command %q (hint: envelope help)", name)
+	command, known := commands[name]
+	if !known {
+		return wrong("unknown command %q (hint: envelope help)", name)
+	}
+	return command(args)
 }
+
+func isHelp(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" }
 
 // parse reads the options and opens the message: at most one file, else
 // standard input.
@@ -99,6 +96,15 @@ func (t *tool) message() ([]byte, error) {
 	return message, nil
 }
 
+// record is message where there must be one.
+func (t *tool) record() ([]byte, error) {
+	message, err := t.message()
+	if err == nil && len(message) == 0 {
+		return nil, wrong("the input is empty (hint: name a FILE, or pipe one record in; kcat -e prints nothing where a topic is empty)")
+	}
+	return message, err
+}
+
 // files is an option that may be given several times.
 type files []string
 
@@ -112,7 +118,7 @@ func (f *files) Set(name string) error {
 // readAll reads the files of an option that must be there.
 func (f *files) readAll(option string) ([][]byte, error) {
 	if len(*f) == 0 {
-		return nil, wrong("-%s is missing", option)
+		return nil, wrong("-%s is missing (hint: -%[1]s FILE, a PEM file such as keygen makes)", option)
 	}
 	texts := make([][]byte, len(*f))
 	for i, name := range *f {

@@ -153,6 +153,7 @@ func TestKeygenTakesCare(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	s := newShell(t)
 	record := s.must("hello", "seal", "-pubkey", "p.pem", "-topic", "t")
+	rsaRecord := s.must("hello", "seal", "-pubkey", "p.pem", "-topic", "t", "-format", "rsa")
 	altered := record[:len(record)-1] + "\x00"
 	for _, c := range []struct {
 		in    string
@@ -171,7 +172,11 @@ func TestRefusals(t *testing.T) {
 		{"", []string{"open", "-key", "k.pem", "none.rec"}, true, "no such file"},
 		{"", []string{"seal", "-topic", "t"}, true, "-pubkey is missing"},
 		{"", []string{"seal", "-pubkey", "k.pem", "-topic", "t"}, true, "private key"},
-		{"", []string{"seal", "-pubkey", "p.pem"}, true, "topic's name"},
+		{"", []string{"seal", "-pubkey", "p.pem"}, true, "-topic NAME"},
+		{"", []string{"open", "-key", "k.pem"}, true, "empty (hint: name a FILE"},
+		{"", []string{"inspect"}, true, "empty"},
+		{"", []string{"convert"}, true, "empty"},
+		{record, []string{"open", "-key", "k.pem", "-topic", "u"}, false, `topic "t"; try -topic`},
 		{"", []string{"seal", "-pubkey", "p.pem", "-topic", "t", "-format", "rot13"}, true, "rot13"},
 		{"", []string{"seal", "-pubkey", "p.pem", "-topic", "t", "-partition", "-1"}, true, "partition -1"},
 		{"", []string{"seal", "-pubkey", "p.pem", "-topic", "t", "-partition", "2147483648"}, true, "partition 2147483648"},
@@ -184,7 +189,8 @@ func TestRefusals(t *testing.T) {
 		{"hello", []string{"open", "-key", "k.pem"}, false, "not encrypted"},
 		{altered, []string{"open", "-key", "k.pem"}, false, "undecryptable"},
 		{altered + "\n", []string{"open", "-key", "k.pem"}, false, "undecryptable"},
-		{record, []string{"open", "-key", "k2.pem"}, false, "unknown key"},
+		{record, []string{"open", "-key", "k2.pem"}, false, "for the key \"" + strings.TrimSpace(s.must("", "thumbprint", "k.pem"))},
+		{rsaRecord, []string{"open", "-key", "k2.pem"}, false, "for another key"},
 		{record[:50], []string{"open", "-key", "k.pem"}, false, "malformed"},
 		{record[:50], []string{"convert"}, false, "malformed"},
 		{"hello", []string{"convert"}, false, "not encrypted"},
@@ -200,8 +206,10 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%q: the error repeats the input", c.line)
 		}
 	}
-	if out := s.must("", "help"); !strings.Contains(out, "usage: envelope") {
-		t.Errorf("help says %q", out)
+	for _, line := range [][]string{{"help"}, {"-h"}, {"--help"}, {"seal", "-h"}, {"open", "-key", "k.pem", "-help"}} {
+		if out := s.must("", line...); !strings.Contains(out, "Usage: envelope") {
+			t.Errorf("%v says %q", line, out)
+		}
 	}
 }
 
