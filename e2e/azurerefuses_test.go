@@ -79,6 +79,15 @@ func TestAzureAgain(t *testing.T) {
 	if after, err := os.ReadFile(filepath.Join(s.dir, "state", "demo", "made")); err != nil || string(after) != string(record) {
 		t.Errorf("the record has become\n%s\nfrom\n%s", after, record)
 	}
+	// The whole path in one command, from here as from nothing.
+	for range 2 {
+		if out := s.must("all", "round-trip"); !strings.Contains(out, "open http://203.0.113.80 ") {
+			t.Errorf("the address is not said: %s", out)
+		}
+		if left := s.resources(); len(left) > 0 {
+			t.Errorf("left over: %s", strings.Join(left, "\n"))
+		}
+	}
 }
 
 // Without this one failing command would leave a half-made subscription that no script can finish or clean up.
@@ -90,7 +99,7 @@ func TestAzureBreaksAnywhere(t *testing.T) {
 			breaks := 0
 			finish := func(script string) {
 				t.Helper()
-				for {
+				for range 100 {
 					s.world.Break(when)
 					out, err := s.run(script)
 					broken := s.world.Broken
@@ -108,6 +117,7 @@ func TestAzureBreaksAnywhere(t *testing.T) {
 						t.Errorf("%s: %d more changes after %s had failed", script, n, broken)
 					}
 				}
+				t.Fatalf("%s does not end", script)
 			}
 			for _, stage := range azureStages[:13] {
 				finish(stage.script)

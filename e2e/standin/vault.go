@@ -150,7 +150,7 @@ func vaultCommands() map[string]command {
 			var body []byte
 			if file, ok := strings.CutPrefix(f.get("body"), "@"); ok {
 				var err error
-				if body, err = os.ReadFile(file); err != nil {
+				if body, err = os.ReadFile(file); err != nil { //nolint:gosec // the file that the script names
 					return nil, err
 				}
 			}
