@@ -67,16 +67,14 @@ func (o *opening) all(batch []*sarama.ConsumerMessage, out []opened) []opened {
 	return out
 }
 
-// headers copies a record's headers. Nil ones are not there.
+// headers copies a record's headers.
 func headers(all []*sarama.RecordHeader, kept func([]byte) []byte) []web.Header {
 	if len(all) == 0 {
 		return nil
 	}
 	list := make([]web.Header, 0, len(all))
 	for _, h := range all {
-		if h != nil {
-			list = append(list, web.Header{Key: string(h.Key), Value: kept(h.Value)})
-		}
+		list = append(list, web.Header{Key: string(h.Key), Value: kept(h.Value)})
 	}
 	return list
 }
@@ -103,7 +101,7 @@ func (o *opening) judgeAll(records []opened) {
 				size += max(len(rest.record.Wire)-around, 0)
 			}
 			room = make([]byte, 0, size)
-		} else {
+		} else if len(r.Value) <= cap(room) { // else it has memory of its own: in rsa every record is as long as any other
 			room = room[len(r.Value):len(r.Value)]
 		}
 	}

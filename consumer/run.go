@@ -61,8 +61,8 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	kafka := reader.kafkaStatus
 
 	notice := cfg.WebNotice
-	if insecure := cfg.Settings.Notice(); insecure != "" {
-		log.WarnContext(ctx, insecure)
+	if insecure := cfg.Notice(); insecure != "" {
+		log.WarnContext(ctx, "insecure setting", slog.String("notice", insecure))
 		notice = strings.TrimSpace(notice + " " + insecure)
 	}
 	site, err := web.New(web.Options{

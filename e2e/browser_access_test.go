@@ -125,8 +125,23 @@ func TestSignInOverTLSInChromium(t *testing.T) {
 		// A window each, since a tab behind another one is hidden, and may rest.
 		ctx, end := chromedp.NewContext(chromium, chromedp.WithNewWindow(true))
 		t.Cleanup(end)
-		_ = chromedp.Do(ctx, chromedp.Navigate(url)) //nolint:errcheck // what is on the page is looked at
+		if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
+			t.Logf("opening a page: %v", err) // a refusal is one, too
+		}
 		return &tab{t, ctx}
+	}
+	// shows waits for a text on a page. Chromium drops what it is loading when the machine's networks change, as with
+	// each container that starts beside it: so the page is opened again now and then.
+	shows := func(page *tab, url, selector, text string) {
+		t.Helper()
+		opened := time.Now()
+		p.wait(fmt.Sprintf("%s shows %q", selector, text), func() bool {
+			if time.Since(opened) > 20*time.Second {
+				_ = chromedp.Do(page.ctx, chromedp.Navigate(url)) //nolint:errcheck // what is on the page is looked at
+				opened = time.Now()
+			}
+			return strings.Contains(page.text(selector), text)
+		})
 	}
 	if text := window(p.page).text("body"); strings.Contains(text, "Confidential Containers") {
 		t.Errorf("without signing in there is: %s", text)
@@ -135,22 +150,27 @@ func TestSignInOverTLSInChromium(t *testing.T) {
 		t.Errorf("with a wrong password there is: %s", text)
 	}
 	// As a person who types both into the browser's own question. From here on the browser knows them.
-	first := window(fmt.Sprintf("https://%s:%s@%s/", name, password, address))
-	p.wait("the page is there", func() bool { return strings.Contains(first.text("body"), "Confidential Containers") })
+	typed := fmt.Sprintf("https://%s:%s@%s/", name, password, address)
+	shows(window(typed), typed, "body", "Confidential Containers")
 	tabs := make([]*tab, 8)
 	for i := range tabs {
 		tabs[i] = window(p.page)
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("page %d: %s", i+1, tabs[i].text("body"))
+			}
+		})
 	}
 	for i, page := range tabs {
-		p.wait(fmt.Sprintf("page %d is live", i+1), func() bool { return strings.Contains(page.text("#live"), "Live") })
+		shows(page, p.page, "#live", "Live")
 		protocol, err := chromedp.Run(page.ctx, chromedp.Evaluate[string]("performance.getEntriesByType('navigation')[0].nextHopProtocol"))
 		if err != nil || protocol != "h2" {
 			t.Errorf("page %d came over %q, %v", i+1, protocol, err)
 		}
 	}
 	write(t, c, 0, encrypt(t, key, "while all were open"))
-	for i, page := range tabs {
-		p.wait(fmt.Sprintf("the row is on page %d", i+1), func() bool { return strings.Contains(page.text("#rows"), "while all were open") })
+	for _, page := range tabs {
+		shows(page, p.page, "#rows", "while all were open")
 	}
 	if text := tabs[0].text("footer"); strings.Contains(text, "no sign-in") {
 		t.Errorf("the page says that it is open: %s", text)

@@ -26,6 +26,8 @@ import (
 // whom the encryption is there to keep out.
 func TestSecretsStayOutOfLogsAndMetrics(t *testing.T) {
 	const secret = "canary-3f1c7a-do-not-log"
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
 	c, key := broker(t, 1), newKey(t)
 	s, url := sidecar(t, key)
 	p := consume(t, settings(t, c.ListenAddrs(), url))
@@ -94,7 +96,16 @@ func TestSecretsStayOutOfLogsAndMetrics(t *testing.T) {
 	p.log.Write(third.get(third.page + "/api/key"))
 	seed := signingSeed(t, signing)
 
-	output := p.log.String() + producerLog.String() + string(p.get(p.metrics+"/metrics")) + string(p.get(p.metrics+"/readyz")) + string(p.get(p.page+"/api/key"))
+	// The page holds the messages, and never what opens them.
+	shown := ""
+	for _, path := range []string{"/", "/?lang=ja", "/proof", "/api/records?limit=1000", "/api/key", "/api/key/evidence", "/records/" + topic + "/0/0"} {
+		body := string(third.get(third.page + path))
+		if body == "" {
+			t.Errorf("%s is not served", path)
+		}
+		shown += body
+	}
+	output := p.log.String() + producerLog.String() + string(p.get(p.metrics+"/metrics")) + string(p.get(p.metrics+"/readyz")) + string(p.get(p.page+"/api/key")) + string(third.get(third.page+"/api/key/evidence"))
 	if failed != nil {
 		output += failed.Error()
 	}
@@ -121,8 +132,15 @@ func TestSecretsStayOutOfLogsAndMetrics(t *testing.T) {
 	}
 	for what, needle := range needles {
 		if strings.Contains(output, needle) {
-			t.Errorf("%s is in a log, an error or a metric", what)
+			t.Errorf("%s is in a log, an error, a metric or the evidence", what)
 		}
+		if !strings.HasPrefix(what, "the message") && strings.Contains(shown, needle) {
+			t.Errorf("%s is on a page or in the API", what)
+		}
+	}
+	noSecrets(t, "the output", output)
+	if left, err := os.ReadDir(temporary); err != nil || len(left) != 0 {
+		t.Errorf("files are left in the folder for temporary ones: %v, %v", left, err)
 	}
 	if !strings.Contains(string(p.get(p.page)), secret) {
 		t.Error("the page lacks the message: this test looked for it where it was never sent")

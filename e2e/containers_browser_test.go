@@ -61,6 +61,7 @@ func (p *tab) click(selector string) {
 // Without it the page could work for programs that ask it, and not for the
 // people it is there for.
 func TestPagesInChromium(t *testing.T) {
+	t.Parallel()
 	need(t, engine, kafkaImage, chromium)
 	c, key := startKafka(t, 1), newKey(t)
 	_, url := sidecar(t, key)

@@ -82,6 +82,7 @@ func portOf(t testing.TB, addr string) string {
 // Without it the demo on real Kafka would not tell its story, or stand still in
 // front of an audience after the crash of any one of its containers.
 func TestComposeDemoHeals(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t)
 	ordinary := &pod{t: t, page: "http://127.0.0.1:" + strings.TrimPrefix(d.env[3], "ORDINARY_PORT="), log: new(buffer)}
 	in, feed := io.Pipe()

@@ -10,6 +10,7 @@ import (
 // Without it an outage of Kafka, of which there is one at every upgrade, would
 // lose messages whose delivery the producer reported.
 func TestOutageWhileProducing(t *testing.T) {
+	t.Parallel()
 	const before, during, after = 200, 200, 200
 	for _, fault := range []struct {
 		name        string
@@ -20,6 +21,7 @@ func TestOutageWhileProducing(t *testing.T) {
 		{"killed and restarted", (*realKafka).kill, (*realKafka).start},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
+			t.Parallel()
 			c, key := startKafka(t, 2), newKey(t)
 			_, url := sidecar(t, key)
 			p, _ := startConsumer(t, c, url)
@@ -70,8 +72,10 @@ func TestOutageWhileProducing(t *testing.T) {
 
 // Without it the loss of a consumer would leave its partitions unread.
 func TestConsumerKilled(t *testing.T) {
+	t.Parallel()
 	for _, members := range []int{2, 3} {
 		t.Run(fmt.Sprintf("one of %d", members), func(t *testing.T) {
+			t.Parallel()
 			c, key := startKafka(t, 6), newKey(t)
 			_, url := sidecar(t, key)
 			var pods []*pod
@@ -112,6 +116,7 @@ func TestConsumerKilled(t *testing.T) {
 // Without it a broker that hangs would hold a pod that shall end until it is
 // killed; Docker does that after ten seconds.
 func TestConsumerEndsWhileKafkaHangs(t *testing.T) {
+	t.Parallel()
 	c := startKafka(t, 1)
 	p, process := startConsumer(t, c, nowhere)
 	p.wait("it reads", func() bool { return strings.Contains(p.log.String(), `"reading"`) })

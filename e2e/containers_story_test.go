@@ -20,6 +20,7 @@ const nowhere = "http://127.0.0.1:9"
 // Without it the demo could work with the embedded broker and the code of the
 // project on both ends, and with nothing else.
 func TestStoryOnKafka(t *testing.T) {
+	t.Parallel()
 	need(t, openssl)
 	c, key := startKafka(t, 2), newKey(t)
 	_, url := sidecar(t, key)
@@ -56,6 +57,7 @@ func TestStoryOnKafka(t *testing.T) {
 
 // Without it no other program could take the producer's place.
 func TestOpenSSLRecordIsOpened(t *testing.T) {
+	t.Parallel()
 	need(t, openssl)
 	c, key := startKafka(t, 1), newKey(t)
 	_, url := sidecar(t, key)

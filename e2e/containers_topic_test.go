@@ -8,6 +8,7 @@ import (
 
 // Without it both programs would have to be started after their topic was made.
 func TestTopicCreatedLate(t *testing.T) {
+	t.Parallel()
 	c, key := startKafka(t, 0), newKey(t)
 	_, url := sidecar(t, key)
 	p, _ := startConsumer(t, c, url)
@@ -22,6 +23,7 @@ func TestTopicCreatedLate(t *testing.T) {
 // Without it a topic that was deleted and made anew would look empty, or lack
 // its first records, since its offsets start from 0 again.
 func TestTopicDeletedAndCreatedAgain(t *testing.T) {
+	t.Parallel()
 	t.Run("embedded", func(t *testing.T) { topicCreatedAgain(t, broker(t, 2)) })
 	t.Run("Kafka", func(t *testing.T) { topicCreatedAgain(t, startKafka(t, 2)) })
 }
@@ -62,6 +64,7 @@ func topicCreatedAgain(t *testing.T, c cluster) {
 
 // Without it a restart would show an empty page, or read everything again.
 func TestConsumerRestartedOnKafka(t *testing.T) {
+	t.Parallel()
 	c, key := startKafka(t, 3), newKey(t)
 	_, url := sidecar(t, key)
 	first, _ := startConsumer(t, c, url)

@@ -29,9 +29,13 @@ func command(what string, names ...string) *thing {
 }
 
 var (
-	openssl  = command("openssl", "openssl")
-	chromium = command("Chromium or Chrome", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
-	engine   = &thing{sync.OnceValue(func() string {
+	openssl = command("openssl", "openssl")
+	jq      = command("jq", "jq")
+	npm     = command("npm", "npm")
+	// Of the scripts in deploy/azure.
+	shellcheck = command("shellcheck", "shellcheck")
+	chromium   = command("Chromium or Chrome", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+	engine     = &thing{sync.OnceValue(func() string {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if out, err := exec.CommandContext(ctx, "images/engine").CombinedOutput(); err != nil {
@@ -48,7 +52,6 @@ var (
 	// What an image is made from; pulled where a registry is reachable.
 	kafkaImage = images("Kafka's image", "KAFKA_IMAGE", "confluentinc/confluent-local:7.5.0", "kafka-e2ee/kafka:4.3.1")
 	golang     = images("Go's image", "BUILD_IMAGE", "golang:1.26-bookworm", "kafka-e2ee/golang:1.26-bookworm")
-	static     = images("the base image", "RUN_IMAGE", "gcr.io/distroless/static-debian12:nonroot", "kafka-e2ee/static:nonroot")
 )
 
 // images needs one of the usual image and the stand-in that setup builds, or

@@ -24,7 +24,9 @@ func build(t testing.TB, name string) string {
 	if built[name] {
 		return out
 	}
-	if text, err := exec.Command("go", "build", "-o", out, "kafka-e2ee/cmd/"+name).CombinedOutput(); err != nil {
+	cmd := exec.Command("go", "build", "-o", out, "kafka-e2ee/cmd/"+name)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped
+	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building %s: %v\n%s", name, err, text)
 	}
 	built[name] = true
@@ -60,7 +62,10 @@ func start(t testing.TB, name string, in io.Reader, settings ...string) *process
 		_ = p.Wait() //nolint:errcheck // its outcome is in ProcessState
 		close(p.done)
 	}()
-	t.Cleanup(p.kill)
+	t.Cleanup(func() {
+		p.kill()
+		noSecrets(t, "the log of "+name, p.log.String())
+	})
 	return p
 }
 
@@ -98,6 +103,7 @@ func startConsumer(t testing.TB, c cluster, sidecar string, settings ...string) 
 		"WEB_ADDR=" + page, "METRICS_ADDR=" + metrics,
 	}, settings...)...)
 	p := &pod{t: t, page: "http://" + page, metrics: "http://" + metrics, log: process.log, stop: process.end}
+	t.Cleanup(p.leakless)
 	p.wait("the page is served", func() bool { return p.get(p.page+"/api/key") != nil })
 	return p, process
 }
@@ -111,4 +117,20 @@ func startProducer(t testing.TB, c cluster, publicKey string, in io.Reader, sett
 	return start(t, "produce", in, append([]string{
 		"BROKERS=" + strings.Join(c.ListenAddrs(), ","), "TOPIC=" + topic, "PUBKEY=" + publicKey, "METRICS_ADDR=",
 	}, settings...)...)
+}
+
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *process) alive() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
 }

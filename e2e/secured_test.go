@@ -161,7 +161,7 @@ func (k *securedKafka) ready() {
 	for end := time.Now().Add(3 * patience); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		var client sarama.Client
 		if client, err = sarama.NewClient(k.ListenAddrs(), nil); err == nil {
-			_ = client.Close()
+			_ = client.Close() //nolint:errcheck // it was only asked whether it can be had
 			return
 		}
 	}
@@ -203,7 +203,9 @@ func (k *securedKafka) password(name, text string) {
 	k.t.Helper()
 	for _, mechanism := range []sarama.ScramMechanismType{sarama.SCRAM_MECHANISM_SHA_256, sarama.SCRAM_MECHANISM_SHA_512} {
 		salt := make([]byte, 16)
-		_, _ = rand.Read(salt)
+		if _, err := rand.Read(salt); err != nil {
+			k.t.Fatal(err)
+		}
 		answers, err := admin(k.t, k).UpsertUserScramCredentials([]sarama.AlterUserScramCredentialsUpsert{
 			{Name: name, Mechanism: mechanism, Iterations: 8192, Salt: salt, Password: []byte(text)},
 		})

@@ -87,11 +87,7 @@ func (d declared) program(t testing.TB, added ...string) (*exec.Cmd, *buffer) {
 	if len(d.command) != 1 {
 		t.Fatalf("command %q", d.command)
 	}
-	binary := filepath.Join(t.TempDir(), filepath.Base(d.command[0]))
-	if out, err := exec.Command("go", "build", "-o", binary, "kafka-e2ee/cmd"+d.command[0]).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	cmd, log := exec.Command(binary), new(buffer)
+	cmd, log := exec.Command(build(t, filepath.Base(d.command[0]))), new(buffer)
 	for name, value := range d.env {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
@@ -107,6 +103,7 @@ func background(t testing.TB, cmd *exec.Cmd, log *buffer) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		defer func() { noSecrets(t, "the log", log.String()) }()
 		if err := errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait()); err != nil {
 			t.Errorf("%s: %v\n%s", cmd.Path, err, log)
 		}

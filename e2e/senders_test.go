@@ -83,6 +83,7 @@ func told(records []record) string {
 
 // Without this a viewer could not tell who wrote a record, or would be told wrongly.
 func TestSenders(t *testing.T) {
+	t.Parallel()
 	eachSealed(t, func(t *testing.T, format envelope.Format) {
 		c, k := broker(t, 2), newKeys(t)
 		_, strangers := newSender(t, "somebody else")
@@ -136,6 +137,7 @@ func tampered(t *testing.T, c *kfake.Cluster, k keys, format envelope.Format) st
 
 // Without this a record that was replayed, withheld, moved or copied would look like any other.
 func TestTamperingIsShown(t *testing.T) {
+	t.Parallel()
 	eachSealed(t, func(t *testing.T, format envelope.Format) {
 		c, k := broker(t, 2), newKeys(t)
 		p := consume(t, settings(t, c.ListenAddrs(), k.sidecar))
@@ -159,6 +161,7 @@ func TestTamperingIsShown(t *testing.T) {
 
 // Without this flags would be made up, or missing, where the key comes after the records.
 func TestLateKeyJudgesInOrder(t *testing.T) {
+	t.Parallel()
 	eachSealed(t, func(t *testing.T, format envelope.Format) {
 		c, k := broker(t, 2), newKeys(t)
 		s, url := sidecar(t, k.key)
@@ -193,6 +196,7 @@ func TestLateKeyJudgesInOrder(t *testing.T) {
 
 // Without this records that any JOSE library wrote would not open, or would pass for bound to their topic.
 func TestJWEOfOthers(t *testing.T) {
+	t.Parallel()
 	c, k := broker(t, 1), newKeys(t)
 	p := consume(t, settings(t, c.ListenAddrs(), k.sidecar))
 	values := make([][]byte, 2)
@@ -221,6 +225,7 @@ func TestJWEOfOthers(t *testing.T) {
 
 // Without this a new key pair would need a restart of every pod.
 func TestRotationNeedsNoRestart(t *testing.T) {
+	t.Parallel()
 	eachSealed(t, func(t *testing.T, format envelope.Format) {
 		c, old, next := broker(t, 1), newKey(t), newKey(t)
 		s, url := sidecar(t, old)
@@ -254,6 +259,7 @@ func TestRotationNeedsNoRestart(t *testing.T) {
 
 // Without this a restart or a rebalance would raise false alarms.
 func TestNoFalseFlagsAfterRestartAndRebalance(t *testing.T) {
+	t.Parallel()
 	c, k := broker(t, 4), newKeys(t)
 	seal := newSealer(t, k.key, k.signing, envelope.FormatEnvelope, topic)
 	n := 0

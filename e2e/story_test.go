@@ -15,6 +15,7 @@ import (
 
 // Without this the demo shows nothing: a released key turns records into text.
 func TestReleasedKeyShowsPlaintext(t *testing.T) {
+	t.Parallel()
 	c, key := broker(t, 1), newKey(t)
 	_, url := sidecar(t, key)
 	p := consume(t, settings(t, c.ListenAddrs(), url))
@@ -30,6 +31,7 @@ func TestReleasedKeyShowsPlaintext(t *testing.T) {
 
 // Without this an ordinary pod would show less, or more, than it knows.
 func TestOrdinaryPodShowsCiphertext(t *testing.T) {
+	t.Parallel()
 	c, key := broker(t, 1), newKey(t)
 	value := encrypt(t, key, "Msg 1: hello")
 	write(t, c, 0, value)
@@ -46,6 +48,7 @@ func TestOrdinaryPodShowsCiphertext(t *testing.T) {
 
 // Without this a sidecar that comes up after the consumer would need a restart.
 func TestLateReleaseHealsRecords(t *testing.T) {
+	t.Parallel()
 	c, key := broker(t, 1), newKey(t)
 	s, url := sidecar(t, key)
 	s.Refuse(skrtest.RefusalPolicy)
@@ -74,6 +77,7 @@ func TestLateReleaseHealsRecords(t *testing.T) {
 
 // Without this one bad record could hide all the good ones after it.
 func TestPoisonRecordsAreRows(t *testing.T) {
+	t.Parallel()
 	c, key, other := broker(t, 1), newKey(t), newKey(t)
 	_, url := sidecar(t, key)
 	good := encrypt(t, key, "good")
@@ -113,6 +117,7 @@ func TestPoisonRecordsAreRows(t *testing.T) {
 
 // Without this a restart would show an empty page, or read everything again.
 func TestRestartBringsHistoryBack(t *testing.T) {
+	t.Parallel()
 	c, key := broker(t, 3), newKey(t)
 	_, url := sidecar(t, key)
 	cfg := settings(t, c.ListenAddrs(), url)
@@ -148,6 +153,7 @@ func TestRestartBringsHistoryBack(t *testing.T) {
 
 // Without this a second consumer, or the loss of one, would lose records or crash.
 func TestRebalanceLosesNothing(t *testing.T) {
+	t.Parallel()
 	c, key := broker(t, 4), newKey(t)
 	_, url := sidecar(t, key)
 	first := consume(t, settings(t, c.ListenAddrs(), url))
@@ -189,6 +195,7 @@ func TestRebalanceLosesNothing(t *testing.T) {
 
 // Without this a consumer that starts before its topic or broker needs a restart.
 func TestTopicAndBrokerComeLater(t *testing.T) {
+	t.Parallel()
 	key := newKey(t)
 	_, url := sidecar(t, key)
 	addr := freeAddr(t)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -54,6 +55,7 @@ func newKey(t testing.TB) *rsa.PrivateKey {
 	if err != nil {
 		t.Fatal(err)
 	}
+	remember(key)
 	return key
 }
 
@@ -117,15 +119,26 @@ type pod struct {
 	stop    func() // ends it and waits
 }
 
+// freeAddr is an address that nobody listens at. It lies below the ports that
+// systems give to connections, and is handed out once: tests run side by side,
+// and what listens there may do so a second later.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 12_000+mathrand.IntN(20_000))
+		if _, given := givenAddrs.LoadOrStore(addr, true); given {
+			continue
+		}
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
+
+var givenAddrs sync.Map
 
 func settings(t testing.TB, brokers []string, sidecar string) consumer.Config {
 	return consumer.Config{
@@ -150,6 +163,7 @@ func consume(t testing.TB, cfg consumer.Config) *pod {
 		}
 	})
 	t.Cleanup(p.stop)
+	t.Cleanup(p.leakless)
 	p.wait("the page is served", func() bool { return p.get(p.page+"/api/key") != nil })
 	return p
 }

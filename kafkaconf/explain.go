@@ -49,24 +49,26 @@ func (s Settings) Explain(err error) Cause {
 }
 
 // refusals are what Kafka says no to. All other codes are told in sarama's words, which are constants.
-var refusals = map[sarama.KError]Cause{
-	sarama.ErrTopicAuthorizationFailed:   {What: "this user is not authorized for the topic", Check: "TOPIC, and the user's rights (ACLs)"},
-	sarama.ErrGroupAuthorizationFailed:   {What: "this user is not authorized for the consumer group", Check: "CONSUMERGROUP, and the user's rights (ACLs)"},
-	sarama.ErrClusterAuthorizationFailed: {What: "this user is not authorized for the cluster", Check: "the user's rights (ACLs)"},
-	sarama.ErrUnknownTopicOrPartition:    {What: "the topic does not exist", Check: "TOPIC"},
-	sarama.ErrInvalidTopic:               {What: "the topic's name is not allowed", Check: "TOPIC"},
-	sarama.ErrMessageSizeTooLarge:        {What: "the message is too large for the topic", Check: "the topic's max.message.bytes"},
-	sarama.ErrMessageSetSizeTooLarge:     {What: "the batch is too large for the topic", Check: "the topic's segment.bytes"},
-	sarama.ErrUnsupportedVersion:         {What: "the broker does not know this version of the protocol", Check: "KAFKA_VERSION"},
-	sarama.ErrUnsupportedForMessageFormat: {
-		What: "the topic's format of messages is too old for this", Check: "KAFKA_VERSION",
-	},
-	sarama.ErrUnsupportedSASLMechanism: {What: "the broker does not offer this way to sign in", Check: "KAFKA_SASL_MECHANISM"},
-	sarama.ErrIllegalSASLState:         {What: "the broker does not expect anyone to sign in at this port", Check: "KAFKA_SECURITY_PROTOCOL and the port in BROKERS"},
+func refusals() map[sarama.KError]Cause {
+	return map[sarama.KError]Cause{
+		sarama.ErrTopicAuthorizationFailed:   {What: "this user is not authorized for the topic", Check: "TOPIC, and the user's rights (ACLs)"},
+		sarama.ErrGroupAuthorizationFailed:   {What: "this user is not authorized for the consumer group", Check: "CONSUMERGROUP, and the user's rights (ACLs)"},
+		sarama.ErrClusterAuthorizationFailed: {What: "this user is not authorized for the cluster", Check: "the user's rights (ACLs)"},
+		sarama.ErrUnknownTopicOrPartition:    {What: "the topic does not exist", Check: "TOPIC"},
+		sarama.ErrInvalidTopic:               {What: "the topic's name is not allowed", Check: "TOPIC"},
+		sarama.ErrMessageSizeTooLarge:        {What: "the message is too large for the topic", Check: "the topic's max.message.bytes"},
+		sarama.ErrMessageSetSizeTooLarge:     {What: "the batch is too large for the topic", Check: "the topic's segment.bytes"},
+		sarama.ErrUnsupportedVersion:         {What: "the broker does not know this version of the protocol", Check: "KAFKA_VERSION"},
+		sarama.ErrUnsupportedForMessageFormat: {
+			What: "the topic's format of messages is too old for this", Check: "KAFKA_VERSION",
+		},
+		sarama.ErrUnsupportedSASLMechanism: {What: "the broker does not offer this way to sign in", Check: "KAFKA_SASL_MECHANISM"},
+		sarama.ErrIllegalSASLState:         {What: "the broker does not expect anyone to sign in at this port", Check: "KAFKA_SECURITY_PROTOCOL and the port in BROKERS"},
+	}
 }
 
 func explainRefusal(code sarama.KError) Cause {
-	if cause, known := refusals[code]; known {
+	if cause, known := refusals()[code]; known {
 		cause.Refused = true
 		return cause
 	}
@@ -80,6 +82,7 @@ func (s Settings) explainConnect(e *connectError) Cause {
 		return Cause{What: wrong.Error(), Check: wrong.variable}
 	}
 	switch e.at {
+	case reaching:
 	case handshake:
 		if cause, found := s.explainCertificate(e.err, e.addr); found {
 			return cause

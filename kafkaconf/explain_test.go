@@ -54,7 +54,7 @@ func TestFailuresAreToldApart(t *testing.T) {
 		}
 		return cert, func(conn net.Conn) {
 			secure := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{own}, MinVersion: tls.VersionTLS12})
-			_, _ = io.Copy(io.Discard, secure)
+			_, _ = io.Copy(io.Discard, secure) //nolint:errcheck // the client ends it
 		}
 	}
 	here := []net.IP{net.IPv4(127, 0, 0, 1)}
@@ -67,7 +67,13 @@ func TestFailuresAreToldApart(t *testing.T) {
 		return kafkaconf.Settings{Protocol: "SSL", CAFile: file(t, text)}
 	}
 	other, _ := pair(t, x509.Certificate{})
-	silent := peer(t, func(conn net.Conn) { _, _ = conn.Read(make([]byte, 9)) }) // closes whatever is said
+	silent := peer(t, func(conn net.Conn) { _, _ = conn.Read(make([]byte, 9)) }) //nolint:errcheck // closes, whatever is said
+	alert := peer(t, func(conn net.Conn) {
+		if _, err := conn.Write([]byte("\x15\x03\x03\x00\x02\x02\x0a")); err == nil {
+			_, _ = conn.Read(make([]byte, 99)) //nolint:errcheck // it closes next
+		}
+	})
+	web := peer(t, func(conn net.Conn) { _, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request") }) //nolint:errcheck // it closes next
 	for name, test := range map[string]struct {
 		s           kafkaconf.Settings
 		addr        string
@@ -79,12 +85,9 @@ func TestFailuresAreToldApart(t *testing.T) {
 		"other name":   {ca(elsewhere), peer(t, misnamed), "is for another name: kafka.example, *.kafka.example", "BROKERS"},
 		"expired":      {ca(old), peer(t, expired), `("broker ?1?") expired at 2020-01-02T03:04:05Z`, "clock"},
 		"not yet":      {ca(early), peer(t, tomorrow), "is not valid before ", "clock"},
-		"not TLS":      {ca(stranger), peer(t, func(conn net.Conn) { fmt.Fprint(conn, "HTTP/1.1 400 Bad Request") }), "does not speak TLS", "KAFKA_SECURITY_PROTOCOL"},
+		"not TLS":      {ca(stranger), web, "does not speak TLS", "KAFKA_SECURITY_PROTOCOL"},
 		"closed":       {ca(stranger), silent, silent + " closed the connection", "KAFKA_SECURITY_PROTOCOL"},
-		"TLS in clear": {kafkaconf.Settings{}, peer(t, func(conn net.Conn) {
-			_, _ = conn.Write([]byte(strings.Repeat("\x15\x03\x03\x00\x02\x02\x0a", 2)))
-			_, _ = conn.Read(make([]byte, 99))
-		}), "a broker closed the connection", "KAFKA_SECURITY_PROTOCOL"},
+		"TLS in clear": {kafkaconf.Settings{}, alert, "a broker closed the connection", "KAFKA_SECURITY_PROTOCOL"},
 	} {
 		test.s.Brokers = []string{test.addr}
 		c, err := test.s.Sarama("x")

@@ -59,7 +59,9 @@ func pair(t *testing.T, c x509.Certificate) (cert, key string) {
 func TestWrongSettingsAreAllToldAtOnce(t *testing.T) {
 	for _, name := range []string{"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"} {
 		t.Setenv(name, "") // put back after the test
-		os.Unsetenv(name)
+		if err := os.Unsetenv(name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	cert, key := pair(t, x509.Certificate{Subject: pkix.Name{CommonName: "client"}})
 	_, otherKey := pair(t, x509.Certificate{})

@@ -73,18 +73,17 @@ func parseToken(text string) (expires time.Time, err error) {
 	if body := strings.TrimRight(text, "="); body == "" || strings.Trim(body, allowed) != "" {
 		return time.Time{}, &problem{"KAFKA_TOKEN_FILE", "the file does not hold a bearer token alone"}
 	}
-	parts := strings.Split(text, ".")
-	if len(parts) != 3 {
-		return time.Time{}, nil // of another kind
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
-		return time.Time{}, nil
-	}
 	var claims struct {
 		Expires float64 `json:"exp"`
 	}
-	if json.Unmarshal(payload, &claims) != nil || claims.Expires <= 0 || claims.Expires > 1<<40 {
+	parts := strings.Split(text, ".")
+	if len(parts) != 3 {
+		return time.Time{}, nil // of another kind, as are those below
+	}
+	if payload, bad := base64.RawURLEncoding.DecodeString(parts[1]); bad != nil || json.Unmarshal(payload, &claims) != nil {
+		return time.Time{}, nil
+	}
+	if claims.Expires <= 0 || claims.Expires > 1<<40 {
 		return time.Time{}, nil
 	}
 	return time.Unix(int64(claims.Expires), 0), nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"kafka-e2ee/kafkaconf"
@@ -41,7 +42,8 @@ func newMetrics(build Build) metrics {
 	for _, outcome := range []string{outcomeAcknowledged, outcomeFailed} {
 		m.records.WithLabelValues(outcome)
 	}
-	m.registry.MustRegister(m.records, m.seal, m.queue, info)
+	m.registry.MustRegister(m.records, m.seal, m.queue, info,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -40,7 +40,7 @@ func Run(ctx context.Context, cfg Config, build Build, in io.Reader, log *slog.L
 		return Summary{}, fmt.Errorf("%w: %w", ErrSettings, err)
 	}
 	if insecure := cfg.Notice(); insecure != "" {
-		log.WarnContext(ctx, insecure)
+		log.WarnContext(ctx, "insecure setting", slog.String("notice", insecure))
 	}
 	m := newMetrics(build)
 	stop, err := m.serve(ctx, cfg.MetricsAddr)

@@ -177,7 +177,7 @@ func TestPermalinks(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]int{
-		"/records/t/0/8": 404, "/records/t/1/7": 404, "/records/u/0/7": 404, "/records/t/0/7?part=1": 200, "/records/t/0/8?part=1": 404,
+		"/records/t/0/8": 404, "/records/t/1/7": 404, "/records/u/0/7": 404, "/records/t/0/7?part=1": 200, "/records/t/0/8?part=1": 200,
 		"/records/t/x/7": 404, "/records/t/0/-7": 404, "/records/t/99999999999/7": 404, "/records/t/0/7/8": 404, "/api/records/t/0/8/value": 404, "/api/records/t/0/7/secret": 404,
 	} {
 		if got, page, _ := s.get(t, path); got != want || strings.Contains(path, "part=1") == strings.Contains(page, "<html") && want == 200 {
@@ -205,7 +205,7 @@ func TestKafkaIsTold(t *testing.T) {
 	}{
 		"first":       {KafkaStatus{State: KafkaConnecting, Since: now}, "Connecting to Kafka since 03:03:01 UTC.", true},
 		"slow":        {KafkaStatus{State: KafkaConnecting, Since: then}, "since 03:02:01 UTC: no broker has answered yet. Check that BROKERS is right", true},
-		"unreachable": {KafkaStatus{State: KafkaUnreachable, Cause: "no broker answers", Since: then}, "no broker answers. Check BROKERS.", true},
+		"unreachable": {KafkaStatus{State: KafkaUnreachable, Cause: "no broker answers", Check: "BROKERS", Since: then}, "no broker answers. Check BROKERS.", true},
 		"no topic":    {KafkaStatus{State: KafkaNoTopic, Topic: "t"}, "Topic t does not exist.", true},
 		"empty":       {KafkaStatus{State: KafkaReading, Topic: "t"}, "No records yet in t.", false},
 	} {

@@ -3,7 +3,9 @@ package web
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -15,7 +17,7 @@ type rowView struct {
 	State, Icon, Label, Why    string
 	Value                      display
 	Sender, Short, SenderTone  string
-	Sealed                     bool // in a format that can tell the sender
+	Makes                      string // classes of the list that has this record: what its columns are
 	Flags                      []flagged
 	Key, Place, Time, Datetime string
 }
@@ -26,11 +28,36 @@ const formatRSA = "rsa"
 // sealed reports whether a record is in a format that can tell its sender.
 func (r *Record) sealed() bool { return r.Format != "" && r.Format != formatRSA }
 
+// makes says what a list with this record has to show: who sent it, its key, that nobody's authorship is proven.
+func (r *Record) makes() string {
+	var classes []string
+	add := func(has bool, class string) {
+		if has {
+			classes = append(classes, class)
+		}
+	}
+	add(r.State == StateDecrypted, "opened")
+	add(r.sealed(), "senders")
+	add(len(r.Key) > 0, "keyed")
+	return strings.Join(classes, " ")
+}
+
+// makes joins those of all rows; the script does so for rows that come later.
+func makes(rows []rowView) string {
+	classes := make(map[string]bool)
+	for _, r := range rows {
+		for class := range strings.FieldsSeq(r.Makes) {
+			classes[class] = true
+		}
+	}
+	return strings.Join(slices.Sorted(maps.Keys(classes)), " ")
+}
+
 func (w words) row(r revised) rowView {
 	v := rowView{
 		ID: rowID(r.Record), Seq: strconv.FormatUint(r.Seq, 10), Href: r.href(),
 		Label: w.say("record." + string(r.State)), Why: w.why(r.Record),
-		Sealed: r.sealed(), Sender: w.sender(r.Sender), Short: w.shortSender(r.Sender),
+		Makes: r.makes(), Sender: w.sender(r.Sender), Short: w.shortSender(r.Sender),
 		Flags: w.flags(r.Record), Key: keyPreview(r.Key),
 		Place: fmt.Sprintf("%s / %d / %d", visible(r.Topic), r.Partition, r.Offset),
 		Time:  utc(r.Timestamp), Datetime: rfc3339(r.Timestamp),

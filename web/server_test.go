@@ -366,7 +366,7 @@ func TestSendersAndFlagsAreToldInWords(t *testing.T) {
 	plain := rec(1, StateDecrypted, "one")
 	plain.Format = "rsa"
 	s.feed.Append(plain)
-	if s.doc(t, "/").Find(".sealed").Length() > 0 {
+	if s.doc(t, "/").Find("#records.opened:not(.senders)").Length() != 1 {
 		t.Error("the sender column is shown, though no format here can tell the sender")
 	}
 	for i, test := range []struct {
@@ -396,7 +396,7 @@ func TestSendersAndFlagsAreToldInWords(t *testing.T) {
 				t.Errorf("%+v %+v: the record lacks %q: %s", test.sender, test.flags, want, text)
 			}
 		}
-		row := s.doc(t, "/").Find(fmt.Sprintf("#r-t-0-%d.sealed", r.Offset))
+		row := s.doc(t, "/").Find(fmt.Sprintf("#records.senders #r-t-0-%d", r.Offset))
 		var flags []string
 		row.Find(testid("row-flag")).Each(func(_ int, flag *goquery.Selection) { flags = append(flags, flag.AttrOr("data-flag", "")) })
 		if strings.Join(flags, " ") != strings.Join(test.names, " ") || strings.TrimSpace(row.Find(testid("row-sender")).Text()) == "" || strings.Contains(text+row.Text(), "{") {

@@ -9,7 +9,7 @@ import (
 const (
 	firstRows = 200 // on a page when it is opened
 	maxRows   = 500 // in a page, and in one flush to it
-	newRows   = 100 // in one flush that came since the last one: nobody reads more in a quarter of a second
+	newRows   = 60  // in one flush that came since the last one: nobody reads more in a quarter of a second
 )
 
 // view is everything that the main page shows, in its words.

@@ -143,7 +143,7 @@ func (c *Cloud) Start(ctx context.Context) error {
 
 func server(handler http.Handler) *http.Server {
 	return &http.Server{
-		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // a client's broken TLS is the client's to tell
 	}
 }
@@ -196,7 +196,7 @@ func (c *Cloud) Client() *http.Client {
 		return (&net.Dialer{}).DialContext(ctx, network, addr)
 	}
 	return &http.Client{
-		Timeout: 30 * time.Second,
+		Timeout: 2 * time.Minute, // making a key takes a busy computer its time
 		Transport: &http.Transport{
 			DialContext: dial, ForceAttemptHTTP2: true,
 			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.Authority.Pool()},

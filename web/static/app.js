@@ -185,6 +185,7 @@
     if (!f.rows) return;
     let next = rows.firstElementChild; // both lists are newest first
     for (const row of [...wake(parse(f.rows)).children]) {
+      if (row.dataset.makes) records.classList.add(...row.dataset.makes.split(" "));
       const old = byId(row.id);
       if (old === next) next = next && next.nextElementSibling;
       if (old && old.dataset.seq === row.dataset.seq) { swap(old, row); continue; }

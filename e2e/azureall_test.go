@@ -1,0 +1,194 @@
+package e2e_test
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"kafka-e2ee/e2e/standin"
+	"kafka-e2ee/envelope"
+	"kafka-e2ee/lab/cloud"
+	"kafka-e2ee/lab/snp"
+	"kafka-e2ee/skrclient"
+	"kafka-e2ee/skrclient/skrtest"
+)
+
+// What each stage adds to an empty subscription. Roles and images are written with ! for /.
+const (
+	vaultScope    = "!subscriptions!" + standin.Subscription + "!vault!demovault"
+	registryScope = "!subscriptions!" + standin.Subscription + "!registry!demoimages"
+	nodes         = "99999999-0000-0000-0000-000000000002"
+)
+
+var azureStages = []struct {
+	script string
+	adds   []string
+}{
+	{"01-check.sh", nil},
+	{"02-cluster.sh", []string{"cluster/mine", "cluster/mine/nodepool/katacc", "group/demo", "k8s/mine/RuntimeClass/-/kata-cc-isolation"}},
+	{"03-registry.sh", []string{"registry/demoimages", "registry/demoimages/kafka-e2ee!consumer:1", "registry/demoimages/kafka-e2ee!producer:1", "role/AcrPull/" + nodes + "/" + registryScope}},
+	{"04-identity.sh", []string{"identity/pod-identity", "identity/pod-identity/kafka-e2ee-mine"}},
+	{"05-attestation.sh", []string{"attestation/attest"}},
+	{"06-vault.sh", []string{"role/Key Vault Crypto Officer/" + standin.Person + "/" + vaultScope, "role/Key Vault Crypto User/" + standin.Person + "/" + vaultScope, "vault/demovault"}},
+	{"07-kafka.sh", []string{
+		"k8s/mine/ClusterRoleBinding/-/strimzi-cluster-operator",
+		"k8s/mine/CustomResourceDefinition/-/kafkanodepools.kafka.strimzi.io", "k8s/mine/CustomResourceDefinition/-/kafkas.kafka.strimzi.io", "k8s/mine/CustomResourceDefinition/-/kafkatopics.kafka.strimzi.io",
+		"k8s/mine/Deployment/kafka/strimzi-cluster-operator", "k8s/mine/Kafka/kafka/my-cluster", "k8s/mine/KafkaNodePool/kafka/dual-role", "k8s/mine/KafkaTopic/kafka/kafka-demo-topic",
+		"k8s/mine/Namespace/-/kafka", "k8s/mine/PersistentVolumeClaim/kafka/data-0", "k8s/mine/ServiceAccount/kafka/strimzi-cluster-operator",
+	}},
+	{"08-measure.sh", nil},
+	{"09-key.sh", []string{"role/Key Vault Crypto Service Release User/" + cloud.PodID + "/" + vaultScope + "!keys!" + keyName, "vault/demovault/" + keyName}},
+	{"10-verify.sh", nil},
+	{"11-producer.sh", nil},
+	{"12-deploy.sh", []string{
+		"k8s/mine/ConfigMap/kafka/public-key-*", "k8s/mine/Deployment/kafka/kafka-golang-consumer", "k8s/mine/Deployment/kafka/kafka-producer",
+		"k8s/mine/NetworkPolicy/kafka/*", "k8s/mine/Service/kafka/consumer", "k8s/mine/ServiceAccount/kafka/workload-identity-sa",
+	}},
+	{"13-address.sh", nil},
+	{"14-ordinary.sh", nil},
+	{"12-deploy.sh", nil},
+}
+
+// Without this a user who follows the document step by step would end somewhere else than at a page with plaintext,
+// or would pay for what is left over.
+func TestAzureStages(t *testing.T) {
+	s := newShell(t, "demovault.vault.azure.net")
+	var want []string
+	for _, stage := range azureStages {
+		out := s.must(stage.script)
+		want = append(want, stage.adds...)
+		if got := s.resources(); !matches(got, want) {
+			t.Fatalf("after %s there is\n%s\nwant\n%s", stage.script, strings.Join(got, "\n"), strings.Join(slices.Sorted(slices.Values(want)), "\n"))
+		}
+		switch stage.script {
+		case "13-address.sh":
+			if !strings.Contains(out, "open http://203.0.113.80 ") {
+				t.Errorf("the address is not said: %s", out)
+			}
+			s.decrypts()
+		case "14-ordinary.sh":
+			if s.confidential() {
+				t.Error("the ordinary consumer has the sidecar, the runtime class or the policy")
+			}
+		case "12-deploy.sh":
+			if !s.confidential() {
+				t.Error("the consumer has no sidecar, runtime class or policy")
+			}
+		}
+	}
+	s.decrypts()
+	if out := s.must("15-clean-up.sh"); !strings.Contains(out, "everything that was made here is deleted") {
+		t.Error(out)
+	}
+	if left := s.resources(); len(left) > 0 {
+		t.Errorf("left over: %s", strings.Join(left, "\n"))
+	}
+	if _, err := os.Stat(filepath.Join(s.dir, "state", "demo")); err == nil {
+		t.Error("the files of the stages are left over")
+	}
+	s.world.Calls()
+	if out := s.must("15-clean-up.sh"); !strings.Contains(out, "nothing that was made here") || len(s.world.Calls()) > 0 {
+		t.Errorf("a second clean-up: %s", out)
+	}
+}
+
+// matches holds names against those wanted, of which one with * stands for one or more.
+func matches(got, want []string) bool {
+	used := make([]bool, len(want))
+	for _, name := range got {
+		i := slices.IndexFunc(want, func(pattern string) bool { ok, err := filepath.Match(pattern, name); return ok && err == nil })
+		if i < 0 || used[i] && !strings.Contains(want[i], "*") {
+			return false
+		}
+		used[i] = true
+	}
+	return !slices.Contains(used, false)
+}
+
+// decrypts encrypts for the key that the deployed producer has, and decrypts as the deployed consumer's pod.
+func (s *shell) decrypts() {
+	s.t.Helper()
+	var public *rsa.PublicKey
+	for _, id := range s.world.Objects() {
+		if name, ok := strings.CutPrefix(id, "k8s/mine/ConfigMap/kafka/"); ok {
+			settings, err := s.world.Object("mine", "ConfigMap", "kafka", name)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			text, _, err := unstructured.NestedString(settings.Object, "data", "kafka-encryption-demo-pub.pem")
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			block, _ := pem.Decode([]byte(text))
+			parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			public, _ = parsed.(*rsa.PublicKey) //nolint:errcheck // nil is told below
+		}
+	}
+	if public == nil {
+		s.t.Fatal("the producer has no public key")
+	}
+	record, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, public, []byte("hello"), nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	policy, err := s.world.Policy("mine")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	request := skrclient.Request{KeyName: s.given["KEY_NAME"], MAAEndpoint: labMAA, AKVEndpoint: s.vault}
+	release := func(policy []byte) ([]*rsa.PrivateKey, error) {
+		server := httptest.NewServer(skrtest.On(s.world.Cloud.Pod(snp.Guest{SecurityPolicy: policy, Measurement: cloud.Measurement()}, cloud.PodID)))
+		defer server.Close()
+		client, err := skrclient.New(skrclient.Config{URL: server.URL})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		key, err := client.Release(s.t.Context(), request)
+		return []*rsa.PrivateKey{key}, err
+	}
+	keys, err := release(policy)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	opener := envelope.NewOpener(envelope.OpenerConfig{})
+	if err := opener.SetKeys(keys...); err != nil {
+		s.t.Fatal(err)
+	}
+	if opened, err := opener.Open(nil, topic, []byte(base64.StdEncoding.EncodeToString(record))); err != nil || string(opened.Plaintext) != "hello" {
+		s.t.Errorf("the deployed consumer does not decrypt what the deployed producer encrypts: %v", err)
+	}
+	if _, err := release(append(policy, '\n')); err == nil {
+		s.t.Error("another workload gets the key")
+	}
+}
+
+func (s *shell) confidential() bool {
+	s.t.Helper()
+	consumer, err := s.world.Object("mine", "Deployment", "kafka", "kafka-golang-consumer")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	text := fmt.Sprint(consumer.Object)
+	marks := 0
+	for _, mark := range []string{"kata-cc-isolation", "io.katacontainers.config.agent.policy", "/skr.sh"} {
+		if strings.Contains(text, mark) {
+			marks++
+		}
+	}
+	return marks == 3
+}

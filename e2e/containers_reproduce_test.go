@@ -1,0 +1,152 @@
+package e2e_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"debug/buildinfo"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Without it nobody could check that an image holds what its commit says, which
+// is what the attestation of a container rests on: its measurements are made of
+// the image's layers.
+func TestImagesAreReproducible(t *testing.T) {
+	t.Parallel()
+	buildImages(t)
+	copied := copyOfTree(t)
+	cmd := exec.Command(filepath.Join(copied, "deploy/images"))
+	again := imageTag + "-again"
+	cmd.Env = append(os.Environ(), "TAG="+again, "VERSION=v-of-the-test", "COMMIT=c-of-the-test", "NO_CACHE=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, program := range []string{"producer", "consumer"} {
+		const layers = "{{json .RootFS.Layers}}"
+		first := docker(t, "image", "inspect", "--format", layers, image(program))
+		second := docker(t, "image", "inspect", "--format", layers, "kafka-e2ee/"+program+":"+again)
+		if first != second || !strings.Contains(first, "sha256:") {
+			t.Errorf("%s: two builds of the same files gave the layers\n%s\n%s", program, first, second)
+		}
+	}
+}
+
+// Without it somebody who builds the programs here could not tell whether the
+// images hold the same: other folder, other cache, no container.
+func TestMakeBuildGivesWhatTheImagesHold(t *testing.T) {
+	t.Parallel()
+	buildImages(t)
+	copied := copyOfTree(t)
+	for program, name := range map[string]string{"producer": "produce", "consumer": "consume"} {
+		t.Run(program, func(t *testing.T) {
+			held := contentOf(t, image(program), name)
+			info, err := buildinfo.Read(bytes.NewReader(held))
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("make", "build", "VERSION=v-of-the-test", "COMMIT=c-of-the-test")
+			cmd.Dir = copied
+			// The image's own release of Go; its platform, where this machine has another.
+			cmd.Env = append(os.Environ(), "GOTOOLCHAIN="+info.GoVersion)
+			for _, s := range info.Settings {
+				if s.Key == "GOOS" || s.Key == "GOARCH" || s.Key == "GOAMD64" || s.Key == "GOARM64" {
+					cmd.Env = append(cmd.Env, s.Key+"="+s.Value)
+				}
+			}
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			built, err := os.ReadFile(filepath.Join(copied, "bin", name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(built, held) {
+				t.Error("make build gives another program than the image holds")
+			}
+		})
+	}
+}
+
+// copyOfTree is another folder with this working tree in it.
+func copyOfTree(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	out, err := exec.Command("bash", "-o", "pipefail", "-c",
+		`tar -C .. --exclude=./.git --exclude=./.cache --exclude=./bin -c . | tar -C "$1" -x`, "copy", dir).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return dir
+}
+
+// filesOf lists what the layers of an image hold.
+func filesOf(t testing.TB, image string) (files []*tar.Header) {
+	t.Helper()
+	eachFile(t, image, func(file *tar.Header, _ io.Reader) { files = append(files, file) })
+	if len(files) == 0 {
+		t.Fatalf("%s is empty", image)
+	}
+	return files
+}
+
+// contentOf is a file of an image.
+func contentOf(t testing.TB, image, name string) (content []byte) {
+	t.Helper()
+	eachFile(t, image, func(file *tar.Header, r io.Reader) {
+		var err error
+		if strings.TrimPrefix(file.Name, "./") != name {
+			return
+		}
+		if content, err = io.ReadAll(r); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if content == nil {
+		t.Fatalf("%s holds no %s", image, name)
+	}
+	return content
+}
+
+func eachFile(t testing.TB, image string, see func(*tar.Header, io.Reader)) {
+	t.Helper()
+	archive := filepath.Join(t.TempDir(), "image.tar")
+	docker(t, "image", "save", "--output", archive, image)
+	blobs := map[string][]byte{}
+	text, err := os.ReadFile(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	walk(t, text, func(file *tar.Header, r io.Reader) {
+		if blobs[file.Name], err = io.ReadAll(r); err != nil {
+			t.Fatal(err)
+		}
+	})
+	var manifest []struct{ Layers []string }
+	if err := json.Unmarshal(blobs["manifest.json"], &manifest); err != nil {
+		t.Fatal(err)
+	}
+	for _, layer := range manifest[0].Layers {
+		walk(t, blobs[layer], see)
+	}
+}
+
+func walk(t testing.TB, archive []byte, see func(*tar.Header, io.Reader)) {
+	t.Helper()
+	reader := tar.NewReader(bytes.NewReader(archive))
+	for {
+		file, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		see(file, reader)
+	}
+}

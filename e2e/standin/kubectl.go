@@ -1,0 +1,364 @@
+package standin
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+)
+
+// kinds is the kind that a command means, or nothing; Strimzi's come with Strimzi.
+func kinds(name string) string {
+	return map[string]string{
+		"namespace": "Namespace", "runtimeclass": "RuntimeClass", "crd": "CustomResourceDefinition", "deployment": "Deployment", "service": "Service",
+		"deployments": "Deployment", "services": "Service", "serviceaccounts": "ServiceAccount", "configmaps": "ConfigMap", "networkpolicies": "NetworkPolicy",
+		"persistentvolumeclaim": "PersistentVolumeClaim", "kafkas.kafka.strimzi.io": "Kafka", "kafkatopics.kafka.strimzi.io": "KafkaTopic",
+	}[name]
+}
+
+const clusterWide = "ClusterRole ClusterRoleBinding CustomResourceDefinition Namespace RuntimeClass"
+
+// kubectl's flags: those with a value, those without.
+const (
+	valued    = "-n -f --output --timeout --for --selector"
+	valueless = "--ignore-not-found --server-side --client"
+)
+
+// decode reads the objects of a file.
+func decode(text []byte) ([]*unstructured.Unstructured, error) {
+	var objects []*unstructured.Unstructured
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
+	for {
+		object := new(unstructured.Unstructured)
+		err := decoder.Decode(object)
+		switch {
+		case errors.Is(err, io.EOF):
+			return objects, nil
+		case err != nil:
+			return nil, err
+		case object.Object != nil:
+			objects = append(objects, object)
+		}
+	}
+}
+
+func (w *World) kubectl(call Call) (string, error) {
+	var words, files []string
+	f := map[string]string{}
+	for rest := call.Args; len(rest) > 0; {
+		flag, value, joined := strings.Cut(rest[0], "=")
+		switch {
+		case !strings.HasPrefix(flag, "-"):
+			words, rest = append(words, rest[0]), rest[1:]
+			continue
+		case slices.Contains(strings.Fields(valueless), rest[0]):
+			f[flag], rest = "true", rest[1:]
+			continue
+		case !slices.Contains(strings.Fields(valued), flag):
+			return "", fail("unknown flag: %s", flag)
+		case joined:
+			rest = rest[1:]
+		case len(rest) < 2:
+			return "", fail("flag needs an argument: %s", flag)
+		default:
+			value, rest = rest[1], rest[2:]
+		}
+		if f[flag] = value; flag == "-f" {
+			files = append(files, value)
+		}
+	}
+	switch {
+	case len(words) == 1 && words[0] == "version":
+		return `{"clientVersion": {"gitVersion": "v1.32.4"}, "kustomizeVersion": "v5.5.0"}`, nil
+	case len(words) == 2 && words[0] == "kustomize":
+		built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), words[1])
+		if err != nil {
+			return "", err
+		}
+		text, err := built.AsYaml()
+		return string(text), err
+	}
+	name, err := os.ReadFile(call.Kubeconfig)
+	if err != nil || !w.has("cluster/"+string(name)) {
+		return "", fail("The connection to the server localhost:8080 was refused - did you specify the right host or port?")
+	}
+	k := cluster{w, "k8s/" + string(name)}
+	if !w.RuntimeGap {
+		w.set(k.id("RuntimeClass", "", "kata-cc-isolation"), nil)
+	}
+	switch verb := words[0]; {
+	case verb == "get" && len(words) == 3:
+		return k.get(words[1], f["-n"], words[2], f)
+	case verb == "apply" && len(words) == 1 && len(files) > 0:
+		return "", k.apply(files, f)
+	case verb == "delete" && len(files) > 0 && len(words) == 1:
+		return "", k.deleteFiles(files, f["-n"])
+	case verb == "delete" && f["--selector"] != "" && len(words) == 2:
+		return "", k.deleteSelected(words[1], f["-n"], f["--selector"])
+	case verb == "delete" && len(words) == 3 && kinds(words[1]) != "":
+		k.delete(kinds(words[1]), f["-n"], words[2])
+		return "", nil
+	case verb == "rollout" && len(words) == 3 && words[1] == "status" && f["--timeout"] != "":
+		return "", k.ready(f["-n"], strings.TrimPrefix(words[2], "deployment/"))
+	case verb == "wait" && len(words) == 2 && words[1] == "kafka/my-cluster" && f["--for"] == "condition=Ready" && f["--timeout"] != "":
+		return "", w.there(k.id("Kafka", f["-n"], "my-cluster"))
+	}
+	return "", fail("unknown command: %s", call)
+}
+
+// cluster is the objects of one cluster, k8s/CLUSTER/KIND/NAMESPACE/NAME.
+type cluster struct {
+	w    *World
+	root string
+}
+
+func (k cluster) id(kind, namespace, name string) string {
+	if slices.Contains(strings.Fields(clusterWide), kind) {
+		namespace = "-"
+	}
+	return strings.Join([]string{k.root, kind, namespace, name}, "/")
+}
+
+func (k cluster) get(kind, namespace, name string, f map[string]string) (string, error) {
+	if kinds(kind) == "" || strings.Contains(kind, ".") && !k.w.has(k.id("CustomResourceDefinition", "", kind)) {
+		return "", fail("the server doesn't have a resource type %q", kind)
+	}
+	id := k.id(kinds(kind), namespace, name)
+	switch {
+	case !k.w.has(id) && f["--ignore-not-found"] != "":
+		return "", nil
+	case !k.w.has(id):
+		return "", fail("(NotFound): %s %q not found", kind, name)
+	case f["--output"] == "name":
+		return kind + "/" + name + "\n", nil
+	case f["--output"] == "jsonpath={.status.loadBalancer.ingress[0].ip}":
+		// The address is there the second time that somebody asks.
+		defer k.w.set(id, map[string]string{"address": "203.0.113.80"})
+		return k.w.objects[id]["address"], nil
+	}
+	return "", fail("unable to match a printer suitable for the output format %q", f["--output"])
+}
+
+func (k cluster) apply(files []string, f map[string]string) error {
+	for _, file := range files {
+		text, err := os.ReadFile(file) //nolint:gosec // the file that the script names
+		if err != nil {
+			return err
+		}
+		objects, err := decode(text)
+		if err != nil {
+			return err
+		}
+		for _, object := range objects {
+			if object.GetNamespace() == "" {
+				object.SetNamespace(f["-n"])
+			}
+			if err := k.admit(object, f["--server-side"] != ""); err != nil {
+				return err
+			}
+			text, err := object.MarshalJSON()
+			if err != nil {
+				return err
+			}
+			k.w.set(k.id(object.GetKind(), object.GetNamespace(), object.GetName()), map[string]string{"json": string(text)})
+			if object.GetKind() == "Kafka" {
+				k.w.set(k.id("PersistentVolumeClaim", object.GetNamespace(), "data-0"), map[string]string{"json": `{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"labels": {"strimzi.io/cluster": "my-cluster"}}}`})
+			}
+		}
+	}
+	return nil
+}
+
+// admit refuses what the API server would.
+func (k cluster) admit(object *unstructured.Unstructured, serverSide bool) error {
+	kind, namespace := object.GetKind(), object.GetNamespace()
+	if strings.HasPrefix(object.GetAPIVersion(), "kafka.strimzi.io/") && !k.w.has(k.id("CustomResourceDefinition", "", strings.ToLower(kind)+"s.kafka.strimzi.io")) {
+		return fail("no matches for kind %q", kind)
+	}
+	switch kind {
+	case "CustomResourceDefinition":
+		if !serverSide {
+			return fail("metadata.annotations: Too long: may not be more than 262144 bytes")
+		}
+	case "Service":
+		ranges, _, _ := unstructured.NestedStringSlice(object.Object, "spec", "loadBalancerSourceRanges") //nolint:errcheck // then there is none
+		for _, r := range ranges {
+			if _, err := netip.ParsePrefix(r); err != nil {
+				return fail("spec.LoadBalancerSourceRanges[0]: Invalid value: %q", r)
+			}
+		}
+	case "Deployment":
+		class, _, _ := unstructured.NestedString(object.Object, "spec", "template", "spec", "runtimeClassName") //nolint:errcheck // then there is none
+		if class != "" && !k.w.has(k.id("RuntimeClass", "", class)) {
+			return fail("pod rejected: RuntimeClass %q not found", class)
+		}
+	}
+	if !slices.Contains(strings.Fields(clusterWide), kind) && !k.w.has(k.id("Namespace", "", namespace)) {
+		return fail("namespaces %q not found", namespace)
+	}
+	return nil
+}
+
+func (k cluster) delete(kind, namespace, name string) {
+	k.w.remove(k.id(kind, namespace, name))
+	if kind == "Namespace" {
+		for id := range k.w.objects {
+			if parts := strings.Split(id, "/"); strings.HasPrefix(id, k.root+"/") && parts[3] == name {
+				k.w.remove(id)
+			}
+		}
+	}
+}
+
+func (k cluster) deleteFiles(files []string, namespace string) error {
+	for _, file := range files {
+		text, err := os.ReadFile(file) //nolint:gosec // the file that the script names
+		if err != nil {
+			return err
+		}
+		objects, err := decode(text)
+		if err != nil {
+			return err
+		}
+		for _, object := range objects {
+			if object.GetNamespace() != "" {
+				namespace = object.GetNamespace()
+			}
+			k.delete(object.GetKind(), namespace, object.GetName())
+		}
+	}
+	return nil
+}
+
+func (k cluster) deleteSelected(names, namespace, selector string) error {
+	label, value, _ := strings.Cut(selector, "=")
+	for name := range strings.SplitSeq(names, ",") {
+		if kinds(name) == "" {
+			return fail("the server doesn't have a resource type %q", name)
+		}
+		for _, object := range k.w.within(strings.Join([]string{k.root, kinds(name), namespace}, "/")) {
+			id := k.id(kinds(name), namespace, fmt.Sprint(object))
+			if o, err := k.w.object(id); err == nil && o.GetLabels()[label] == value {
+				k.w.remove(id)
+			}
+		}
+	}
+	return nil
+}
+
+func (w *World) object(id string) (*unstructured.Unstructured, error) {
+	objects, err := decode([]byte(w.objects[id]["json"]))
+	if err != nil || len(objects) != 1 {
+		return nil, fail("no object %s", id)
+	}
+	return objects[0], nil
+}
+
+// Object is an object of the cluster, as it was applied.
+func (w *World) Object(clusterName, kind, namespace, name string) (*unstructured.Unstructured, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.object(cluster{w, "k8s/" + clusterName}.id(kind, namespace, name))
+}
+
+// ready tells whether a Deployment's pods would come up: its images can be pulled, and what it mounts is there.
+func (k cluster) ready(namespace, name string) error {
+	object, err := k.w.object(k.id("Deployment", namespace, name))
+	if err != nil {
+		return err
+	}
+	if name == "strimzi-cluster-operator" {
+		return nil
+	}
+	pullers := map[string]string{}
+	for id := range k.w.objects {
+		if registry, ok := strings.CutPrefix(id, "role/AcrPull/"+nodesID+"/"); ok {
+			pullers[registry[strings.LastIndex(registry, "!")+1:]+".azurecr.io"] = "yes"
+		}
+	}
+	if err := k.w.pulls(object, pullers); err != nil {
+		return err
+	}
+	volumes, _, _ := unstructured.NestedSlice(object.Object, "spec", "template", "spec", "volumes") //nolint:errcheck // then there is none
+	for _, volume := range volumes {
+		fields, _ := volume.(map[string]any)                                        //nolint:errcheck // a nil map is as good
+		mounted, found, _ := unstructured.NestedString(fields, "configMap", "name") //nolint:errcheck // then there is none
+		if !found {
+			continue
+		}
+		settings, err := k.w.object(k.id("ConfigMap", namespace, mounted))
+		if err != nil {
+			return err
+		}
+		data, _, _ := unstructured.NestedStringMap(settings.Object, "data") //nolint:errcheck // then there is none
+		block, _ := pem.Decode([]byte(data["kafka-encryption-demo-pub.pem"]))
+		if block == nil {
+			return fail("the producer stops: PUBKEY_FILE holds no key")
+		}
+		if _, err := x509.ParsePKIXPublicKey(block.Bytes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pulls tells whether all images of a pod are pinned, there, and open to those registries.
+func (w *World) pulls(object *unstructured.Unstructured, registries map[string]string) error {
+	containers, _, err := unstructured.NestedSlice(object.Object, "spec", "template", "spec", "containers")
+	if err != nil {
+		return err
+	}
+	for _, container := range containers {
+		fields, _ := container.(map[string]any)                  //nolint:errcheck // a nil map is as good
+		name, _, _ := unstructured.NestedString(fields, "image") //nolint:errcheck // then it is not found
+		if strings.HasPrefix(name, "mcr.microsoft.com/aci/skr:") {
+			continue
+		}
+		server, rest, _ := strings.Cut(name, "/")
+		repository, digest, _ := strings.Cut(rest, "@")
+		if registries[server] == "" {
+			return fail("ImagePullBackOff: no access to %s", server)
+		}
+		found := false
+		for id, attributes := range w.objects {
+			found = found || strings.HasPrefix(id, image(strings.TrimSuffix(server, ".azurecr.io"), repository)+":") && attributes["digest"] == digest
+		}
+		if !found {
+			return fail("ImagePullBackOff: %s not found", name)
+		}
+	}
+	return nil
+}
+
+// Policy is the security policy that the deployed consumer's pod starts with.
+func (w *World) Policy(clusterName string) ([]byte, error) {
+	object, err := w.Object(clusterName, "Deployment", "kafka", "kafka-golang-consumer")
+	if err != nil {
+		return nil, err
+	}
+	encoded, _, err := unstructured.NestedString(object.Object, "spec", "template", "metadata", "annotations", "io.katacontainers.config.agent.policy")
+	if err != nil {
+		return nil, err
+	}
+	return base64.StdEncoding.DecodeString(encoded)
+}
+
+func absolute(call Call, file string) string {
+	if filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(call.Dir, file)
+}
