@@ -36,9 +36,8 @@ const agentPolicyText = "package agent_policy\ndefault ExecProcessRequest := fal
 // cocoScripts is a copy of deploy/ in which the settings are filled in, and a
 // shell that runs its scripts.
 type cocoScripts struct {
-	t       *testing.T
-	dir     string
-	replace map[string]string
+	t   *testing.T
+	dir string
 }
 
 func newCoCoScripts(t *testing.T) *cocoScripts {

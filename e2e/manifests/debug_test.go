@@ -66,11 +66,11 @@ func TestDebugCannotMatchTheReleasePolicy(t *testing.T) {
 		}
 		_, c := chosen.renders(t)
 		_, inspected := choice{chosen.overlay + debug, chosen.components}.renders(t)
-		release, err := c.deployment(consumerName)
+		release, err := c.consumer()
 		if err != nil {
 			t.Fatal(err)
 		}
-		pod, err := inspected.deployment(consumerName)
+		pod, err := inspected.consumer()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +107,7 @@ func TestDebugHasItsOwnPolicy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d, err := c.deployment(consumerName)
+			d, err := c.consumer()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -98,14 +98,14 @@ func (c *cluster) add(strict runtime.Decoder, document string) error {
 	return nil
 }
 
-// deployment finds one by name.
-func (c *cluster) deployment(name string) (*appsv1.Deployment, error) {
+// consumer is the deployment of the consumer.
+func (c *cluster) consumer() (*appsv1.Deployment, error) {
 	for _, d := range c.deployments {
-		if d.Name == name {
+		if d.Name == consumerName {
 			return d, nil
 		}
 	}
-	return nil, fmt.Errorf("deployment %s: is missing", name)
+	return nil, fmt.Errorf("deployment %s: is missing", consumerName)
 }
 
 // containers are all of a deployment's pod, those that run before the others first.

@@ -58,7 +58,7 @@ func TestInputOfGenerators(t *testing.T) {
 				t.Errorf("%s: field %s is not known to the generator", chosen, path)
 			}
 			_, all := chosen.renders(t)
-			pod, err := all.deployment(consumerName)
+			pod, err := all.consumer()
 			if err != nil {
 				t.Fatal(err)
 			}

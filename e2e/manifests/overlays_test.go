@@ -20,7 +20,7 @@ const consumerName = "kafka-golang-consumer"
 func consumerOf(t *testing.T, kustomization string) *appsv1.Deployment {
 	t.Helper()
 	_, c := overlay(t, kustomization)
-	d, err := c.deployment(consumerName)
+	d, err := c.consumer()
 	if err != nil {
 		t.Fatal(err)
 	}
