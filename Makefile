@@ -77,6 +77,11 @@ images: ## Build the container images, tagged TAG (dev)
 bench: ## Measure throughput and memory, each against its plain baseline in the same run
 	go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./e2e
 
+.PHONY: screenshots
+screenshots: ## Take the pictures in docs/screenshots anew, with Chromium
+	@mkdir -p docs/screenshots
+	go test -v -count=1 -run '^TestScreenshots$$' ./e2e -screenshots ../docs/screenshots
+
 .PHONY: faults
 faults: ## Let every fault happen, about an hour, and write docs/reliability.md; FAULT=A_broker.* only some
 	go test -v -count=1 -timeout 4h -run 'TestFaults/$(or $(FAULT),.*)|TestPoisonTopic' ./e2e -faults

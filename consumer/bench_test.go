@@ -17,12 +17,12 @@ import (
 )
 
 // newReader makes a reader as Run does, without Kafka.
-func newReader(t testing.TB, trusted ...envelope.TrustedSender) *reader {
+func newReader(t testing.TB) *reader {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	m := newMetrics(Build{}, "t")
-	r := &reader{cfg: Config{Topic: "t", WebHistory: 1000}, feed: web.NewFeed(1000), trusted: trusted, metrics: m, log: log}
-	r.opening.Store(newOpening(envelope.NewOpener(envelope.OpenerConfig{TrustedSenders: trusted}), m.decrypt))
+	r := &reader{cfg: Config{Topic: "t", WebHistory: 1000}, feed: web.NewFeed(1000), metrics: m, log: log}
+	r.opening.Store(newOpening(envelope.NewOpener(envelope.OpenerConfig{}), m.decrypt))
 	r.keys = &keys{log: log, arrived: r.useKeys}
 	return r
 }

@@ -101,7 +101,7 @@ func (o *opening) judgeAll(records []opened) {
 				size += max(len(rest.record.Wire)-around, 0)
 			}
 			room = make([]byte, 0, size)
-		} else {
+		} else if len(r.Value) <= cap(room) { // else it has memory of its own: in rsa every record is as long as any other
 			room = room[len(r.Value):len(r.Value)]
 		}
 	}

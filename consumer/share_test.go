@@ -1,8 +1,6 @@
 package consumer
 
 import (
-	"net"
-	"strings"
 	"testing"
 
 	"github.com/IBM/sarama"
@@ -71,15 +69,6 @@ func TestVerifyCommand(t *testing.T) {
 	for _, none := range []Config{{}, {KeyProvider: providerCDH, KeyNames: "a/b/c"}, {KeyProvider: providerFile, KeyFile: "f"}} {
 		if got := none.verify(); got != "" {
 			t.Errorf("%s: got %s", none.provider(), got)
-		}
-	}
-}
-
-// Without this the page would not say in Japanese why Kafka is not read.
-func TestCausesAreFixedWords(t *testing.T) {
-	for _, err := range []error{nil, &net.DNSError{}, errTopicReplaced, sarama.ErrOutOfBrokers, &net.OpError{}, sarama.ErrClosedClient, net.ErrClosed} {
-		if got := cause(err); got == "" || strings.Contains(got, ":") {
-			t.Errorf("%v: %q", err, got)
 		}
 	}
 }

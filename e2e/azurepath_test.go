@@ -31,7 +31,7 @@ var standinCommand = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if text, err := exec.Command("go", "build", "-o", out, "kafka-e2ee/e2e/standin/command").CombinedOutput(); err != nil {
+	if text, err := exec.Command("go", "build", "-o", out, "kafka-e2ee/e2e/standin/cmd/standin").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the stand-in: %w: %s", err, text)
 	}
 	return out, nil
@@ -73,8 +73,8 @@ func newShell(t *testing.T, vaultHost string) *shell {
 			t.Fatal(err)
 		}
 	}
-	// A socket's name is short: at most 104 characters on some systems.
-	sockets, err := os.MkdirTemp("", "az")
+	// A socket's name is short, at most 104 characters on some systems, and a test's folder has the test's name in it.
+	sockets, err := os.MkdirTemp("", "az") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,12 @@ func newShell(t *testing.T, vaultHost string) *shell {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { stop(); os.RemoveAll(sockets) })
+	t.Cleanup(func() {
+		stop()
+		if err := os.RemoveAll(sockets); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Setenv("STANDIN_SOCKET", filepath.Join(sockets, "s"))
 	s.given = map[string]string{
 		"SUBSCRIPTION": standin.Subscription, "LOCATION": "eastus", "RESOURCE_GROUP": "demo", "CLUSTER_IS": "new", "CLUSTER": "mine", "NODE_POOL": "katacc",

@@ -47,6 +47,8 @@ var plainTestcontainers = sync.OnceFunc(func() {
 	}
 })
 
+var starting sync.Mutex
+
 // startKafka starts a broker, with the topic unless partitions is 0. No topic
 // comes into being by being asked for.
 func startKafka(t testing.TB, partitions int32) *realKafka {
@@ -59,11 +61,14 @@ func startKafka(t testing.TB, partitions int32) *realKafka {
 		t.Fatal(err)
 	}
 	ctx := context.Background()
+	// One after the other: Testcontainers gives each a minute to start, of which four at once could need more.
+	starting.Lock()
 	c, err := kafka.Run(ctx, chosenKafka(t), kafka.WithClusterID("a2Fma2EtZTJlZS10ZXN0cw"),
 		testcontainers.WithEnv(map[string]string{"KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false", "KAFKA_HEAP_OPTS": "-Xms256m -Xmx512m"}),
 		testcontainers.WithHostConfigModifier(func(host *container.HostConfig) {
 			host.PortBindings = nat.PortMap{"9093/tcp": {{HostIP: "127.0.0.1", HostPort: port}}}
 		}))
+	starting.Unlock()
 	t.Cleanup(func() {
 		if err := testcontainers.TerminateContainer(c, testcontainers.StopTimeout(0)); err != nil {
 			t.Errorf("removing Kafka: %v", err)

@@ -31,7 +31,8 @@ type stage struct {
 	sidecar  *skrtest.Sidecar
 	gate     *proxy // before the sidecar
 	tally    *tally
-	rate     int // lines a second
+	rate     int  // lines a second
+	refused  bool // Kafka refuses what is handed over during the fault
 
 	consumers []*member
 	producers []*batch
@@ -175,6 +176,9 @@ func (s *stage) reach(more int) {
 	s.mu.Lock()
 	from, to := s.producers[len(s.producers)-1].from, int(s.next.Load())+more
 	s.mu.Unlock()
+	if s.refused { // which of those before them, only Kafka knows
+		from = to - more
+	}
 	until(s.t, fmt.Sprintf("messages %d to %d of %s are shown", from, to, s.topic), func() bool { return s.tally.shown(from, to) == to-from })
 }
 
@@ -198,6 +202,25 @@ func (s *stage) terminate() {
 	if log := b.process.log.String(); log != "" && !strings.Contains(log, `"failed":0`) {
 		s.t.Errorf("the producer ends with: %s", log)
 	}
+}
+
+// ended waits for the producer's end. It must have sent all, unless Kafka
+// refused some: then it must say how many. They are given.
+func (s *stage) ended(b *batch) int {
+	t := s.t
+	t.Helper()
+	if !s.refused {
+		b.process.ended()
+		return 0
+	}
+	<-b.process.done
+	said := regexp.MustCompile(`"failed":(\d+),"error"`).FindStringSubmatch(b.process.log.String())
+	if said == nil || said[1] == "0" || b.process.ProcessState.ExitCode() != 1 {
+		t.Errorf("the producer does not say what was refused: %s", b.process.log)
+		return 0
+	}
+	n, _ := strconv.Atoi(said[1]) //nolint:errcheck // it is digits
+	return n
 }
 
 // acknowledged is how many records Kafka acknowledged to the producer, by its

@@ -139,7 +139,7 @@ var faults = []fault{
 	{
 		name: "The right to the topic is revoked", secured: true, says: "kafka: unreachable",
 		before: (*stage).signIn,
-		inject: func(s *stage) { s.revoke(user) },
+		inject: func(s *stage) { s.refused = true; s.revoke(user) },
 		heal:   func(s *stage) { s.allow(user) },
 	},
 }

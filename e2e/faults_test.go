@@ -28,6 +28,7 @@ type fault struct {
 type outcome struct {
 	fault               string
 	acknowledged, lost  int
+	refused             int // and the producer said so
 	duplicates, flagged int
 	delay               time.Duration // the longest way of a record from the producer's input to the page
 	recovery            time.Duration // from the end of the fault until every record so far was on the page
@@ -104,8 +105,7 @@ func (s *stage) finish(t testing.TB, name string) outcome {
 	t.Helper()
 	s.quiet()
 	s.closeInput()
-	s.producers[len(s.producers)-1].process.ended()
-	o := outcome{fault: name}
+	o := outcome{fault: name, refused: s.ended(s.producers[len(s.producers)-1])}
 	until(t, "every record of the topic is shown", func() bool {
 		there := held(s.cluster, s.topic)
 		return there > 0 && s.tally.records() >= there
@@ -172,5 +172,9 @@ func (o outcome) row() string {
 	if said == "" {
 		said = "nothing is missing"
 	}
-	return fmt.Sprintf("| %s | %d | %d | %d | %.1f s | %.1f s | %s |\n", o.fault, o.acknowledged, o.lost, o.duplicates, o.delay.Seconds(), o.recovery.Seconds(), said)
+	acknowledged := fmt.Sprint(o.acknowledged)
+	if o.refused > 0 {
+		acknowledged += fmt.Sprintf(" (%d refused)", o.refused)
+	}
+	return fmt.Sprintf("| %s | %s | %d | %d | %.1f s | %.1f s | %s |\n", o.fault, acknowledged, o.lost, o.duplicates, o.delay.Seconds(), o.recovery.Seconds(), said)
 }

@@ -31,6 +31,7 @@ func command(what string, names ...string) *thing {
 var (
 	openssl = command("openssl", "openssl")
 	jq      = command("jq", "jq")
+	npm     = command("npm", "npm")
 	// Of the scripts in deploy/azure.
 	shellcheck = command("shellcheck", "shellcheck")
 	chromium   = command("Chromium or Chrome", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")

@@ -35,6 +35,11 @@ type staged struct {
 
 func startStaged(t *testing.T, scenario string) *staged {
 	t.Helper()
+	return startStagedIn(t, scenario, envelope.FormatRSA)
+}
+
+func startStagedIn(t *testing.T, scenario string, format envelope.Format) *staged {
+	t.Helper()
 	port := twoFreePorts(t)
 	d := &staged{events: make(chan time.Time), out: new(buffer)}
 	d.confidential = &pod{t: t, page: "http://localhost:" + strconv.Itoa(port), log: d.out}
@@ -43,7 +48,7 @@ func startStaged(t *testing.T, scenario string) *staged {
 	done := make(chan error, 1)
 	lines, typed := io.Pipe()
 	go func() {
-		done <- lab.Run(ctx, lab.Config{Port: port, Format: envelope.FormatRSA, Scenario: scenario, After: func(time.Duration) <-chan time.Time { return d.events }}, lines, d.out)
+		done <- lab.Run(ctx, lab.Config{Port: port, Format: format, Scenario: scenario, After: func(time.Duration) <-chan time.Time { return d.events }}, lines, d.out)
 	}()
 	t.Cleanup(func() {
 		cancel()

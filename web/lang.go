@@ -16,6 +16,7 @@ type words struct {
 	lang    string
 	texts   map[string]string
 	phrases map[string]string // what the consumer hands in as fixed English phrases; one that is not here stays English
+	endings map[string]string // of those that begin with an address
 }
 
 // say gives a text with its {placeholders} filled, from pairs of name and value.
@@ -32,12 +33,17 @@ func (w words) phrase(english string) string {
 	if text, ok := w.phrases[strings.TrimSpace(english)]; ok {
 		return text
 	}
+	for ending, text := range w.endings {
+		if address, ok := strings.CutSuffix(english, ending); ok {
+			return address + text
+		}
+	}
 	return english
 }
 
 // languages are those of the page, the usual one first.
 func languages() []words {
-	english, japanese := words{lang: "en", texts: make(map[string]string)}, words{lang: "ja", texts: make(map[string]string), phrases: phrases()}
+	english, japanese := words{lang: "en", texts: make(map[string]string)}, words{lang: "ja", texts: make(map[string]string), phrases: phrases(), endings: endings()}
 	for id, t := range table() {
 		english.texts[id], japanese.texts[id] = t.en, t.ja
 	}

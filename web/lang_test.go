@@ -101,6 +101,12 @@ func TestCausesAreTranslated(t *testing.T) {
 	if len(found) < 50 {
 		t.Fatalf("found %d phrases only", len(found))
 	}
+	w := languages()[1]
+	for english, want := range map[string]string{"b:9092 does not answer in time": "b:9092 が時間内に応答しません", "BROKERS": "BROKERS", "no broker answers": "応答するブローカーがありません"} {
+		if got := w.phrase(english); got != want {
+			t.Errorf("%s: got %s", english, got)
+		}
+	}
 	japanese := phrases()
 	for _, phrase := range slices.Sorted(maps.Keys(found)) {
 		if japanese[phrase] == "" {

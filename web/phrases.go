@@ -75,12 +75,29 @@ func phrases() map[string]string {
 		"Nothing to do yet: it is asked again by itself. If it lasts, check the pod's way out on port 443, and ATTESTATION_CA_FILE.":                  "自動で再試行します。続く場合はポート 443 への経路と ATTESTATION_CA_FILE を確認してください。",
 		"Read the log of the container skr.":                                                                                                          "コンテナー skr のログを読んでください。",
 
-		"the session ended":          "セッションが終わりました",
-		"host name not found":        "ホスト名が見つかりません",
-		"the topic was made anew":    "トピックが作り直されました",
-		"no broker answers":          "応答するブローカーがありません",
-		"connection refused or lost": "接続が拒否されたか切れました",
-		"connection closed":          "接続が閉じられました",
-		"connection lost":            "接続が切れました",
+		"the session ended":                                  "セッションが終わりました",
+		"the topic was made anew":                            "トピックが作り直されました",
+		"no broker answers":                                  "応答するブローカーがありません",
+		"connection closed":                                  "接続が閉じられました",
+		"the topic does not exist":                           "トピックがありません",
+		"this user is not authorized for the topic":          "このユーザーにはトピックの権限がありません",
+		"this user is not authorized for the consumer group": "このユーザーにはコンシューマーグループの権限がありません",
+		"the brokers' logs":                                  "ブローカーのログ",
+		"the brokers' logs, if it does so again":             "繰り返す場合はブローカーのログ",
+		"who made it":                                        "誰が作ったか",
+		"TOPIC, and the user's rights (ACLs)":                "TOPIC とユーザーの権限 (ACL)",
+		"CONSUMERGROUP, and the user's rights (ACLs)":        "CONSUMERGROUP とユーザーの権限 (ACL)",
+		"KAFKA_SECURITY_PROTOCOL and the port in BROKERS":    "KAFKA_SECURITY_PROTOCOL と BROKERS のポート",
+		"KAFKA_SECURITY_PROTOCOL and the port in BROKERS, unless Kafka is restarting": "Kafka の再起動中でなければ KAFKA_SECURITY_PROTOCOL と BROKERS のポート",
+	}
+}
+
+// endings are those of phrases that begin with a broker's address.
+func endings() map[string]string {
+	return map[string]string{
+		" refuses connections: nothing listens at that port": " が接続を拒否しています (そのポートで待ち受けるものがありません)",
+		" does not speak TLS":                                " は TLS に対応していません",
+		" does not answer in time":                           " が時間内に応答しません",
+		" closed the connection":                             " が接続を閉じました",
 	}
 }

@@ -36,6 +36,7 @@ func keyTexts() map[string]text {
 		"step.policy":             {"the release policy", "解放ポリシー"},
 		"step.key":                {"the key itself", "鍵そのもの"},
 		"unproven.skr":            {"This page comes from the pod itself, so it proves nothing by itself. From outside, ask the vault what it releases the key for:", "このページはポッド自身が作ったものなので、それだけでは何も証明しません。鍵を解放する条件を、外部から Key Vault に尋ねてください:"},
+		"unproven.none":           {"This page comes from the pod itself, so it proves nothing by itself.", "このページはポッド自身が作ったものなので、それだけでは何も証明しません。"},
 		"unproven.cdh":            {"This page comes from the pod itself, so it proves nothing by itself. From outside, read the key broker's policy and log.", "このページはポッド自身が作ったものなので、それだけでは何も証明しません。外部から鍵ブローカーのポリシーとログを確認してください。"},
 		"unproven.file":           {"Nothing here was attested, so there is nothing to verify from outside.", "構成証明がないため、外部から検証できるものはありません。"},
 

@@ -27,13 +27,17 @@ func (k KeyStatus) verdictID() string {
 }
 
 func (w words) verdict(k KeyStatus) verdictView {
-	id, via := k.verdictID(), w.say("via."+cmp.Or(k.Provider, "skr"))
+	id, provider := k.verdictID(), cmp.Or(k.Provider, "skr")
+	via := w.say("via." + provider)
 	v := verdictView{
 		Title: w.say("key."+id, "url", k.URL, "step", w.say("step."+k.Step, "via", via), "via", via, "time", clock(k.Since)),
 		Why:   sentence(w.phrase(k.Reason)), Todo: w.say("todo." + id), Verify: k.Verify,
-		Unproven: w.say("unproven." + cmp.Or(k.Provider, "skr")),
+		Unproven: w.say("unproven." + provider),
 	}
 	v.Tone, v.Icon = tone(k.State)
+	if provider == "skr" && k.Verify == "" {
+		v.Unproven = w.say("unproven.none")
+	}
 	switch id {
 	case string(PassingBusy), string(PassingAway):
 		v.Tone, v.Icon = "wait", "◔"
@@ -42,7 +46,7 @@ func (w words) verdict(k KeyStatus) verdictView {
 	case string(KeyWaiting):
 		v.Icon = "◔"
 	case string(KeyUnreachable):
-		v.Why = w.say("why.key.unreachable." + cmp.Or(k.Provider, "skr")) // what is wrong is in the title
+		v.Why = w.say("why.key.unreachable." + provider) // what is wrong is in the title
 	}
 	if differs := k.differs(); differs != nil {
 		v.Why = w.say("refused.claim", "claim", w.claim(differs.Claim), "x", differs.Expected, "y", cmp.Or(differs.Actual, w.say("check.unstated")))

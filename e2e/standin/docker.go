@@ -1,9 +1,9 @@
 package standin
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"slices"
@@ -111,14 +111,16 @@ func (w *World) curl(call Call) (string, error) {
 	if url == release {
 		return "", os.WriteFile(absolute(call, output), []byte(strimziRelease), 0o600)
 	}
-	resp, err := w.Cloud.Client().Get(url)
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, nil)
 	if err != nil {
+		return "", err
+	}
+	status, text, err := w.fetch(request)
+	switch {
+	case err != nil:
 		return "", fail("curl: (6) Could not resolve host: %v", err)
+	case status != http.StatusOK:
+		return "", fail("curl: (22) The requested URL returned error: %d", status)
 	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fail("curl: (22) The requested URL returned error: %d", resp.StatusCode)
-	}
-	return string(text), err
+	return string(text), nil
 }

@@ -20,11 +20,13 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
-// kinds are those that the cluster knows, by their names in commands; Strimzi's come with Strimzi.
-var kinds = map[string]string{
-	"namespace": "Namespace", "runtimeclass": "RuntimeClass", "crd": "CustomResourceDefinition", "deployment": "Deployment", "service": "Service",
-	"deployments": "Deployment", "services": "Service", "serviceaccounts": "ServiceAccount", "configmaps": "ConfigMap", "networkpolicies": "NetworkPolicy",
-	"persistentvolumeclaim": "PersistentVolumeClaim", "kafkas.kafka.strimzi.io": "Kafka", "kafkatopics.kafka.strimzi.io": "KafkaTopic",
+// kinds is the kind that a command means, or nothing; Strimzi's come with Strimzi.
+func kinds(name string) string {
+	return map[string]string{
+		"namespace": "Namespace", "runtimeclass": "RuntimeClass", "crd": "CustomResourceDefinition", "deployment": "Deployment", "service": "Service",
+		"deployments": "Deployment", "services": "Service", "serviceaccounts": "ServiceAccount", "configmaps": "ConfigMap", "networkpolicies": "NetworkPolicy",
+		"persistentvolumeclaim": "PersistentVolumeClaim", "kafkas.kafka.strimzi.io": "Kafka", "kafkatopics.kafka.strimzi.io": "KafkaTopic",
+	}[name]
 }
 
 const clusterWide = "ClusterRole ClusterRoleBinding CustomResourceDefinition Namespace RuntimeClass"
@@ -106,8 +108,8 @@ func (w *World) kubectl(call Call) (string, error) {
 		return "", k.deleteFiles(files, f["-n"])
 	case verb == "delete" && f["--selector"] != "" && len(words) == 2:
 		return "", k.deleteSelected(words[1], f["-n"], f["--selector"])
-	case verb == "delete" && len(words) == 3 && kinds[words[1]] != "":
-		k.delete(kinds[words[1]], f["-n"], words[2])
+	case verb == "delete" && len(words) == 3 && kinds(words[1]) != "":
+		k.delete(kinds(words[1]), f["-n"], words[2])
 		return "", nil
 	case verb == "rollout" && len(words) == 3 && words[1] == "status" && f["--timeout"] != "":
 		return "", k.ready(f["-n"], strings.TrimPrefix(words[2], "deployment/"))
@@ -131,10 +133,10 @@ func (k cluster) id(kind, namespace, name string) string {
 }
 
 func (k cluster) get(kind, namespace, name string, f map[string]string) (string, error) {
-	if kinds[kind] == "" || strings.Contains(kind, ".") && !k.w.has(k.id("CustomResourceDefinition", "", kind)) {
+	if kinds(kind) == "" || strings.Contains(kind, ".") && !k.w.has(k.id("CustomResourceDefinition", "", kind)) {
 		return "", fail("the server doesn't have a resource type %q", kind)
 	}
-	id := k.id(kinds[kind], namespace, name)
+	id := k.id(kinds(kind), namespace, name)
 	switch {
 	case !k.w.has(id) && f["--ignore-not-found"] != "":
 		return "", nil
@@ -152,7 +154,7 @@ func (k cluster) get(kind, namespace, name string, f map[string]string) (string,
 
 func (k cluster) apply(files []string, f map[string]string) error {
 	for _, file := range files {
-		text, err := os.ReadFile(file)
+		text, err := os.ReadFile(file) //nolint:gosec // the file that the script names
 		if err != nil {
 			return err
 		}
@@ -223,7 +225,7 @@ func (k cluster) delete(kind, namespace, name string) {
 
 func (k cluster) deleteFiles(files []string, namespace string) error {
 	for _, file := range files {
-		text, err := os.ReadFile(file)
+		text, err := os.ReadFile(file) //nolint:gosec // the file that the script names
 		if err != nil {
 			return err
 		}
@@ -244,11 +246,11 @@ func (k cluster) deleteFiles(files []string, namespace string) error {
 func (k cluster) deleteSelected(names, namespace, selector string) error {
 	label, value, _ := strings.Cut(selector, "=")
 	for name := range strings.SplitSeq(names, ",") {
-		if kinds[name] == "" {
+		if kinds(name) == "" {
 			return fail("the server doesn't have a resource type %q", name)
 		}
-		for _, object := range k.w.within(strings.Join([]string{k.root, kinds[name], namespace}, "/")) {
-			id := k.id(kinds[name], namespace, fmt.Sprint(object))
+		for _, object := range k.w.within(strings.Join([]string{k.root, kinds(name), namespace}, "/")) {
+			id := k.id(kinds(name), namespace, fmt.Sprint(object))
 			if o, err := k.w.object(id); err == nil && o.GetLabels()[label] == value {
 				k.w.remove(id)
 			}

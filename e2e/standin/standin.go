@@ -7,6 +7,7 @@
 package standin
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"kafka-e2ee/lab/cloud"
 )
@@ -90,13 +92,13 @@ func New(c *cloud.Cloud, attestationHost, vaultHost string) *World {
 
 // Listen serves the commands on a Unix socket until the returned function is called.
 func (w *World) Listen(socket string) (stop func(), err error) {
-	l, err := net.Listen("unix", socket)
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "unix", socket)
 	if err != nil {
 		return nil, err
 	}
-	server := &http.Server{Handler: w}
-	go server.Serve(l) //nolint:errcheck // returns when it is closed
-	return func() { _ = server.Close() }, nil
+	server := &http.Server{Handler: w, ReadHeaderTimeout: time.Minute}
+	go server.Serve(l)                        //nolint:errcheck // returns when it is closed
+	return func() { _ = server.Close() }, nil //nolint:errcheck // nothing is left to lose
 }
 
 func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {

@@ -2,7 +2,9 @@ package standin
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,14 +18,16 @@ import (
 const podID = cloud.PodID
 
 // Roles are objects role/ROLE/WHO/SCOPE, their slashes written as !.
-var roleCommands = map[string]command{
-	"role assignment list":   {needs: "role assignee scope", do: listRole},
-	"role assignment delete": {needs: "role assignee scope", do: deleteRole},
-	"role assignment create": {needs: "role scope", may: "assignee assignee-object-id assignee-principal-type", do: createRole},
+func roleCommands() map[string]command {
+	return map[string]command{
+		"role assignment list":   {needs: "role assignee scope", do: listRole},
+		"role assignment delete": {needs: "role assignee scope", do: deleteRole},
+		"role assignment create": {needs: "role scope", may: "assignee assignee-object-id assignee-principal-type", do: createRole},
 
-	"keyvault role assignment list":   {needs: "hsm-name role scope", may: "assignee assignee-object-id", do: listRole},
-	"keyvault role assignment delete": {needs: "hsm-name role assignee scope", do: deleteRole},
-	"keyvault role assignment create": {needs: "hsm-name role scope", may: "assignee assignee-object-id assignee-principal-type", do: createRole},
+		"keyvault role assignment list":   {needs: "hsm-name role scope", may: "assignee assignee-object-id", do: listRole},
+		"keyvault role assignment delete": {needs: "hsm-name role assignee scope", do: deleteRole},
+		"keyvault role assignment create": {needs: "hsm-name role scope", may: "assignee assignee-object-id assignee-principal-type", do: createRole},
+	}
 }
 
 func role(f flags) (string, error) {
@@ -89,72 +93,74 @@ func (w *World) may(hsm bool, name string) error {
 	return nil
 }
 
-var vaultCommands = map[string]command{
-	"keyvault list": {needs: "resource-type", do: func(w *World, _ flags) (any, error) { return records(w.within("vault")), nil }},
-	"keyvault create": {needs: "resource-group name location sku enable-rbac-authorization retention-days", do: func(w *World, f flags) (any, error) {
-		if w.has("deleted-vault/" + f.get("name")) {
-			return nil, fail("(ConflictError) A vault with the same name already exists in deleted state.")
-		}
-		return nil, w.make("vault", f, map[string]string{"sku": f.get("sku"), "rbac": f.get("enable-rbac-authorization")})
-	}},
-	"keyvault show": {may: "name hsm-name", do: func(w *World, f flags) (any, error) {
-		id := "vault/" + f.get("name")
-		if f.get("hsm-name") != "" {
-			id = "hsm/" + f.get("hsm-name")
-		}
-		properties := map[string]any{"sku": map[string]any{"name": w.objects[id]["sku"]}, "enableRbacAuthorization": w.objects[id]["rbac"] == "true", "provisioningState": "Succeeded"}
-		if w.objects[id]["purge-protection"] == "true" {
-			properties["enablePurgeProtection"] = true
-		}
-		return map[string]any{"id": scope("vault", f.get("name")), "properties": properties}, w.there(id)
-	}},
-	"keyvault delete": {needs: "resource-group name", do: func(w *World, f flags) (any, error) {
-		if err := w.drop("vault/" + f.get("name")); err != nil {
-			return nil, err
-		}
-		w.set("deleted-vault/"+f.get("name"), nil)
-		return nil, nil
-	}},
-	"keyvault list-deleted": {needs: "resource-type", do: func(w *World, _ flags) (any, error) { return records(w.within("deleted-vault")), nil }},
-	"keyvault purge":        {needs: "name location", do: func(w *World, f flags) (any, error) { return nil, w.drop("deleted-vault/" + f.get("name")) }},
-
-	"keyvault key list": {may: "vault-name hsm-name", do: func(w *World, f flags) (any, error) { return w.keys(f) }},
-	"keyvault key delete": {needs: "name", may: "vault-name hsm-name", do: func(w *World, f flags) (any, error) {
-		if _, err := w.keys(f); err != nil {
-			return nil, err
-		}
-		if _, err := w.ask(http.MethodDelete, "/keys/"+f.get("name")+"?api-version=7.4", nil); err != nil {
-			return nil, err
-		}
-		w.remove(place(f) + "/" + f.get("name"))
-		w.set("deleted-key/"+f.get("name"), nil)
-		return nil, nil
-	}},
-	"keyvault key list-deleted": {may: "vault-name hsm-name", do: func(w *World, f flags) (any, error) { return records(w.within("deleted-key")), w.there(place(f)) }},
-	"keyvault key purge":        {needs: "name", may: "vault-name hsm-name", do: func(w *World, f flags) (any, error) { return nil, w.drop("deleted-key/" + f.get("name")) }},
-
-	"rest": {needs: "method url resource", may: "headers body", do: func(w *World, f flags) (any, error) {
-		host, path, _ := strings.Cut(strings.TrimPrefix(f.get("url"), "https://"), "/")
-		name, domain, _ := strings.Cut(host, ".")
-		if f.get("resource") != "https://"+domain {
-			return nil, fail("Unauthorized({\"error\":{\"code\":\"Unauthorized\"}})")
-		}
-		if err := w.may(domain == "managedhsm.azure.net", name); err != nil {
-			return nil, err
-		}
-		var body []byte
-		if file, ok := strings.CutPrefix(f.get("body"), "@"); ok {
-			var err error
-			if body, err = os.ReadFile(file); err != nil {
+func vaultCommands() map[string]command {
+	return map[string]command{
+		"keyvault list": {needs: "resource-type", do: func(w *World, _ flags) (any, error) { return records(w.within("vault")), nil }},
+		"keyvault create": {needs: "resource-group name location sku enable-rbac-authorization retention-days", do: func(w *World, f flags) (any, error) {
+			if w.has("deleted-vault/" + f.get("name")) {
+				return nil, fail("(ConflictError) A vault with the same name already exists in deleted state.")
+			}
+			return nil, w.make("vault", f, map[string]string{"sku": f.get("sku"), "rbac": f.get("enable-rbac-authorization")})
+		}},
+		"keyvault show": {may: "name hsm-name", do: func(w *World, f flags) (any, error) {
+			id := "vault/" + f.get("name")
+			if f.get("hsm-name") != "" {
+				id = "hsm/" + f.get("hsm-name")
+			}
+			properties := map[string]any{"sku": map[string]any{"name": w.objects[id]["sku"]}, "enableRbacAuthorization": w.objects[id]["rbac"] == "true", "provisioningState": "Succeeded"}
+			if w.objects[id]["purge-protection"] == "true" {
+				properties["enablePurgeProtection"] = true
+			}
+			return map[string]any{"id": scope("vault", f.get("name")), "properties": properties}, w.there(id)
+		}},
+		"keyvault delete": {needs: "resource-group name", do: func(w *World, f flags) (any, error) {
+			if err := w.drop("vault/" + f.get("name")); err != nil {
 				return nil, err
 			}
-		}
-		answer, err := w.ask(strings.ToUpper(f.get("method")), "/"+path, body)
-		if err == nil && strings.Contains(path, "/create?") {
-			w.set(fmt.Sprintf("%s/%s", map[bool]string{true: "hsm/" + name, false: "vault/" + name}[domain == "managedhsm.azure.net"], strings.Split(path, "/")[1]), nil)
-		}
-		return answer, err
-	}},
+			w.set("deleted-vault/"+f.get("name"), nil)
+			return nil, nil
+		}},
+		"keyvault list-deleted": {needs: "resource-type", do: func(w *World, _ flags) (any, error) { return records(w.within("deleted-vault")), nil }},
+		"keyvault purge":        {needs: "name location", do: func(w *World, f flags) (any, error) { return nil, w.drop("deleted-vault/" + f.get("name")) }},
+
+		"keyvault key list": {may: "vault-name hsm-name", do: func(w *World, f flags) (any, error) { return w.keys(f) }},
+		"keyvault key delete": {needs: "name", may: "vault-name hsm-name", do: func(w *World, f flags) (any, error) {
+			if _, err := w.keys(f); err != nil {
+				return nil, err
+			}
+			if _, err := w.ask(http.MethodDelete, "/keys/"+f.get("name")+"?api-version=7.4", nil); err != nil {
+				return nil, err
+			}
+			w.remove(place(f) + "/" + f.get("name"))
+			w.set("deleted-key/"+f.get("name"), nil)
+			return nil, nil
+		}},
+		"keyvault key list-deleted": {may: "vault-name hsm-name", do: func(w *World, f flags) (any, error) { return records(w.within("deleted-key")), w.there(place(f)) }},
+		"keyvault key purge":        {needs: "name", may: "vault-name hsm-name", do: func(w *World, f flags) (any, error) { return nil, w.drop("deleted-key/" + f.get("name")) }},
+
+		"rest": {needs: "method url resource", may: "headers body", do: func(w *World, f flags) (any, error) {
+			host, path, _ := strings.Cut(strings.TrimPrefix(f.get("url"), "https://"), "/")
+			name, domain, _ := strings.Cut(host, ".")
+			if f.get("resource") != "https://"+domain {
+				return nil, fail("Unauthorized({\"error\":{\"code\":\"Unauthorized\"}})")
+			}
+			if err := w.may(domain == "managedhsm.azure.net", name); err != nil {
+				return nil, err
+			}
+			var body []byte
+			if file, ok := strings.CutPrefix(f.get("body"), "@"); ok {
+				var err error
+				if body, err = os.ReadFile(file); err != nil {
+					return nil, err
+				}
+			}
+			answer, err := w.ask(strings.ToUpper(f.get("method")), "/"+path, body)
+			if err == nil && strings.Contains(path, "/create?") {
+				w.set(fmt.Sprintf("%s/%s", map[bool]string{true: "hsm/" + name, false: "vault/" + name}[domain == "managedhsm.azure.net"], strings.Split(path, "/")[1]), nil)
+			}
+			return answer, err
+		}},
+	}
 }
 
 // ForgetKeys empties the emulated vault.
@@ -199,25 +205,30 @@ func (w *World) ask(method, path string, body []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequest(method, "https://"+w.VaultHost+path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(context.Background(), method, "https://"+w.VaultHost+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
 	request.Header.Set("Content-Type", "application/json")
-	resp, err := w.Cloud.Client().Do(request)
+	status, text, err := w.fetch(request)
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
+	if status != http.StatusOK {
 		return nil, fail("Refused(%s)", text)
 	}
 	var answer any
 	err = json.Unmarshal(text, &answer)
 	return answer, err
+}
+
+// fetch reaches the emulated cloud and nothing else.
+func (w *World) fetch(request *http.Request) (status int, body []byte, err error) {
+	resp, err := w.Cloud.Client().Do(request)
+	if err != nil {
+		return 0, nil, err
+	}
+	body, err = io.ReadAll(resp.Body)
+	return resp.StatusCode, body, errors.Join(err, resp.Body.Close())
 }
