@@ -21,7 +21,9 @@ func docs(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	for _, entry := range entries {
-		found = append(found, path.Join("docs", entry.Name()))
+		if strings.HasSuffix(entry.Name(), ".md") {
+			found = append(found, path.Join("docs", entry.Name()))
+		}
 	}
 	return found
 }
