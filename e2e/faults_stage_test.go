@@ -169,15 +169,15 @@ func (s *stage) quiet() {
 	}
 }
 
-// reach waits until so many more lines, and all before them that the running
+// reach waits until settled more lines, and all before them that the running
 // producer was given, are on a page.
-func (s *stage) reach(more int) {
+func (s *stage) reach() {
 	s.t.Helper()
 	s.mu.Lock()
-	from, to := s.producers[len(s.producers)-1].from, int(s.next.Load())+more
+	from, to := s.producers[len(s.producers)-1].from, int(s.next.Load())+settled
 	s.mu.Unlock()
 	if s.refused { // which of those before them, only Kafka knows
-		from = to - more
+		from = to - settled
 	}
 	until(s.t, fmt.Sprintf("messages %d to %d of %s are shown", from, to, s.topic), func() bool { return s.tally.shown(from, to) == to-from })
 }

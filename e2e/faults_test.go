@@ -79,7 +79,7 @@ func (f fault) happen(t *testing.T, s *stage) outcome {
 	s.produce()
 	s.feed()
 	if f.before == nil {
-		s.reach(settled)
+		s.reach()
 	} else {
 		until(t, "records are shown", func() bool { return s.tally.records() >= settled })
 	}
@@ -94,7 +94,7 @@ func (f fault) happen(t *testing.T, s *stage) outcome {
 		f.heal(s)
 		begun, to = time.Now(), int(s.next.Load())
 	}
-	s.reach(settled)
+	s.reach()
 	o := s.finish(t, f.name)
 	o.recovery = max(s.tally.last(to).Sub(begun), 0)
 	return o

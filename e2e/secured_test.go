@@ -161,7 +161,7 @@ func (k *securedKafka) ready() {
 	for end := time.Now().Add(3 * patience); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		var client sarama.Client
 		if client, err = sarama.NewClient(k.ListenAddrs(), nil); err == nil {
-			_ = client.Close() //nolint:errcheck // it was only asked whether it can be had
+			_ = client.Close()
 			return
 		}
 	}
@@ -219,8 +219,10 @@ func (k *securedKafka) password(name, text string) {
 func (k *securedKafka) grant(name string, kind sarama.AclResourceType, resource string, operations ...sarama.AclOperation) {
 	k.t.Helper()
 	for _, operation := range operations {
-		if err := admin(k.t, k).CreateACL(sarama.Resource{ResourceType: kind, ResourceName: resource, ResourcePatternType: sarama.AclPatternLiteral},
-			sarama.Acl{Principal: "User:" + name, Host: "*", Operation: operation, PermissionType: sarama.AclPermissionAllow}); err != nil {
+		if err := admin(k.t, k).CreateACLs([]*sarama.ResourceAcls{{
+			Resource: sarama.Resource{ResourceType: kind, ResourceName: resource, ResourcePatternType: sarama.AclPatternLiteral},
+			Acls:     []*sarama.Acl{{Principal: "User:" + name, Host: "*", Operation: operation, PermissionType: sarama.AclPermissionAllow}},
+		}}); err != nil {
 			k.t.Fatal(err)
 		}
 	}

@@ -36,7 +36,7 @@ func TestSoak(t *testing.T) {
 	programs := map[string]string{"consumer 1": s.consume("WEB_HISTORY=1000").metrics, "consumer 2": s.consume("WEB_HISTORY=1000").metrics}
 	programs["producer"] = strings.TrimSuffix(s.produce().metrics, "/metrics")
 	s.feed()
-	s.reach(settled)
+	s.reach()
 	samples := map[string][]float64{}
 	happened := 0
 	for end := time.Now().Add(long); time.Now().Before(end) || happened == 0; happened++ {
@@ -44,7 +44,7 @@ func TestSoak(t *testing.T) {
 		f.inject(s)
 		time.Sleep(rand.N(10 * time.Second))
 		f.heal(s)
-		s.reach(settled)
+		s.reach()
 		for program, address := range programs {
 			for figure, value := range measured(t, address+"/metrics") {
 				samples[program+" "+figure] = append(samples[program+" "+figure], value)

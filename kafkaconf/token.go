@@ -80,7 +80,8 @@ func parseToken(text string) (expires time.Time, err error) {
 	if len(parts) != 3 {
 		return time.Time{}, nil // of another kind, as are those below
 	}
-	if payload, bad := base64.RawURLEncoding.DecodeString(parts[1]); bad != nil || json.Unmarshal(payload, &claims) != nil {
+	payload, bad := base64.RawURLEncoding.DecodeString(parts[1])
+	if readable := bad == nil && json.Unmarshal(payload, &claims) == nil; !readable {
 		return time.Time{}, nil
 	}
 	if claims.Expires <= 0 || claims.Expires > 1<<40 {

@@ -206,6 +206,7 @@ func TestKafkaIsTold(t *testing.T) {
 		"first":       {KafkaStatus{State: KafkaConnecting, Since: now}, "Connecting to Kafka since 03:03:01 UTC.", true},
 		"slow":        {KafkaStatus{State: KafkaConnecting, Since: then}, "since 03:02:01 UTC: no broker has answered yet. Check that BROKERS is right", true},
 		"unreachable": {KafkaStatus{State: KafkaUnreachable, Cause: "no broker answers", Check: "BROKERS", Since: then}, "no broker answers. Check BROKERS.", true},
+		"refused":     {KafkaStatus{State: KafkaRefused, Cause: "this user is not authorized for the topic", Check: "TOPIC", Since: then}, "Kafka refuses this pod since 03:02:01 UTC: this user is not authorized for the topic. Check TOPIC.", true},
 		"no topic":    {KafkaStatus{State: KafkaNoTopic, Topic: "t"}, "Topic t does not exist.", true},
 		"empty":       {KafkaStatus{State: KafkaReading, Topic: "t"}, "No records yet in t.", false},
 	} {
