@@ -1,12 +1,16 @@
 package web
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/a-h/templ"
 )
 
 // maxShown is how many bytes of a value the head and the rows show. The rest is in the opened record: one large record
@@ -99,3 +103,25 @@ func utc(t time.Time) string { return t.UTC().Format(timeLayout) }
 
 // clock is the time of day alone, for what happened a moment ago.
 func clock(t time.Time) string { return t.UTC().Format("15:04:05 UTC") }
+
+// mayBreak is after how many bytes at most a text may be broken into lines. Chromium takes half a minute to lay out one
+// of a megabyte without a place for that, and two seconds with them.
+const mayBreak = 1 << 10
+
+// breakable writes a text with places where a line may end. They are not part of what is copied.
+func breakable(text string) templ.Component {
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		for len(text) > mayBreak {
+			piece := whole([]byte(text[:mayBreak]))
+			if piece == "" { // not text: as it is
+				break
+			}
+			if _, err := io.WriteString(w, templ.EscapeString(piece)+"<wbr>"); err != nil {
+				return err
+			}
+			text = text[len(piece):]
+		}
+		_, err := io.WriteString(w, templ.EscapeString(text))
+		return err
+	})
+}
