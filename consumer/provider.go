@@ -102,7 +102,7 @@ func (c Config) verify() string {
 		return ""
 	}
 	cloud := c.AKVEndpoint[strings.IndexByte(c.AKVEndpoint, '.')+1:]
-	return fmt.Sprintf("az rest --resource 'https://%s' --url 'https://%s/keys/%s?api-version=7.4' --query release_policy.data -o tsv | tr -- '-_' '+/' | base64 -d",
+	return fmt.Sprintf("az rest --resource 'https://%s' --url 'https://%s/keys/%s?api-version=7.4' --query release_policy.data -o tsv | tr -- '-_' '+/' | jq -Rr @base64d",
 		cloud, c.AKVEndpoint, names[0])
 }
 

@@ -62,7 +62,7 @@ func TestWhatPassesByItself(t *testing.T) {
 // Without this the command on the page would ask another vault, or none, or do something else in a shell.
 func TestVerifyCommand(t *testing.T) {
 	cfg := Config{KeyNames: "demo/7,other", MAAEndpoint: "m.example", AKVEndpoint: "my.vault.azure.net"}
-	const want = "az rest --resource 'https://vault.azure.net' --url 'https://my.vault.azure.net/keys/demo/7?api-version=7.4' --query release_policy.data -o tsv | tr -- '-_' '+/' | base64 -d"
+	const want = "az rest --resource 'https://vault.azure.net' --url 'https://my.vault.azure.net/keys/demo/7?api-version=7.4' --query release_policy.data -o tsv | tr -- '-_' '+/' | jq -Rr @base64d"
 	if got := cfg.verify(); got != want {
 		t.Errorf("got %s", got)
 	}

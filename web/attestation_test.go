@@ -21,7 +21,7 @@ func TestAttestationOnThePage(t *testing.T) {
 		"none": {KeyStatus{State: KeyReleased}, []string{`<details id="attestation" class="attestation" hidden`}, []string{"/api/key/token"}},
 		"a claim differs": {
 			KeyStatus{State: KeyRefused, Step: "policy", ByPolicy: true, Attestation: Attestation{State: AttestationChecked, Compared: true, Checks: checks, Issued: now, Expires: now.Add(time.Hour)}},
-			[]string{`class="attestation" open`, "Hash of this pod&#39;s security policy: expected aa11, measured &lt;script&gt;", "Compared with this pod&#39;s copy", "x-ms-other", "not stated", "different", "/api/key/token", "expires 04:02:01 UTC", "The pod runs another policy than the one that was measured", "no key was released"},
+			[]string{`class="attestation" open`, "Hash of this pod&#39;s security policy: expected aa11, measured &lt;script&gt;", "Compared with this pod&#39;s copy", "x-ms-other", "not stated", "different", "/api/key/token", "expires 04:02:01 UTC", "This pod&#39;s security policy is not the one that the key is released for", "no key was released"},
 			[]string{"<script>alert", "RELEASE_POLICY_FILE", "Obtained after"},
 		},
 		"a claim differs, but is not why": {

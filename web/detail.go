@@ -10,7 +10,8 @@ type recordView struct {
 	ID, Href, Place         string
 	State, Icon, Label, Why string
 	Need                    string // what it would take to read it
-	Sender, SenderTone      string
+	Sender                  string
+	SenderTone, SenderIcon  string
 	Flags                   []flagged
 	Facts                   []fact
 	Time, Datetime          string
@@ -60,7 +61,7 @@ func (w words) record(r *Record, limit limits) recordView {
 		Time: utc(r.Timestamp), Datetime: rfc3339(r.Timestamp),
 	}
 	v.State, v.Icon = tone(r.State)
-	v.SenderTone, _ = tone(r.Sender.state())
+	v.SenderTone, v.SenderIcon = tone(r.Sender.state())
 	v.Views[0] = w.contents("value", r, limit, valueForm)
 	v.Views[1] = w.contents("wire", r, limit, plainForm)
 	for _, c := range v.Views {

@@ -93,7 +93,7 @@ func proof(v proofView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = side(v.words, "wait", "proof.doesnot", "not.1", "not.2", "not.3", "not.4", "not.5", "not.6").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = side(v.words, "wait", "proof.doesnot", "not.1", "not.2", "not.3", "not.4", "not.5", "not.6", "not.7").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

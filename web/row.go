@@ -16,7 +16,8 @@ type rowView struct {
 	ID, Seq, Href              string
 	State, Icon, Label, Why    string
 	Value                      display
-	Sender, Short, SenderTone  string
+	Sender, Short              string
+	SenderTone, SenderIcon     string
 	Makes                      string // classes of the list that has this record: what its columns are
 	Flags                      []flagged
 	Key, Place, Time, Datetime string
@@ -63,7 +64,7 @@ func (w words) row(r revised) rowView {
 		Time:  utc(r.Timestamp), Datetime: rfc3339(r.Timestamp),
 	}
 	v.State, v.Icon = tone(r.State)
-	v.SenderTone, _ = tone(r.Sender.state())
+	v.SenderTone, v.SenderIcon = tone(r.Sender.state())
 	switch {
 	case r.shown() == nil && r.State != StateDecrypted:
 		v.Value.Text = w.say("null")

@@ -99,7 +99,7 @@ func keyTexts() map[string]text {
 		"remedy.iss":                         {"The pod asks another attestation service than the policy names: correct SkrClientMAAEndpoint.", "ポリシーとは別の構成証明サービスに要求しています。SkrClientMAAEndpoint を直してください。"},
 		"remedy.x-ms-attestation-type":       {"The pod does not run on the hardware that the policy asks for: move it to confidential nodes.", "ポリシーが求めるハードウェアで動いていません。機密ノードに移してください。"},
 		"remedy.x-ms-compliance-status":      {"The pod runs in another kind of guest: use the runtime class that the key was made for.", "別の種類のゲストで動いています。鍵を作ったときのランタイムクラスを使ってください。"},
-		"remedy.x-ms-sevsnpvm-hostdata":      {"The pod runs another policy than the one that was measured: deploy the measured file, or measure this one anew with setup-key.", "測定したものとは別のポリシーで動いています。測定済みのファイルを配置するか、setup-key で測定し直してください。"},
+		"remedy.x-ms-sevsnpvm-hostdata":      {"This pod's security policy is not the one that the key is released for: deploy the file that was measured for the key. Only if the change is meant, approve it with setup-key.", "このポッドのセキュリティポリシーは、鍵の解放先として承認されたものではありません。鍵のために測定したファイルを配置してください。意図した変更である場合にだけ、setup-key で承認してください。"},
 		"remedy.x-ms-sevsnpvm-is-debuggable": {"The machine was started with debugging allowed: start it without.", "マシンがデバッグ許可で起動されています。許可せずに起動してください。"},
 	}
 }

@@ -21,7 +21,7 @@ func pageTexts() map[string]text {
 		"open":      {"This page has no sign-in and no TLS: whoever reaches it reads the messages.", "このページにはサインインも TLS もありません。アクセスできる人は誰でもメッセージを読めます。"},
 		"open.tls":  {"This page has no sign-in: whoever reaches it reads the messages.", "このページにはサインインがありません。アクセスできる人は誰でもメッセージを読めます。"},
 
-		"keys":       {"Keys", "キー操作"},
+		"keys":       {"Shortcuts", "ショートカット"},
 		"keys./":     {"Filter the records", "レコードを絞り込む"},
 		"keys.p":     {"Pause, resume", "一時停止と再開"},
 		"keys.j":     {"Next record", "次のレコード"},
@@ -58,7 +58,7 @@ func pageTexts() map[string]text {
 		"column.message": {"Message", "メッセージ"},
 		"column.sender":  {"Sender", "送信者"},
 		"column.key":     {"Key", "キー"},
-		"column.place":   {"Topic / partition / offset", "トピック / パーティション / オフセット"},
+		"column.place":   {"Topic / partition / offset", "位置"},
 		"column.time":    {"Time", "時刻"},
 
 		"filter":       {"Filter", "絞り込み"},
@@ -66,10 +66,10 @@ func pageTexts() map[string]text {
 		"filter.clear": {"Show all", "すべて表示"},
 
 		"strip.rate":       {"Records/s", "レコード/秒"},
-		"strip.lag":        {"Lag", "遅延"},
+		"strip.lag":        {"Lag", "ラグ"},
 		"strip.partitions": {"Partitions", "パーティション"},
 		"strip.failures":   {"Decrypt failures", "復号の失敗"},
-		"strip.of":         {"{held} of {all}", "{all} のうち {held}"},
+		"strip.of":         {"{held} of {all}", "{held} / {all}"},
 		"strip.others":     {"others are with other members of the group", "残りはグループの他のメンバーが担当"},
 
 		"kafka.connecting":        {"Connecting to Kafka since {time}.", "{time} から Kafka に接続しています。"},
