@@ -81,7 +81,7 @@ func checkSBOM(t *testing.T, file, program string) {
 	}
 	got := map[string]string{}
 	for _, c := range sbom.Components {
-		ours := strings.HasPrefix(c.Name, "kafka-e2ee/")
+		ours := strings.HasPrefix(c.Name+"/", "kafka-e2ee/")
 		if ours { // its version is the program's own
 			c.Version = want[c.Name]
 		} else if c.Name != "std" && len(c.Hashes) == 0 {
