@@ -21,7 +21,7 @@ func proofTexts() map[string]text {
 		"proof.not.5":   {"That a record without a signature comes from your producer: whoever has the public key can write one.", "署名のないレコードがあなたのプロデューサーのものであること。公開鍵を持つ人なら誰でも書けます。"},
 		"proof.not.6":   {"That records were not deleted or held back, unless their format counts them and the gap shows.", "レコードが削除や隠蔽をされていないこと。ただし、番号を数える形式では欠落が表示されます。"},
 
-		"proof.not.7":   {"That nobody else has the key: whoever made it may hold a copy, whoever administers the vault may change a policy that is not immutable, and the makers of the processor, the attestation service and the vault are trusted.", "他の誰も鍵を持っていないこと。鍵を作った人は写しを持っているかもしれず、Key Vault の管理者は不変でないポリシーを変更できます。プロセッサ、構成証明サービス、Key Vault の提供者は信頼されています。"},
+		"proof.not.7": {"That nobody else has the key: whoever made it may hold a copy, whoever administers the vault may change a policy that is not immutable, and the makers of the processor, the attestation service and the vault are trusted.", "他の誰も鍵を持っていないこと。鍵を作った人は写しを持っているかもしれず、Key Vault の管理者は不変でないポリシーを変更できます。プロセッサ、構成証明サービス、Key Vault の提供者は信頼されています。"},
 
 		"proof.how":   {"Verify from outside", "外部から検証する"},
 		"proof.how.1": {"Ask the vault, from your own computer, what it releases the key for. Host data (x-ms-sevsnpvm-hostdata) must be named, and debugging must be false.", "自分のコンピューターから、鍵を解放する条件を Key Vault に尋ねます。ホストデータ (x-ms-sevsnpvm-hostdata) の指定があり、デバッグが false でなければなりません。"},
