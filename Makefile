@@ -84,7 +84,7 @@ screenshots: ## Take the pictures in docs/screenshots anew, with Chromium
 
 .PHONY: faults
 faults: ## Let every fault happen, about an hour, and write docs/reliability.md; FAULT=A_broker.* only some
-	go test -v -count=1 -timeout 4h -run 'TestFaults/$(or $(FAULT),.*)|TestPoisonTopic' ./e2e -faults
+	go test -v -count=1 -timeout 4h -run 'TestFaults/($(or $(FAULT),.*))|TestPoisonTopic' ./e2e -faults
 
 .PHONY: soak
 soak: ## Let random faults happen for SOAK (30m), and write into docs/reliability.md what grew
