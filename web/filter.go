@@ -29,13 +29,15 @@ func senderStates() []SenderState {
 // mistake in a link.
 func parseFilter(query url.Values) filter {
 	var f filter
-	f.Text = strings.ToValidUTF8(strings.TrimSpace(query.Get("q")), "")
-	if len(f.Text) > longestText {
-		f.Text = f.Text[:longestText]
-		for !utf8.ValidString(f.Text) {
-			f.Text = f.Text[:len(f.Text)-1]
+	text := strings.ToValidUTF8(query.Get("q"), "")
+	if len(text) > longestText {
+		text = text[:longestText]
+		for !utf8.ValidString(text) {
+			text = text[:len(text)-1]
 		}
 	}
+	// Trimmed last: what is cut away may leave a space at an end, and the filter is read again from its own address.
+	f.Text = strings.TrimSpace(text)
 	for _, state := range states() {
 		if query.Get("state") == string(state) {
 			f.State = state
