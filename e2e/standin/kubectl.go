@@ -2,9 +2,6 @@ package standin
 
 import (
 	"bytes"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -53,6 +50,26 @@ func decode(text []byte) ([]*unstructured.Unstructured, error) {
 			objects = append(objects, object)
 		}
 	}
+}
+
+// eachObject does something with the objects of files, in their order, until it fails.
+func eachObject(files []string, do func(*unstructured.Unstructured) error) error {
+	for _, file := range files {
+		text, err := os.ReadFile(file) //nolint:gosec // the file that the script names
+		if err != nil {
+			return err
+		}
+		objects, err := decode(text)
+		if err != nil {
+			return err
+		}
+		for _, object := range objects {
+			if err := do(object); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (w *World) kubectl(call Call) (string, error) {
@@ -153,33 +170,23 @@ func (k cluster) get(kind, namespace, name string, f map[string]string) (string,
 }
 
 func (k cluster) apply(files []string, f map[string]string) error {
-	for _, file := range files {
-		text, err := os.ReadFile(file) //nolint:gosec // the file that the script names
+	return eachObject(files, func(object *unstructured.Unstructured) error {
+		if object.GetNamespace() == "" {
+			object.SetNamespace(f["-n"])
+		}
+		if err := k.admit(object, f["--server-side"] != ""); err != nil {
+			return err
+		}
+		text, err := object.MarshalJSON()
 		if err != nil {
 			return err
 		}
-		objects, err := decode(text)
-		if err != nil {
-			return err
+		k.w.set(k.id(object.GetKind(), object.GetNamespace(), object.GetName()), map[string]string{"json": string(text)})
+		if object.GetKind() == "Kafka" {
+			k.w.set(k.id("PersistentVolumeClaim", object.GetNamespace(), "data-0"), map[string]string{"json": `{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"labels": {"strimzi.io/cluster": "my-cluster"}}}`})
 		}
-		for _, object := range objects {
-			if object.GetNamespace() == "" {
-				object.SetNamespace(f["-n"])
-			}
-			if err := k.admit(object, f["--server-side"] != ""); err != nil {
-				return err
-			}
-			text, err := object.MarshalJSON()
-			if err != nil {
-				return err
-			}
-			k.w.set(k.id(object.GetKind(), object.GetNamespace(), object.GetName()), map[string]string{"json": string(text)})
-			if object.GetKind() == "Kafka" {
-				k.w.set(k.id("PersistentVolumeClaim", object.GetNamespace(), "data-0"), map[string]string{"json": `{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"labels": {"strimzi.io/cluster": "my-cluster"}}}`})
-			}
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // admit refuses what the API server would.
@@ -224,23 +231,13 @@ func (k cluster) delete(kind, namespace, name string) {
 }
 
 func (k cluster) deleteFiles(files []string, namespace string) error {
-	for _, file := range files {
-		text, err := os.ReadFile(file) //nolint:gosec // the file that the script names
-		if err != nil {
-			return err
+	return eachObject(files, func(object *unstructured.Unstructured) error {
+		if object.GetNamespace() != "" {
+			namespace = object.GetNamespace()
 		}
-		objects, err := decode(text)
-		if err != nil {
-			return err
-		}
-		for _, object := range objects {
-			if object.GetNamespace() != "" {
-				namespace = object.GetNamespace()
-			}
-			k.delete(object.GetKind(), namespace, object.GetName())
-		}
-	}
-	return nil
+		k.delete(object.GetKind(), namespace, object.GetName())
+		return nil
+	})
 }
 
 func (k cluster) deleteSelected(names, namespace, selector string) error {
@@ -272,88 +269,6 @@ func (w *World) Object(clusterName, kind, namespace, name string) (*unstructured
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.object(cluster{w, "k8s/" + clusterName}.id(kind, namespace, name))
-}
-
-// ready tells whether a Deployment's pods would come up: its images can be pulled, and what it mounts is there.
-func (k cluster) ready(namespace, name string) error {
-	object, err := k.w.object(k.id("Deployment", namespace, name))
-	if err != nil {
-		return err
-	}
-	if name == "strimzi-cluster-operator" {
-		return nil
-	}
-	pullers := map[string]string{}
-	for id := range k.w.objects {
-		if registry, ok := strings.CutPrefix(id, "role/AcrPull/"+nodesID+"/"); ok {
-			pullers[registry[strings.LastIndex(registry, "!")+1:]+".azurecr.io"] = "yes"
-		}
-	}
-	if err := k.w.pulls(object, pullers); err != nil {
-		return err
-	}
-	volumes, _, _ := unstructured.NestedSlice(object.Object, "spec", "template", "spec", "volumes") //nolint:errcheck // then there is none
-	for _, volume := range volumes {
-		fields, _ := volume.(map[string]any)                                        //nolint:errcheck // a nil map is as good
-		mounted, found, _ := unstructured.NestedString(fields, "configMap", "name") //nolint:errcheck // then there is none
-		if !found {
-			continue
-		}
-		settings, err := k.w.object(k.id("ConfigMap", namespace, mounted))
-		if err != nil {
-			return err
-		}
-		data, _, _ := unstructured.NestedStringMap(settings.Object, "data") //nolint:errcheck // then there is none
-		block, _ := pem.Decode([]byte(data["kafka-encryption-demo-pub.pem"]))
-		if block == nil {
-			return fail("the producer stops: PUBKEY_FILE holds no key")
-		}
-		if _, err := x509.ParsePKIXPublicKey(block.Bytes); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// pulls tells whether all images of a pod are pinned, there, and open to those registries.
-func (w *World) pulls(object *unstructured.Unstructured, registries map[string]string) error {
-	containers, _, err := unstructured.NestedSlice(object.Object, "spec", "template", "spec", "containers")
-	if err != nil {
-		return err
-	}
-	for _, container := range containers {
-		fields, _ := container.(map[string]any)                  //nolint:errcheck // a nil map is as good
-		name, _, _ := unstructured.NestedString(fields, "image") //nolint:errcheck // then it is not found
-		if strings.HasPrefix(name, "mcr.microsoft.com/aci/skr:") {
-			continue
-		}
-		server, rest, _ := strings.Cut(name, "/")
-		repository, digest, _ := strings.Cut(rest, "@")
-		if registries[server] == "" {
-			return fail("ImagePullBackOff: no access to %s", server)
-		}
-		found := false
-		for id, attributes := range w.objects {
-			found = found || strings.HasPrefix(id, image(strings.TrimSuffix(server, ".azurecr.io"), repository)+":") && attributes["digest"] == digest
-		}
-		if !found {
-			return fail("ImagePullBackOff: %s not found", name)
-		}
-	}
-	return nil
-}
-
-// Policy is the security policy that the deployed consumer's pod starts with.
-func (w *World) Policy(clusterName string) ([]byte, error) {
-	object, err := w.Object(clusterName, "Deployment", "kafka", "kafka-golang-consumer")
-	if err != nil {
-		return nil, err
-	}
-	encoded, _, err := unstructured.NestedString(object.Object, "spec", "template", "metadata", "annotations", "io.katacontainers.config.agent.policy")
-	if err != nil {
-		return nil, err
-	}
-	return base64.StdEncoding.DecodeString(encoded)
 }
 
 func absolute(call Call, file string) string {
