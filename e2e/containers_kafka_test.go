@@ -69,6 +69,16 @@ func startKafka(t testing.TB, partitions int32) *realKafka {
 			host.PortBindings = nat.PortMap{"9093/tcp": {{HostIP: "127.0.0.1", HostPort: port}}}
 		}))
 	starting.Unlock()
+	k.id = started(t, c, err)
+	if partitions > 0 {
+		createTopic(t, k, partitions)
+	}
+	return k
+}
+
+// started gives the id of a Kafka that came up, and removes it in the end.
+func started(t testing.TB, c testcontainers.Container, err error) (id string) {
+	t.Helper()
 	t.Cleanup(func() {
 		if err := testcontainers.TerminateContainer(c, testcontainers.StopTimeout(0)); err != nil {
 			t.Errorf("removing Kafka: %v", err)
@@ -77,11 +87,7 @@ func startKafka(t testing.TB, partitions int32) *realKafka {
 	if err != nil {
 		t.Fatalf("starting Kafka: %v", err)
 	}
-	k.id = c.GetContainerID()
-	if partitions > 0 {
-		createTopic(t, k, partitions)
-	}
-	return k
+	return c.GetContainerID()
 }
 
 func chosenKafka(t testing.TB) string {

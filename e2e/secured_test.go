@@ -133,15 +133,7 @@ exec java $KAFKA_HEAP_OPTS $KAFKA_OPTS -Dlog4j2.configurationFile=/etc/kafka/log
 	}
 	c, err := testcontainers.Run(context.Background(), image, testcontainers.WithEntrypoint("/tls/start"), testcontainers.WithCmd(), testcontainers.WithFiles(copied...), testcontainers.WithExposedPorts(exposed...),
 		testcontainers.WithHostConfigModifier(func(host *container.HostConfig) { host.PortBindings = ports }))
-	t.Cleanup(func() {
-		if err := testcontainers.TerminateContainer(c, testcontainers.StopTimeout(0)); err != nil {
-			t.Errorf("removing Kafka: %v", err)
-		}
-	})
-	if err != nil {
-		t.Fatalf("starting Kafka: %v", err)
-	}
-	k.id = c.GetContainerID()
+	k.id = started(t, c, err)
 	k.ready()
 	k.file("ca.pem", k.ca.pem())
 	return k
