@@ -163,9 +163,8 @@ func TestSignInOverTLSInChromium(t *testing.T) {
 	}
 	for i, page := range tabs {
 		shows(page, p.page, "#live", "Live")
-		protocol, err := chromedp.Run(page.ctx, chromedp.Evaluate[string]("performance.getEntriesByType('navigation')[0].nextHopProtocol"))
-		if err != nil || protocol != "h2" {
-			t.Errorf("page %d came over %q, %v", i+1, protocol, err)
+		if protocol := looked[string](page, "performance.getEntriesByType('navigation')[0].nextHopProtocol"); protocol != "h2" {
+			t.Errorf("page %d came over %q", i+1, protocol)
 		}
 	}
 	write(t, c, 0, encrypt(t, key, "while all were open"))

@@ -29,7 +29,7 @@ func TestRowsHealInTheirPlaces(t *testing.T) {
 	p.wait("the refusal is shown", func() bool { return p.keyState() == "refused" })
 
 	page := open(browser(t), t, p.page)
-	p.wait("the page is live", func() bool { return strings.Contains(page.text("#live"), "Live") })
+	p.shown(page, "#live", "Live")
 	// With a space, which no base64 holds.
 	if before := page.text("#rows .row"); strings.Contains(before, "Msg ") || !strings.Contains(before, "Encrypted, no key here") {
 		t.Fatalf("before the key came: %s", before)

@@ -12,42 +12,6 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// looked is what a script says of the page.
-func looked[T any](p *tab, script string) T {
-	p.t.Helper()
-	value, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](script))
-	if err != nil {
-		p.t.Fatalf("%s: %v", script, err)
-	}
-	return value
-}
-
-func (p *tab) does(steps ...chromedp.Action[chromedp.Void]) {
-	p.t.Helper()
-	if err := chromedp.Do(p.ctx, steps...); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-func (p *tab) press(keys string) {
-	p.t.Helper()
-	p.does(chromedp.KeyEvent(keys))
-}
-
-func (p *tab) visit(url string) {
-	p.t.Helper()
-	p.does(chromedp.Navigate(url))
-}
-
-// id selects by data-testid.
-func id(name string) string { return fmt.Sprintf("[data-testid=%q]", name) }
-
-// shown waits for a text in what the selector finds.
-func (p *pod) shown(page *tab, selector, text string) {
-	p.t.Helper()
-	p.wait(fmt.Sprintf("%s shows %q", selector, text), func() bool { return strings.Contains(page.text(selector), text) })
-}
-
 // Without these a person in front of the page could not read in peace, find a record, hand on a link to it, work
 // without a mouse or without a script, or would look at a page that has silently stopped.
 func TestPageForPeople(t *testing.T) {
