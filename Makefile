@@ -74,8 +74,8 @@ images: ## Build the container images, tagged TAG (dev)
 	@VERSION=$(VERSION) COMMIT=$(COMMIT) deploy/images
 
 .PHONY: bench
-bench: ## Measure throughput and memory, each against its plain baseline in the same run
-	go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./e2e
+bench: ## Measure speed and memory, each against its plain baseline in the same run, and write docs/performance.md; BENCH=Scaling only some
+	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchtime 1x -timeout 60m ./e2e -performance
 
 .PHONY: screenshots
 screenshots: ## Take the pictures in docs/screenshots anew, with Chromium

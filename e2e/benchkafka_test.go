@@ -28,7 +28,7 @@ func benchKafka(b *testing.B) string {
 }
 
 // freshTopic makes a topic that takes records of 1 MiB sealed, and drops it in the end.
-func freshTopic(b *testing.B, addr, name string) (size func() int64) {
+func freshTopic(b *testing.B, addr, name string, partitions int32) (size func() int64) {
 	b.Helper()
 	conf := sarama.NewConfig()
 	conf.Version = sarama.V3_6_0_0
@@ -37,7 +37,7 @@ func freshTopic(b *testing.B, addr, name string) (size func() int64) {
 		b.Fatal(err)
 	}
 	most := fmt.Sprint(4 << 20)
-	if err := a.CreateTopic(name, &sarama.TopicDetail{NumPartitions: benchPartitions, ReplicationFactor: 1, ConfigEntries: map[string]*string{"max.message.bytes": &most}}, false); err != nil {
+	if err := a.CreateTopic(name, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1, ConfigEntries: map[string]*string{"max.message.bytes": &most}}, false); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() {

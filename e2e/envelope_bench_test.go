@@ -19,21 +19,26 @@ import (
 // both.
 func BenchmarkEnvelope(b *testing.B) {
 	key := newKey(b)
+	figures := newTable("cipher", "Format", "Record", "Seal ÷ AES-256-GCM", "Open ÷ AES-256-GCM", "Bytes ÷ message")
 	for _, format := range []envelope.Format{envelope.FormatEnvelope, envelope.FormatJWE} {
-		for _, size := range []int{100, 1 << 10, 10 << 10, 1 << 20} {
+		for _, size := range recordSizes {
 			for who, signing := range map[string]ed25519.PrivateKey{"unsigned": nil, "signed": ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))} {
 				b.Run(fmt.Sprintf("%s/%dB/%s", format, size, who), func(b *testing.B) {
 					cfg := envelope.SealerConfig{Format: format, Topic: topic, Readers: []*rsa.PublicKey{&key.PublicKey}, SigningKey: signing}
 					for b.Loop() {
-						compareWithGCM(b, key, cfg, size)
+						cells := compareWithGCM(b, key, cfg, size)
+						if signing != nil {
+							figures.add(cells...)
+						}
 					}
 				})
 			}
 		}
 	}
+	figures.publish(b)
 }
 
-func compareWithGCM(b *testing.B, key *rsa.PrivateKey, cfg envelope.SealerConfig, size int) {
+func compareWithGCM(b *testing.B, key *rsa.PrivateKey, cfg envelope.SealerConfig, size int) []string {
 	b.Helper()
 	sealer, err := envelope.NewSealer(cfg)
 	if err != nil {
@@ -55,15 +60,19 @@ func compareWithGCM(b *testing.B, key *rsa.PrivateKey, cfg envelope.SealerConfig
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(medianRatio(size,
+	sealing := medianRatio(size,
 		func() { _, err := sealer.Seal(room, message, 3); check(err) },
-		func() { aead.Seal(room, nonce, message, nil) }), "seal/gcm")
-	b.ReportMetric(medianRatio(size,
+		func() { aead.Seal(room, nonce, message, nil) })
+	opening := medianRatio(size,
 		func() { _, err := opener.Open(room, topic, value); check(err) },
-		func() { _, err := aead.Open(room, nonce, sealed, nil); check(err) }), "open/gcm")
+		func() { _, err := aead.Open(room, nonce, sealed, nil); check(err) })
+	part := float64(len(value)) / float64(size)
+	b.ReportMetric(sealing, "seal/gcm")
+	b.ReportMetric(opening, "open/gcm")
 	b.ReportMetric(testing.AllocsPerRun(100, func() { _, err := sealer.Seal(nil, message, 3); check(err) }), "seal-allocs")
 	b.ReportMetric(testing.AllocsPerRun(100, func() { _, err := opener.Open(nil, topic, value); check(err) }), "open-allocs")
-	b.ReportMetric(float64(len(value))/float64(size), "bytes/plain")
+	b.ReportMetric(part, "bytes/plain")
+	return []string{"`" + string(cfg.Format) + "`", bytesOf(size), fmt.Sprintf("%.2f", sealing), fmt.Sprintf("%.2f", opening), fmt.Sprintf("%.2f", part)}
 }
 
 func plainGCM(b *testing.B) cipher.AEAD {

@@ -176,8 +176,10 @@ func (s *stage) reach() {
 	s.mu.Lock()
 	from, to := s.producers[len(s.producers)-1].from, int(s.next.Load())+settled
 	s.mu.Unlock()
-	if s.refused { // which of those before them, only Kafka knows
+	if s.refused { // which ones, only Kafka knows
 		from = to - settled
+		until(s.t, fmt.Sprintf("%d messages from %d on are shown", settled, from), func() bool { return s.tally.shown(from, int(s.next.Load())) >= settled })
+		return
 	}
 	until(s.t, fmt.Sprintf("messages %d to %d of %s are shown", from, to, s.topic), func() bool { return s.tally.shown(from, to) == to-from })
 }

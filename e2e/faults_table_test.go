@@ -137,7 +137,7 @@ var faults = []fault{
 		heal:   func(s *stage) { s.certificate(time.Hour) },
 	},
 	{
-		name: "The right to the topic is revoked", secured: true, says: "kafka: unreachable",
+		name: "The right to the topic is revoked", secured: true, says: "kafka: refused",
 		before: (*stage).signIn,
 		inject: func(s *stage) { s.refused = true; s.revoke(user) },
 		heal:   func(s *stage) { s.allow(user) },

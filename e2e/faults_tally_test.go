@@ -190,7 +190,8 @@ func (l *tally) forget() {
 
 // check looks for records that were not opened, stand out of order, or are
 // there twice, and gives the number of the latter and of those flagged as such.
-func (l *tally) check(t testing.TB) (duplicates, flagged int) {
+// That others are missing before a record is true only where Kafka refused some.
+func (l *tally) check(t testing.TB, refusals bool) (duplicates, flagged int) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -216,6 +217,7 @@ func (l *tally) check(t testing.TB) (duplicates, flagged int) {
 			continue
 		}
 		repeat, way := slices.Contains(s.flags, "repeat"), course{at.partition, s.number / otherWriter}
+		gap := refusals && l.missing(previous[way], s.number)
 		if seen[s.number] {
 			duplicates++
 			if repeat {
@@ -226,7 +228,7 @@ func (l *tally) check(t testing.TB) (duplicates, flagged int) {
 		} else {
 			previous[way] = s.number
 		}
-		if others := slices.DeleteFunc(slices.Clone(s.flags), func(f string) bool { return f == "repeat" }); len(others) > 0 || repeat && !seen[s.number] {
+		if others := slices.DeleteFunc(slices.Clone(s.flags), func(f string) bool { return f == "repeat" || gap && f == "gap" }); len(others) > 0 || repeat && !seen[s.number] {
 			t.Errorf("message %d at %v is flagged %v, which is not true", s.number, at, s.flags)
 		}
 		seen[s.number] = true
@@ -254,4 +256,14 @@ func held(c cluster, topic string) int {
 		total += int(end)
 	}
 	return total
+}
+
+// missing says whether any message after one number and before another was never shown.
+func (l *tally) missing(after, before int) bool {
+	for number := after + 1; number < before; number++ {
+		if _, ok := l.first[number]; !ok {
+			return true
+		}
+	}
+	return false
 }

@@ -61,7 +61,7 @@ func TestFaults(t *testing.T) {
 			outcomes = append(outcomes, o)
 			t.Logf("%+v", o)
 			if *everyFault && !t.Failed() {
-				writeReliability(t, "faults", faultsTable(t, outcomes))
+				writeFigures(t, reliability, "faults", faultsTable(t, outcomes))
 			}
 		})
 	}
@@ -115,7 +115,7 @@ func (s *stage) finish(t testing.TB, name string) outcome {
 		o.acknowledged += n
 		o.lost += max(n-s.tally.shown(b.from, b.to), 0)
 	}
-	o.duplicates, o.flagged = s.tally.check(t)
+	o.duplicates, o.flagged = s.tally.check(t, o.refused > 0)
 	o.said, o.delay = s.tally.states(), s.longest()
 	if o.lost > 0 || o.acknowledged == 0 {
 		t.Errorf("%d of %d records are lost", o.lost, o.acknowledged)
@@ -149,7 +149,7 @@ func (s *stage) longest() (longest time.Duration) {
 // that one row can be had anew: -run 'TestFaults/A_broker_restarts'.
 func faultsTable(t testing.TB, outcomes []outcome) string {
 	text := "| Fault | Acknowledged | Lost | Duplicates | Longest way | Recovered after | The page said |\n|---|---:|---:|---:|---:|---:|---|\n"
-	old := readReliability(t, "faults")
+	old := readFigures(t, reliability, "faults")
 	for _, f := range faults {
 		row := "| " + f.name + " | not measured | | | | | |\n"
 		for line := range strings.Lines(old) {

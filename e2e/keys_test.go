@@ -22,9 +22,11 @@ type keys struct {
 
 const senderName = "the test's producer"
 
-func newKeys(t testing.TB) keys {
+func newKeys(t testing.TB) keys { return keysOf(t, newKey(t)) }
+
+func keysOf(t testing.TB, key *rsa.PrivateKey) keys {
 	t.Helper()
-	k := keys{key: newKey(t)}
+	k := keys{key: key}
 	k.public = publicPEM(t, &k.key.PublicKey)
 	_, k.sidecar = sidecar(t, k.key)
 	k.signing, k.trusted = newSender(t, senderName)

@@ -119,7 +119,7 @@ func TestPoisonTopic(t *testing.T) {
 		sent, want["decrypted"], want["plain"], want["malformed"], want["undecryptable"], want["unknown_key"], first/(1<<20), last/(1<<20))
 	t.Log(text)
 	if *everyFault && !t.Failed() {
-		writeReliability(t, "poison", text)
+		writeFigures(t, reliability, "poison", text)
 	}
 }
 

@@ -66,7 +66,7 @@ func TestSoak(t *testing.T) {
 	}
 	t.Log(text)
 	if *soak > 0 && !t.Failed() {
-		writeReliability(t, "soak", text)
+		writeFigures(t, reliability, "soak", text)
 	}
 }
 

@@ -49,9 +49,11 @@ func broker(t testing.TB, partitions int32) *kfake.Cluster {
 }
 
 // newKey makes a fresh key pair of the size that the document asks for.
-func newKey(t testing.TB) *rsa.PrivateKey {
+func newKey(t testing.TB) *rsa.PrivateKey { return newKeyOf(t, 3072) }
+
+func newKeyOf(t testing.TB, bits int) *rsa.PrivateKey {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 3072)
+	key, err := rsa.GenerateKey(rand.Reader, bits)
 	if err != nil {
 		t.Fatal(err)
 	}

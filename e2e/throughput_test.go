@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -62,6 +63,20 @@ func newWorkload(b *testing.B, size int) workload {
 	return w
 }
 
+// first is the first lines of it.
+func (w workload) first(b *testing.B, records int) workload {
+	b.Helper()
+	text, err := os.ReadFile(w.file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	few := workload{size: w.size, records: records, file: filepath.Join(b.TempDir(), "first")}
+	if err := os.WriteFile(few.file, text[:records*(w.size+1)], 0o600); err != nil {
+		b.Fatal(err)
+	}
+	return few
+}
+
 // plain sends the lines as they are, with the producer's client settings and
 // nothing else: the least that a program with sarama does.
 func (w workload) plain(b *testing.B, addr, topic string, codec sarama.CompressionCodec) rate {
@@ -108,10 +123,14 @@ func (w workload) plain(b *testing.B, addr, topic string, codec sarama.Compressi
 }
 
 func (w workload) settings(k keys, addr, topic string, format envelope.Format, codec sarama.CompressionCodec) producer.Config {
-	return producer.Config{
+	cfg := producer.Config{
 		Settings: kafkaconf.Settings{Brokers: []string{addr}}, Topic: topic, Format: format, PublicKey: k.public,
 		SigningKeyFile: k.signing, Batching: kafkaconf.Batching{Compression: codec.String()},
 	}
+	if format == envelope.FormatRSA {
+		cfg.SigningKeyFile = "" // it has no place for a signature
+	}
+	return cfg
 }
 
 // sealed is the same with the producer.
@@ -156,6 +175,16 @@ func consumed(b *testing.B, addr, topic, sidecar, trusted, state string, records
 // the first more than the second.
 type rate struct{ perSecond, cpuMicros float64 }
 
+func (r rate) records() string {
+	if r.perSecond < 1000 {
+		return fmt.Sprintf("%.0f", r.perSecond)
+	}
+	return fmt.Sprintf("%.0f,%03d", math.Trunc(r.perSecond/1000), int(r.perSecond)%1000)
+}
+
+// cpu is seconds of a processor for a million records: as many as microseconds for one.
+func (r rate) cpu() string { return fmt.Sprintf("%.3g", r.cpuMicros) }
+
 func (r rate) best(other rate) rate {
 	if other.perSecond > r.perSecond {
 		return other
@@ -191,76 +220,84 @@ func cpuTime() time.Duration {
 func BenchmarkThroughput(b *testing.B) {
 	addr := benchKafka(b)
 	k := newKeys(b)
-	for _, size := range []int{100, 1 << 10, 10 << 10, 1 << 20} {
+	columns := []string{"Record", "Plaintext, records/s", "`envelope`, records/s", "Ratio", "Plaintext, CPU s a million", "`envelope`, CPU s a million"}
+	produced, consumed := newTable("produced", columns...), newTable("consumed", columns...)
+	var labels []string
+	series := make([][]float64, 4)
+	for _, size := range recordSizes {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			w := newWorkload(b, size)
 			for b.Loop() {
-				w.compare(b, addr, k)
+				c := w.compare(b, addr, k)
+				produced.add(c.produced.cells(size)...)
+				consumed.add(c.consumed.cells(size)...)
+				labels = append(labels, bytesOf(size))
+				for i, r := range []rate{c.produced.plain, c.produced.sealed, c.consumed.plain, c.consumed.sealed} {
+					series[i] = append(series[i], float64(int(r.perSecond*float64(size)/1e6)))
+				}
 			}
 		})
 	}
+	produced.publish(b)
+	consumed.publish(b)
+	bars(b, "throughput", "Messages through Kafka, MB/s, by the size of a record", labels,
+		[]string{"produced, plaintext", "produced, envelope", "consumed, plaintext", "consumed, envelope"}, series)
+}
+
+var recordSizes = []int{100, 1 << 10, 10 << 10, 1 << 20}
+
+func bytesOf(size int) string {
+	switch {
+	case size >= 1<<20:
+		return fmt.Sprint(size>>20, " MiB")
+	case size >= 1<<10:
+		return fmt.Sprint(size>>10, " KiB")
+	}
+	return fmt.Sprint(size, " B")
+}
+
+// comparison is a direction of the records without and with the envelope.
+type comparison struct{ plain, sealed rate }
+
+func (c *comparison) best(plain, sealed rate) {
+	c.plain, c.sealed = c.plain.best(plain), c.sealed.best(sealed)
+}
+
+func (c comparison) ratio() float64 { return c.sealed.perSecond / c.plain.perSecond }
+
+func (c comparison) cells(size int) []string {
+	return []string{bytesOf(size), c.plain.records(), c.sealed.records(), fmt.Sprintf("%.2f", c.ratio()), c.plain.cpu(), c.sealed.cpu()}
 }
 
 const rounds = 3
 
-func (w workload) compare(b *testing.B, addr string, k keys) {
-	var plain, sealed, readPlain, readSealed rate
+func (w workload) compare(b *testing.B, addr string, k keys) (c struct{ produced, consumed comparison }) {
 	name := func(what string, round int) string {
 		return fmt.Sprintf("%s-%d-%d-%d", what, w.size, round, time.Now().UnixNano())
 	}
 	warm := name("warm", 0)
-	freshTopic(b, addr, warm)
+	freshTopic(b, addr, warm, benchPartitions)
 	w.plain(b, addr, warm, sarama.CompressionNone) // the broker compiles itself as it goes
 	for round := range rounds {
 		asIs, closed := name("plain", round), name("sealed", round)
-		plainSize, sealedSize := freshTopic(b, addr, asIs), freshTopic(b, addr, closed)
-		plain = plain.best(w.plain(b, addr, asIs, sarama.CompressionNone))
-		sealed = sealed.best(w.sealed(b, w.settings(k, addr, closed, envelope.FormatEnvelope, sarama.CompressionNone)))
-		readPlain = readPlain.best(consumed(b, addr, asIs, k.sidecar, k.trusted, "plain", w.records))
-		readSealed = readSealed.best(consumed(b, addr, closed, k.sidecar, k.trusted, "decrypted", w.records))
+		plainSize, sealedSize := freshTopic(b, addr, asIs, benchPartitions), freshTopic(b, addr, closed, benchPartitions)
+		c.produced.best(w.plain(b, addr, asIs, sarama.CompressionNone),
+			w.sealed(b, w.settings(k, addr, closed, envelope.FormatEnvelope, sarama.CompressionNone)))
+		c.consumed.best(consumed(b, addr, asIs, k.sidecar, k.trusted, "plain", w.records),
+			consumed(b, addr, closed, k.sidecar, k.trusted, "decrypted", w.records))
 		if round == 0 {
 			b.ReportMetric(float64(sealedSize())/float64(w.size*w.records), "sealed-bytes/plaintext")
 			b.ReportMetric(float64(plainSize())/float64(w.size*w.records), "plain-bytes/plaintext")
 		}
 	}
-	for what, pair := range map[string][2]rate{"produced": {plain, sealed}, "consumed": {readPlain, readSealed}} {
-		b.ReportMetric(pair[0].perSecond, what+"-plain/s")
-		b.ReportMetric(pair[1].perSecond, what+"-sealed/s")
-		b.ReportMetric(pair[1].perSecond/pair[0].perSecond, what+"-ratio")
-		b.ReportMetric(pair[0].cpuMicros, what+"-plain-cpu-µs")
-		b.ReportMetric(pair[1].cpuMicros, what+"-sealed-cpu-µs")
+	for what, way := range map[string]comparison{"produced": c.produced, "consumed": c.consumed} {
+		b.ReportMetric(way.plain.perSecond, what+"-plain/s")
+		b.ReportMetric(way.sealed.perSecond, what+"-sealed/s")
+		b.ReportMetric(way.ratio(), what+"-ratio")
+		b.ReportMetric(way.plain.cpuMicros, what+"-plain-cpu-µs")
+		b.ReportMetric(way.sealed.cpuMicros, what+"-sealed-cpu-µs")
 	}
-}
-
-// BenchmarkAgainstRSA compares the consumer in the formats envelope and rsa,
-// with messages that both hold.
-func BenchmarkAgainstRSA(b *testing.B) {
-	addr, k := benchKafka(b), newKeys(b)
-	rateOf := func(w workload, format envelope.Format) rate {
-		topic := fmt.Sprintf("%s-%d", format, time.Now().UnixNano())
-		freshTopic(b, addr, topic)
-		cfg := w.settings(k, addr, topic, format, sarama.CompressionNone)
-		if format == envelope.FormatRSA {
-			cfg.SigningKeyFile = ""
-		}
-		w.sealed(b, cfg)
-		return consumed(b, addr, topic, k.sidecar, k.trusted, "decrypted", w.records)
-	}
-	many := newWorkload(b, 300)
-	few := workload{size: many.size, records: 2000, file: filepath.Join(b.TempDir(), "few")}
-	text, err := os.ReadFile(many.file)
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := os.WriteFile(few.file, text[:few.records*(few.size+1)], 0o600); err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		slow, fast := rateOf(few, envelope.FormatRSA), rateOf(many, envelope.FormatEnvelope)
-		b.ReportMetric(slow.perSecond, "rsa/s")
-		b.ReportMetric(fast.perSecond, "envelope/s")
-		b.ReportMetric(fast.perSecond/slow.perSecond, "ratio")
-	}
+	return c
 }
 
 // BenchmarkTopicSize compares the bytes in the topic with those of the
@@ -268,20 +305,25 @@ func BenchmarkAgainstRSA(b *testing.B) {
 func BenchmarkTopicSize(b *testing.B) {
 	addr, k := benchKafka(b), newKeys(b)
 	w := newWorkload(b, 1<<10)
+	figures := newTable("topic-size", "Compression", "Signed", "Bytes in the topic ÷ bytes of the messages")
 	for _, codec := range []sarama.CompressionCodec{sarama.CompressionNone, sarama.CompressionZSTD} {
-		for _, signed := range []string{"", k.signing} {
-			b.Run(fmt.Sprint(codec, "/signed=", signed != ""), func(b *testing.B) {
+		for _, file := range []string{"", k.signing} {
+			signed := map[bool]string{false: "no", true: "yes"}[file != ""]
+			b.Run(fmt.Sprint(codec, "/signed=", signed), func(b *testing.B) {
 				for b.Loop() {
 					topic := fmt.Sprintf("size-%d", time.Now().UnixNano())
-					size := freshTopic(b, addr, topic)
+					size := freshTopic(b, addr, topic, benchPartitions)
 					cfg := w.settings(k, addr, topic, envelope.FormatEnvelope, codec)
-					cfg.SigningKeyFile = signed
+					cfg.SigningKeyFile = file
 					w.sealed(b, cfg)
-					b.ReportMetric(float64(size())/float64(w.size*w.records), "bytes/plaintext")
+					part := float64(size()) / float64(w.size*w.records)
+					b.ReportMetric(part, "bytes/plaintext")
+					figures.add(codec.String(), signed, fmt.Sprintf("%.2f", part))
 				}
 			})
 		}
 	}
+	figures.publish(b)
 }
 
 // BenchmarkPeak runs the built programs with records of each size and reports
@@ -289,17 +331,21 @@ func BenchmarkTopicSize(b *testing.B) {
 func BenchmarkPeak(b *testing.B) {
 	addr, k := benchKafka(b), newKeys(b)
 	program, reader := build(b, "produce"), build(b, "consume")
-	for _, size := range []int{100, 1 << 10, 10 << 10, 1 << 20} {
+	figures := newTable("peak", "Record", "Producer, peak MiB", "Consumer, peak MiB")
+	for _, size := range recordSizes {
 		w := newWorkload(b, size)
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			for b.Loop() {
 				topic := fmt.Sprintf("peak-%d", time.Now().UnixNano())
-				freshTopic(b, addr, topic)
-				b.ReportMetric(w.producerPeak(b, program, k, addr, topic), "MiB-producer")
-				b.ReportMetric(w.consumerPeak(b, reader, k, addr, topic), "MiB-consumer")
+				freshTopic(b, addr, topic, benchPartitions)
+				producer, consumer := w.producerPeak(b, program, k, addr, topic), w.consumerPeak(b, reader, k, addr, topic)
+				b.ReportMetric(producer, "MiB-producer")
+				b.ReportMetric(consumer, "MiB-consumer")
+				figures.add(bytesOf(size), fmt.Sprintf("%.0f", producer), fmt.Sprintf("%.0f", consumer))
 			}
 		})
 	}
+	figures.publish(b)
 }
 
 func (w workload) producerPeak(b *testing.B, program string, k keys, addr, topic string) float64 {
