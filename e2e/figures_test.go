@@ -79,7 +79,9 @@ func bars(b *testing.B, name, title string, labels, series []string, values [][]
 	}
 	opt := charts.NewBarChartOptionWithData(values)
 	opt.Title.Text = title
-	opt.CategoryAxis.Labels = labels
+	opt.CategoryAxis.Labels, opt.CategoryAxis.LabelCount = labels, len(labels)
+	opt.CategoryAxis.LabelFontStyle.FontSize = 9
+	opt.ValueAxis[0].Min = charts.Ptr(0.0) // a bar's length is its figure
 	opt.Legend.SeriesNames = series
 	opt.Legend.Offset = charts.OffsetStr{Top: charts.PositionBottom}
 	for i := range opt.SeriesList {

@@ -136,6 +136,7 @@ func BenchmarkConsumers(b *testing.B) {
 		row("sarama alone, plaintext, not shown", "sarama/s", only)
 		row("this one, plaintext", "plain/s", consumed(b, addr, plain, k.sidecar, k.trusted, "plain", many.records))
 		fast := row("this one, `envelope`, senders verified", "envelope/s", many.readBack(b, k, addr, envelope.FormatEnvelope))
+		row("this one, `jwe`, senders verified", "jwe/s", many.readBack(b, k, addr, envelope.FormatJWE))
 		row("sarama and RSA on one goroutine, not shown", "one-goroutine/s", few.onlySarama(b, addr, encrypted, decrypt))
 		slow := row("this one, `rsa`", "rsa/s", consumed(b, addr, encrypted, k.sidecar, k.trusted, "decrypted", few.records))
 		b.ReportMetric(fast.perSecond/slow.perSecond, "envelope/rsa")
