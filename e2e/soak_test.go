@@ -33,7 +33,8 @@ func TestSoak(t *testing.T) {
 		}
 	}
 	s := newStage(t, startBrokers(t))
-	programs := map[string]string{"consumer 1": s.consume("WEB_HISTORY=1000").metrics, "consumer 2": s.consume("WEB_HISTORY=1000").metrics}
+	// A history that holds what a fault held up: else records could leave a page before they are looked at.
+	programs := map[string]string{"consumer 1": s.consume("WEB_HISTORY=10000").metrics, "consumer 2": s.consume("WEB_HISTORY=10000").metrics}
 	programs["producer"] = strings.TrimSuffix(s.produce().metrics, "/metrics")
 	s.feed()
 	s.reach()
