@@ -183,7 +183,12 @@ func (r rate) records() string {
 }
 
 // cpu is seconds of a processor for a million records: as many as microseconds for one.
-func (r rate) cpu() string { return fmt.Sprintf("%.3g", r.cpuMicros) }
+func (r rate) cpu() string {
+	if r.cpuMicros < 10 {
+		return fmt.Sprintf("%.1f", r.cpuMicros)
+	}
+	return fmt.Sprintf("%.0f", r.cpuMicros)
+}
 
 func (r rate) best(other rate) rate {
 	if other.perSecond > r.perSecond {
