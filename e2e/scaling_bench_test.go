@@ -79,18 +79,9 @@ func (s scale) measure(b *testing.B, addr string, k keys, w workload, format env
 	for _, p := range processes {
 		p.signal(syscall.SIGCONT)
 	}
-	begun, before := time.Time{}, 0
-	for {
-		n := total()
-		switch now := time.Now(); {
-		case n >= w.records:
-			for _, p := range pods {
-				p.stop()
-			}
-			return float64(n-before) / now.Sub(begun).Seconds()
-		case n > 0 && begun.IsZero():
-			begun, before = now, n
-		}
-		time.Sleep(20 * time.Millisecond)
+	r := fromFirst(w.records, total)
+	for _, p := range pods {
+		p.stop()
 	}
+	return r.perSecond
 }

@@ -155,14 +155,20 @@ func consumed(b *testing.B, addr, topic, sidecar, trusted, state string, records
 	p := consume(b, cfg)
 	defer p.stop()
 	p.wait("the key is there", func() bool { return p.keyState() == "released" })
+	r := fromFirst(records, func() int { return read(p) })
+	if !strings.Contains(string(p.get(p.metrics+"/metrics")), fmt.Sprintf("e2ee_consumer_records_total{state=%q,topic=%q} %v", state, topic, float64(records))) {
+		b.Errorf("not all of the %d records are %s", records, state)
+	}
+	return r
+}
+
+// fromFirst waits until so many records are read, and measures from the first ones on.
+func fromFirst(records int, read func() int) rate {
 	watch, before := stopwatch{}, 0
 	for {
-		n := read(p)
+		n := read()
 		switch {
 		case n >= records:
-			if !strings.Contains(string(p.get(p.metrics+"/metrics")), fmt.Sprintf("e2ee_consumer_records_total{state=%q,topic=%q} %v", state, topic, float64(records))) {
-				b.Errorf("not all of the %d records are %s", records, state)
-			}
 			return watch.stop(n - before)
 		case n > 0 && watch.began.IsZero():
 			watch, before = startWatch(), n
