@@ -15,6 +15,9 @@ func benchKafka(b *testing.B) string {
 	b.Helper()
 	for _, thing := range []*thing{engine, kafkaImage} {
 		if missing := thing.missing(); missing != "" {
+			if *writePerformance {
+				b.Fatalf("docs/performance.md tells of Apache Kafka, and there is no %s: go test -bench measures against the embedded broker, and writes nothing", missing)
+			}
 			b.Logf("measured against the embedded broker, for lack of %s", missing)
 			c, err := kfake.NewCluster(kfake.NumBrokers(1))
 			if err != nil {

@@ -231,23 +231,28 @@ func cpuTime() time.Duration {
 func BenchmarkThroughput(b *testing.B) {
 	addr := benchKafka(b)
 	k := newKeys(b)
-	columns := []string{"Record", "Plaintext, records/s", "`envelope`, records/s", "Ratio", "Plaintext, CPU s a million", "`envelope`, CPU s a million"}
+	columns := []string{"Record", "Compression", "Plaintext, records/s", "Plaintext as long as `envelope`", "`envelope`, records/s", "of plaintext", "of as long plaintext", "Plaintext, CPU s a million", "`envelope`, CPU s a million"}
 	produced, consumed := newTable("produced", columns...), newTable("consumed", columns...)
 	var labels []string
 	series := make([][]float64, 4)
 	for _, size := range recordSizes {
-		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			w := newWorkload(b, size)
-			for b.Loop() {
-				c := w.compare(b, addr, k)
-				produced.add(c.produced.cells(size)...)
-				consumed.add(c.consumed.cells(size)...)
-				labels = append(labels, bytesOf(size))
-				for i, r := range []rate{c.produced.plain, c.produced.sealed, c.consumed.plain, c.consumed.sealed} {
-					series[i] = append(series[i], float64(int(r.perSecond*float64(size)/1e6)))
+		for _, codec := range codecs {
+			b.Run(fmt.Sprint(size, "/", codec), func(b *testing.B) {
+				w := newWorkload(b, size)
+				for b.Loop() {
+					c := w.compare(b, addr, k, codec)
+					produced.add(c.produced.cells(size, codec)...)
+					consumed.add(c.consumed.cells(size, codec)...)
+					if codec != sarama.CompressionNone {
+						continue
+					}
+					labels = append(labels, bytesOf(size))
+					for i, r := range []rate{c.produced.plain, c.produced.sealed, c.consumed.plain, c.consumed.sealed} {
+						series[i] = append(series[i], float64(int(r.perSecond*float64(size)/1e6)))
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 	produced.publish(b)
 	consumed.publish(b)
@@ -255,7 +260,10 @@ func BenchmarkThroughput(b *testing.B) {
 		[]string{"produced, plaintext", "produced, envelope", "consumed, plaintext", "consumed, envelope"}, series)
 }
 
-var recordSizes = []int{100, 1 << 10, 10 << 10, 1 << 20}
+var (
+	recordSizes = []int{100, 1 << 10, 10 << 10, 1 << 20}
+	codecs      = []sarama.CompressionCodec{sarama.CompressionNone, sarama.CompressionLZ4, sarama.CompressionZSTD}
+)
 
 func bytesOf(size int) string {
 	switch {
@@ -267,43 +275,57 @@ func bytesOf(size int) string {
 	return fmt.Sprint(size, " B")
 }
 
-// comparison is a direction of the records without and with the envelope.
-type comparison struct{ plain, sealed rate }
+// comparison is a direction of the records without and with the envelope, and of plain ones that are as long as the
+// sealed ones: what is slower than these is the cipher's, and the rest the bytes'.
+type comparison struct{ plain, long, sealed rate }
 
-func (c *comparison) best(plain, sealed rate) {
-	c.plain, c.sealed = c.plain.best(plain), c.sealed.best(sealed)
+func (c *comparison) best(plain, long, sealed rate) {
+	c.plain, c.long, c.sealed = c.plain.best(plain), c.long.best(long), c.sealed.best(sealed)
 }
 
 func (c comparison) ratio() float64 { return c.sealed.perSecond / c.plain.perSecond }
 
-func (c comparison) cells(size int) []string {
-	return []string{bytesOf(size), c.plain.records(), c.sealed.records(), fmt.Sprintf("%.2f", c.ratio()), c.plain.cpu(), c.sealed.cpu()}
+func (c comparison) cells(size int, codec sarama.CompressionCodec) []string {
+	long, ofLong := "–", "–" // compressed, they would not be as long
+	if codec == sarama.CompressionNone {
+		long, ofLong = c.long.records(), fmt.Sprintf("%.2f", c.sealed.perSecond/c.long.perSecond)
+	}
+	return []string{bytesOf(size), codec.String(), c.plain.records(), long, c.sealed.records(), fmt.Sprintf("%.2f", c.ratio()), ofLong, c.plain.cpu(), c.sealed.cpu()}
 }
 
 const rounds = 3
 
-func (w workload) compare(b *testing.B, addr string, k keys) (c struct{ produced, consumed comparison }) {
+func (w workload) compare(b *testing.B, addr string, k keys, codec sarama.CompressionCodec) (c struct{ produced, consumed comparison }) {
 	name := func(what string, round int) string {
-		return fmt.Sprintf("%s-%d-%d-%d", what, w.size, round, time.Now().UnixNano())
+		return fmt.Sprintf("%s-%d-%s-%d-%d", what, w.size, codec, round, time.Now().UnixNano())
 	}
 	warm := name("warm", 0)
 	freshTopic(b, addr, warm, benchPartitions)
-	w.plain(b, addr, warm, sarama.CompressionNone) // the broker compiles itself as it goes
+	w.plain(b, addr, warm, codec) // the broker compiles itself as it goes
+	var long workload
 	for round := range rounds {
-		asIs, closed := name("plain", round), name("sealed", round)
+		asIs, asLong, closed := name("plain", round), name("long", round), name("sealed", round)
 		plainSize, sealedSize := freshTopic(b, addr, asIs, benchPartitions), freshTopic(b, addr, closed, benchPartitions)
-		c.produced.best(w.plain(b, addr, asIs, sarama.CompressionNone),
-			w.sealed(b, w.settings(k, addr, closed, envelope.FormatEnvelope, sarama.CompressionNone)))
-		c.consumed.best(consumed(b, addr, asIs, k.sidecar, k.trusted, "plain", w.records),
-			consumed(b, addr, closed, k.sidecar, k.trusted, "decrypted", w.records))
+		freshTopic(b, addr, asLong, benchPartitions)
+		plain, sealed := w.plain(b, addr, asIs, codec), w.sealed(b, w.settings(k, addr, closed, envelope.FormatEnvelope, codec))
 		if round == 0 {
 			b.ReportMetric(float64(sealedSize())/float64(w.size*w.records), "sealed-bytes/plaintext")
 			b.ReportMetric(float64(plainSize())/float64(w.size*w.records), "plain-bytes/plaintext")
+			long = newWorkload(b, w.size+int(sealedSize()-plainSize())/w.records)
 		}
+		var produced, consumedLong rate
+		if codec == sarama.CompressionNone {
+			produced = long.plain(b, addr, asLong, codec)
+			consumedLong = consumed(b, addr, asLong, k.sidecar, k.trusted, "plain", long.records)
+		}
+		c.produced.best(plain, produced, sealed)
+		c.consumed.best(consumed(b, addr, asIs, k.sidecar, k.trusted, "plain", w.records), consumedLong,
+			consumed(b, addr, closed, k.sidecar, k.trusted, "decrypted", w.records))
 	}
 	for what, way := range map[string]comparison{"produced": c.produced, "consumed": c.consumed} {
 		b.ReportMetric(way.plain.perSecond, what+"-plain/s")
 		b.ReportMetric(way.sealed.perSecond, what+"-sealed/s")
+		b.ReportMetric(way.long.perSecond, what+"-as-long/s")
 		b.ReportMetric(way.ratio(), what+"-ratio")
 		b.ReportMetric(way.plain.cpuMicros, what+"-plain-cpu-µs")
 		b.ReportMetric(way.sealed.cpuMicros, what+"-sealed-cpu-µs")
@@ -312,24 +334,27 @@ func (w workload) compare(b *testing.B, addr string, k keys) (c struct{ produced
 }
 
 // BenchmarkTopicSize compares the bytes in the topic with those of the
-// messages, records of 1 KiB of text that does not compress.
+// messages, of text that does not compress.
 func BenchmarkTopicSize(b *testing.B) {
 	addr, k := benchKafka(b), newKeys(b)
-	w := newWorkload(b, 1<<10)
-	figures := newTable("topic-size", "Compression", "Signed", "Bytes in the topic ÷ bytes of the messages")
-	for _, codec := range []sarama.CompressionCodec{sarama.CompressionNone, sarama.CompressionZSTD} {
-		for _, file := range []string{"", k.signing} {
-			signed := map[bool]string{false: "no", true: "yes"}[file != ""]
-			b.Run(fmt.Sprint(codec, "/signed=", signed), func(b *testing.B) {
+	figures := newTable("topic-size", "Record", "Compression", "Unsigned", "Signed")
+	for _, size := range []int{100, 1 << 10, 10 << 10} {
+		w := newWorkload(b, size)
+		for _, codec := range codecs {
+			b.Run(fmt.Sprint(size, "/", codec), func(b *testing.B) {
 				for b.Loop() {
-					topic := fmt.Sprintf("size-%d", time.Now().UnixNano())
-					size := freshTopic(b, addr, topic, benchPartitions)
-					cfg := w.settings(k, addr, topic, envelope.FormatEnvelope, codec)
-					cfg.SigningKeyFile = file
-					w.sealed(b, cfg)
-					part := float64(size()) / float64(w.size*w.records)
-					b.ReportMetric(part, "bytes/plaintext")
-					figures.add(codec.String(), signed, fmt.Sprintf("%.2f", part))
+					cells := []string{bytesOf(size), codec.String()}
+					for _, signing := range []string{"", k.signing} {
+						topic := fmt.Sprintf("size-%d", time.Now().UnixNano())
+						stored := freshTopic(b, addr, topic, benchPartitions)
+						cfg := w.settings(k, addr, topic, envelope.FormatEnvelope, codec)
+						cfg.SigningKeyFile = signing
+						w.sealed(b, cfg)
+						part := float64(stored()) / float64(w.size*w.records)
+						b.ReportMetric(part, "bytes/plaintext-signed="+fmt.Sprint(signing != ""))
+						cells = append(cells, fmt.Sprintf("%.2f", part))
+					}
+					figures.add(cells...)
 				}
 			})
 		}
@@ -382,25 +407,9 @@ func (w workload) producerPeak(b *testing.B, program string, k keys, addr, topic
 			}
 			return float64(most) / 1024
 		case <-time.After(20 * time.Millisecond):
-			most = max(most, peakNow(cmd.Process.Pid))
+			most = max(most, peak(b, cmd.Process.Pid))
 		}
 	}
-}
-
-// peakNow is a process's peak memory in KiB (proc_pid_status(5)); 0 once it has ended.
-func peakNow(pid int) (kib int) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, found := strings.Cut(string(text), "VmHWM:")
-	if !found {
-		return 0
-	}
-	if _, err := fmt.Sscan(rest, &kib); err != nil {
-		return 0
-	}
-	return kib
 }
 
 func (w workload) consumerPeak(b *testing.B, program string, k keys, addr, topic string) float64 {
