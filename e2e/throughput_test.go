@@ -231,7 +231,7 @@ func cpuTime() time.Duration {
 func BenchmarkThroughput(b *testing.B) {
 	addr := benchKafka(b)
 	k := newKeys(b)
-	columns := []string{"Record", "Compression", "Plaintext, records/s", "Plaintext as long as `envelope`", "`envelope`, records/s", "of plaintext", "of as long plaintext", "Plaintext, CPU s a million", "`envelope`, CPU s a million"}
+	columns := []string{"Record", "Compression", "Plaintext, records/s", "As long, records/s", "`envelope`, records/s", "÷ plaintext", "÷ as long", "Plaintext, CPU s a million", "`envelope`, CPU s a million"}
 	produced, consumed := newTable("produced", columns...), newTable("consumed", columns...)
 	var labels []string
 	series := make([][]float64, 4)
