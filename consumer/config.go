@@ -36,7 +36,7 @@ type Config struct {
 	TrustedSendersFile string `envconfig:"TRUSTED_SENDERS_FILE" desc:"file with the Ed25519 public keys of senders (PEM), each with the sender's name in a line before it"`
 
 	WebAddr    string `envconfig:"WEB_ADDR" default:":3333" desc:"address of the page"`
-	WebHistory int    `envconfig:"WEB_HISTORY" default:"1000" desc:"records kept for the page, 1 to 100000"`
+	WebHistory int    `envconfig:"WEB_HISTORY" default:"1000" desc:"records kept for the page, 1 to 100000, of at most 32 MiB with their ciphertext"`
 	WebNotice  string `envconfig:"WEB_NOTICE" desc:"a line shown above everything on the page"`
 	web.Access
 	MetricsAddr string `envconfig:"METRICS_ADDR" default:":9464" desc:"address of /metrics, /healthz and /readyz; empty: none; another one for each program where several run on one machine"`

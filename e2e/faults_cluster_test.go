@@ -13,8 +13,9 @@ import (
 )
 
 // brokers is a cluster of three, each of which holds every record: a record is
-// acknowledged once two have it. Clients reach each through a proxy, and the
-// brokers reach one another over a network of their own.
+// acknowledged once all that are in sync have it, at least two. Clients reach
+// each through a proxy, and the brokers reach one another over a network of
+// their own.
 type brokers struct {
 	t       testing.TB
 	network string

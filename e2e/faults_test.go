@@ -148,7 +148,7 @@ func (s *stage) longest() (longest time.Duration) {
 // faultsTable has one row a fault. What did not happen now keeps its old one, so
 // that one row can be had anew: -run 'TestFaults/A_broker_restarts'.
 func faultsTable(t testing.TB, outcomes []outcome) string {
-	text := "| Fault | Acknowledged | Lost | Duplicates | Longest way | Recovered after | The page said |\n|---|---:|---:|---:|---:|---:|---|\n"
+	text := "| Fault | Acknowledged | Lost | Duplicates | Longest way | Recovered after | `/readyz` said |\n|---|---:|---:|---:|---:|---:|---|\n"
 	old := readFigures(t, reliability, "faults")
 	for _, f := range faults {
 		row := "| " + f.name + " | not measured | | | | | |\n"
