@@ -24,6 +24,7 @@ type history struct {
 	newest  tail            // of all claims, by time
 	first   map[int32]int64 // the offset from which each partition is read
 	shown   chan struct{}   // closed when all of it is in the feed
+	reading chan struct{}   // holds one for each claim that reads: a tail can be 32 MiB
 }
 
 // tail keeps the last messages that it is given, as many as the feed would keep
@@ -43,17 +44,27 @@ func (t *tail) add(m *sarama.ConsumerMessage, most int) {
 	}
 }
 
-// bytesOf is what a message takes. Whoever may write chooses its headers, too.
+// What sarama keeps for a message and for a header, beside their bytes.
+const (
+	messageCost = 200
+	headerCost  = 64
+)
+
+// bytesOf is what a message takes. Whoever may write chooses its headers, too:
+// half a million empty ones fit into a megabyte.
 func bytesOf(m *sarama.ConsumerMessage) int {
-	size := len(m.Key) + len(m.Value)
+	size := messageCost + len(m.Key) + len(m.Value)
 	for _, h := range m.Headers {
-		size += len(h.Key) + len(h.Value)
+		size += headerCost + len(h.Key) + len(h.Value)
 	}
 	return size
 }
 
 func newHistory(r *reader, client sarama.Client, claims int) *history {
-	return &history{reader: r, client: client, missing: claims, first: make(map[int32]int64), shown: make(chan struct{})}
+	return &history{
+		reader: r, client: client, missing: claims, first: make(map[int32]int64), shown: make(chan struct{}),
+		reading: make(chan struct{}, readAtOnce),
+	}
 }
 
 // quiet is how long the end of a partition's history may stay silent before it
@@ -61,10 +72,19 @@ func newHistory(r *reader, client sarama.Client, claims int) *history {
 // no record says that the end is reached.
 const quiet = 3 * time.Second
 
+// readAtOnce is how many claims' histories are read at the same time.
+const readAtOnce = 4
+
 // load reads one claim's history and waits until that of every claim is in the
 // feed, so that the newest records of all partitions are the ones that stay.
 func (h *history) load(ctx context.Context, claim sarama.ConsumerGroupClaim) {
-	h.add(claim, h.read(ctx, claim))
+	select {
+	case h.reading <- struct{}{}:
+		h.add(claim, h.read(ctx, claim))
+		<-h.reading
+	case <-ctx.Done():
+		return
+	}
 	select {
 	case <-h.shown:
 	case <-ctx.Done():

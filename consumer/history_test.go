@@ -16,10 +16,22 @@ func TestTailIsBounded(t *testing.T) {
 		byCount.add(m, 10)
 		bySize.add(m, 1000)
 	}
+	hostile, most := tail{}, 0
+	for i := range 1000 {
+		m := &sarama.ConsumerMessage{Offset: int64(i), Headers: make([]*sarama.RecordHeader, 50_000)} // 100 KB in Kafka
+		for n := range m.Headers {
+			m.Headers[n] = new(sarama.RecordHeader)
+		}
+		hostile.add(m, 1000)
+		most = max(most, len(hostile.messages))
+	}
+	if most > web.MaxBytes/(50_000*48) {
+		t.Errorf("kept %d messages of 50,000 empty headers", most)
+	}
 	if got := len(byCount.messages); got != 10 || byCount.messages[0].Offset != 90 {
 		t.Errorf("kept %d messages", got)
 	}
-	if got := len(bySize.messages); got != web.MaxBytes>>20 || bySize.messages[0].Offset != 100-int64(got) {
+	if got := len(bySize.messages); got != web.MaxBytes/(1<<20+messageCost) || bySize.messages[0].Offset != 100-int64(got) {
 		t.Errorf("kept %d messages of a MiB", got)
 	}
 }

@@ -174,6 +174,9 @@ func (s *session) Cleanup(cgs sarama.ConsumerGroupSession) error {
 func (s *session) ConsumeClaim(cgs sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	r := s.reader
 	s.history.load(cgs.Context(), claim)
+	if cgs.Context().Err() != nil {
+		return nil // what came back may be half of it: the next session reads it
+	}
 	r.from(claim.Partition(), claim.InitialOffset())
 	var w work
 	for queue := newQueue(cgs.Context(), claim.Messages()); ; {

@@ -42,7 +42,7 @@ func TestHeadersAreKept(t *testing.T) {
 	if len(got) != 2 || got[0].Key != "k" || string(got[0].Value) != "abc" || got[1].Key != "null" || got[1].Value != nil {
 		t.Errorf("got %q", got)
 	}
-	if size := bytesOf(m); size != len("plain")+len("k")+len("abc")+len("null") {
+	if size := bytesOf(m); size != messageCost+len("plain")+2*headerCost+len("k")+len("abc")+len("null") {
 		t.Errorf("counted as %d bytes", size)
 	}
 }

@@ -19,8 +19,8 @@ var errTopicReplaced = errors.New("the topic was made anew")
 // topicCheck is how often the topic's id is asked for.
 const topicCheck = 5 * time.Second
 
-// topicID asks for the id; ok is false where the broker is older than Kafka 2.8,
-// does not answer, or has no such topic.
+// topicID asks for the id; ok is false where no broker answers, or has no such
+// topic. Kafka before 2.8, and Event Hubs, give none: then it is zero.
 func (r *reader) topicID(client sarama.Client) (id sarama.Uuid, ok bool) {
 	broker := client.LeastLoadedBroker()
 	if broker == nil {
@@ -30,8 +30,7 @@ func (r *reader) topicID(client sarama.Client) (id sarama.Uuid, ok bool) {
 	if err != nil || len(answer.Topics) != 1 || answer.Topics[0].Err != sarama.ErrNoError {
 		return id, false
 	}
-	id = answer.Topics[0].Uuid
-	return id, id != sarama.Uuid{}
+	return answer.Topics[0].Uuid, true
 }
 
 // watchTopic ends the session when the topic is another one than that which it
@@ -45,12 +44,11 @@ func (r *reader) watchTopic(ctx context.Context, client sarama.Client, leave con
 			return
 		case <-tick.C:
 		}
-		known := r.topic.Load()
 		id, ok := r.topicID(client)
-		if !ok || known == nil {
+		if !ok {
 			continue
 		}
-		if id != *known {
+		if id != (sarama.Uuid{}) && !r.topic.CompareAndSwap(nil, &id) && *r.topic.Load() != id {
 			leave(errTopicReplaced)
 			return
 		}
@@ -62,7 +60,7 @@ func (r *reader) watchTopic(ctx context.Context, client sarama.Client, leave con
 // one that this process read before.
 func (r *reader) startOver(cgs sarama.ConsumerGroupSession, client sarama.Client) {
 	id, ok := r.topicID(client)
-	if !ok {
+	if !ok || id == (sarama.Uuid{}) {
 		return
 	}
 	if before := r.topic.Swap(&id); before == nil || *before == id {

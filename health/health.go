@@ -44,15 +44,18 @@ func NoArguments(flags *flag.FlagSet) error {
 	return fmt.Errorf("arguments: got %d, want none; hint: flags start with a hyphen, settings are environment variables", flags.NArg())
 }
 
+// errAddress is that of an address at which nothing can be asked.
+var errAddress = errors.New("asking for health: METRICS_ADDR")
+
 // Ask asks for /healthz once, for at most a second, at an address as programs
 // listen on, such as ":9464". One without a host is asked on loopback.
 func Ask(ctx context.Context, listening string) error {
 	if listening == "" {
-		return errors.New("asking for health: METRICS_ADDR is empty, so nothing answers (hint: set it, as in METRICS_ADDR=:9464)")
+		return fmt.Errorf("%w is empty, so nothing answers (hint: set it, as in METRICS_ADDR=:9464)", errAddress)
 	}
 	host, port, err := net.SplitHostPort(listening)
 	if err != nil {
-		return errors.New("asking for health: METRICS_ADDR is not host:port")
+		return fmt.Errorf("%w is not host:port", errAddress)
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
@@ -61,7 +64,7 @@ func Ask(ctx context.Context, listening string) error {
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/healthz", http.NoBody)
 	if err != nil {
-		return errors.New("asking for health: METRICS_ADDR is not host:port")
+		return fmt.Errorf("%w is not host:port", errAddress)
 	}
 	// Never through the environment's proxy: the answer has to be this container's own.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}

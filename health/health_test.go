@@ -50,6 +50,8 @@ func TestStopSparesForeignProcesses(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	oneLine(t, health.AskOrStop(ctx, ":1"), "not this program")
+	// Where nothing can be asked, nothing is known: a program without METRICS_ADDR is not to be ended for it.
+	oneLine(t, health.AskOrStop(t.Context(), ""), "hint: set it, as in METRICS_ADDR=:9464)")
 }
 
 // Without it a program would start, a second time, where it was only to ask.

@@ -22,8 +22,8 @@ func AskOrStop(ctx context.Context, listening string) error {
 	defer cancel()
 	for {
 		err := Ask(ctx, listening)
-		if err == nil {
-			return nil
+		if err == nil || errors.Is(err, errAddress) {
+			return err // where nothing was asked, nothing is known
 		}
 		select {
 		case <-time.After(time.Second):

@@ -10,9 +10,12 @@ import (
 // Batching is how a producer puts records together. The zero value sends what is there as soon as Kafka takes it.
 type Batching struct {
 	Compression string        `envconfig:"KAFKA_COMPRESSION" default:"none" desc:"codec of the batches: none, gzip, snappy, lz4 or zstd (event-hubs: none or gzip)"`
-	Linger      time.Duration `envconfig:"KAFKA_LINGER" default:"0s" desc:"how long a batch waits for more records, at most 1m; 0s: not at all"`
+	Linger      time.Duration `envconfig:"KAFKA_LINGER" default:"0s" desc:"how long a batch waits for more records, at most 5s; 0s: not at all"`
 	BatchBytes  int           `envconfig:"KAFKA_BATCH_BYTES" default:"0" desc:"bytes at which a batch no longer waits for KAFKA_LINGER; 0: no such limit"`
 }
+
+// longestLinger leaves a program that is told to end the time to send what still waits.
+const longestLinger = 5 * time.Second
 
 // Check reports what is wrong for a connection with these settings. The error joins all problems.
 func (b Batching) Check(s Settings) error {
@@ -24,8 +27,8 @@ func (b Batching) Check(s Settings) error {
 	case s.eventHubs() && codec != sarama.CompressionNone && codec != sarama.CompressionGZIP:
 		problems = append(problems, &problem{"KAFKA_COMPRESSION", "Event Hubs takes none or, on its Premium and Dedicated tiers, gzip"})
 	}
-	if b.Linger < 0 || b.Linger > time.Minute {
-		problems = append(problems, &problem{"KAFKA_LINGER", "want 0s to 1m"})
+	if b.Linger < 0 || b.Linger > longestLinger {
+		problems = append(problems, &problem{"KAFKA_LINGER", "want 0s to 5s"})
 	}
 	switch {
 	case b.BatchBytes < 0:

@@ -72,21 +72,27 @@ func (s *sealing) seal(msg message, partition int32) record {
 // replaced through links, as Kubernetes does it.
 const lookEvery = 2 * time.Second
 
-// follow takes up new public keys when PUBKEY_FILE changes, until ctx ends. A file that cannot be used is logged
-// once, and the keys before it stay in use: what is sealed is never sealed for nobody, or in a weaker format.
+// follow takes up new public keys when PUBKEY_FILE changes, until ctx ends. What cannot be used is logged once and
+// tried again, since another file may be at fault; the keys before it stay in use: what is sealed is never sealed for
+// nobody, or in a weaker format.
 func (s *sealing) follow(ctx context.Context, seen []byte) {
+	said := "" // the last complaint
 	for clock := realClock(); clock.sleep(ctx, lookEvery); {
 		text := s.cfg.keyFile()
 		if bytes.Equal(text, seen) {
+			said = ""
 			continue
 		}
-		seen = text
 		next, err := s.cfg.sealer()
 		if err != nil {
-			s.log.ErrorContext(ctx, "public keys changed and cannot be used, sealing with the ones before", slog.Any("error", err))
+			if said != err.Error() {
+				s.log.ErrorContext(ctx, "public keys changed and cannot be used, sealing with the ones before", slog.Any("error", err))
+			}
+			said = err.Error()
 			continue
 		}
 		s.use(next)
+		seen = text
 		s.log.InfoContext(ctx, "public keys changed, sealing with the new ones")
 	}
 }

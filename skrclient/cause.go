@@ -41,6 +41,7 @@ const (
 	CausePublic     Cause = "the key has no private part"
 	CauseKeySize    Cause = "the key has fewer than 2048 or more than 8192 bits"
 	CauseBrokenKey  Cause = "the numbers of the key do not fit together"
+	CauseOddKey     Cause = "the key has an exponent below 65537, or more than two primes"
 	CauseNoReleaser Cause = "the try ended in an error of no known kind"
 
 	CauseNoToken     Cause = "the answer is not an attestation token"
@@ -105,7 +106,7 @@ func (c Cause) details() details {
 		return details{hint: "Check SkrClientKID (REPO/TYPE/TAG), the resource policy and reference values of the key broker, and its log: only there is the reason told."}
 	case CauseKeyFile:
 		return details{hint: "Check that KEY_FILE is mounted and readable."}
-	case CauseNotKey, CauseKeyType, CausePublic, CauseKeySize, CauseBrokenKey:
+	case CauseNotKey, CauseKeyType, CausePublic, CauseKeySize, CauseBrokenKey, CauseOddKey:
 		return details{hint: "Store an RSA private key of 3072 bits: in the vault an exportable one, elsewhere a JWK or PEM (PKCS#8, PKCS#1).", permanent: true}
 	case CauseNoToken:
 		return details{hint: "Check that the sidecar can attest and that nothing else listens at SKR_URL."}

@@ -14,6 +14,8 @@ const (
 	maxKeyText = 16 << 10 // a key of 8192 bits takes 7 KiB; more would only cost time to check
 	minKeyBits = 2048
 	maxKeyBits = 8192
+
+	minExponent = 65537
 )
 
 func badKey(kind Kind, cause Cause) (*rsa.PrivateKey, *Error) {
@@ -77,7 +79,8 @@ func parsePEM(text []byte) (*rsa.PrivateKey, *Error) {
 	return sound(key)
 }
 
-// sound accepts only an RSA private key of 2048 to 8192 bits whose numbers fit together.
+// sound accepts only an RSA private key of 2048 to 8192 bits and two primes, with an exponent of 65537 or more (FIPS
+// 186-5, A.1.1), whose numbers fit together.
 func sound(key any) (*rsa.PrivateKey, *Error) {
 	switch private := key.(type) {
 	case *rsa.PrivateKey:
@@ -86,6 +89,9 @@ func sound(key any) (*rsa.PrivateKey, *Error) {
 		}
 		if err := private.Validate(); err != nil {
 			return badKey(KindMalformed, CauseBrokenKey)
+		}
+		if private.E < minExponent || len(private.Primes) != 2 {
+			return badKey(KindUnsupported, CauseOddKey)
 		}
 		private.Precompute()
 		return private, nil
