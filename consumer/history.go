@@ -76,19 +76,21 @@ const quiet = 3 * time.Second
 const readAtOnce = 4
 
 // load reads one claim's history and waits until that of every claim is in the
-// feed, so that the newest records of all partitions are the ones that stay.
-func (h *history) load(ctx context.Context, claim sarama.ConsumerGroupClaim) {
+// feed, so that the newest records of all partitions are the ones that stay. It
+// reports whether the session goes on.
+func (h *history) load(ctx context.Context, claim sarama.ConsumerGroupClaim) bool {
 	select {
 	case h.reading <- struct{}{}:
 		h.add(claim, h.read(ctx, claim))
 		<-h.reading
 	case <-ctx.Done():
-		return
+		return false
 	}
 	select {
 	case <-h.shown:
 	case <-ctx.Done():
 	}
+	return ctx.Err() == nil
 }
 
 func (h *history) add(claim sarama.ConsumerGroupClaim, messages []*sarama.ConsumerMessage) {

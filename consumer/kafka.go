@@ -173,9 +173,8 @@ func (s *session) Cleanup(cgs sarama.ConsumerGroupSession) error {
 // it, hand it to the feed, and only then mark it for commit.
 func (s *session) ConsumeClaim(cgs sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	r := s.reader
-	s.history.load(cgs.Context(), claim)
-	if cgs.Context().Err() != nil {
-		return nil // what came back may be half of it: the next session reads it
+	if !s.history.load(cgs.Context(), claim) {
+		return nil // the session has ended: the next one reads it
 	}
 	r.from(claim.Partition(), claim.InitialOffset())
 	var w work
