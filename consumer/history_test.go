@@ -16,13 +16,13 @@ func TestTailIsBounded(t *testing.T) {
 		byCount.add(m, 10)
 		bySize.add(m, 1000)
 	}
+	empty := make([]*sarama.RecordHeader, 50_000) // 100 KB in Kafka
+	for n := range empty {
+		empty[n] = new(sarama.RecordHeader)
+	}
 	hostile, most := tail{}, 0
 	for i := range 1000 {
-		m := &sarama.ConsumerMessage{Offset: int64(i), Headers: make([]*sarama.RecordHeader, 50_000)} // 100 KB in Kafka
-		for n := range m.Headers {
-			m.Headers[n] = new(sarama.RecordHeader)
-		}
-		hostile.add(m, 1000)
+		hostile.add(&sarama.ConsumerMessage{Offset: int64(i), Headers: empty}, 1000)
 		most = max(most, len(hostile.messages))
 	}
 	if most > web.MaxBytes/(50_000*48) {

@@ -279,14 +279,10 @@ func bytesOf(size int) string {
 // sealed ones: what is slower than these is the cipher's, and the rest the bytes'.
 type comparison struct{ plain, long, sealed rate }
 
-func (c *comparison) best(plain, long, sealed rate) {
-	c.plain, c.long, c.sealed = c.plain.best(plain), c.long.best(long), c.sealed.best(sealed)
-}
-
 func (c comparison) ratio() float64 { return c.sealed.perSecond / c.plain.perSecond }
 
 func (c comparison) cells(size int, codec sarama.CompressionCodec) []string {
-	long, ofLong := "–", "–" // compressed, they would not be as long
+	long, ofLong := "–", "–"
 	if codec == sarama.CompressionNone {
 		long, ofLong = c.long.records(), fmt.Sprintf("%.2f", c.sealed.perSecond/c.long.perSecond)
 	}
@@ -302,30 +298,38 @@ func (w workload) compare(b *testing.B, addr string, k keys, codec sarama.Compre
 	warm := name("warm", 0)
 	freshTopic(b, addr, warm, benchPartitions)
 	w.plain(b, addr, warm, codec) // the broker compiles itself as it goes
+	read := func(best rate, topic, state string, records int) rate {
+		return best.best(consumed(b, addr, topic, k.sidecar, k.trusted, state, records))
+	}
 	var long workload
 	for round := range rounds {
-		asIs, asLong, closed := name("plain", round), name("long", round), name("sealed", round)
+		asIs, closed := name("plain", round), name("sealed", round)
 		plainSize, sealedSize := freshTopic(b, addr, asIs, benchPartitions), freshTopic(b, addr, closed, benchPartitions)
-		freshTopic(b, addr, asLong, benchPartitions)
-		plain, sealed := w.plain(b, addr, asIs, codec), w.sealed(b, w.settings(k, addr, closed, envelope.FormatEnvelope, codec))
+		c.produced.plain = c.produced.plain.best(w.plain(b, addr, asIs, codec))
+		c.produced.sealed = c.produced.sealed.best(w.sealed(b, w.settings(k, addr, closed, envelope.FormatEnvelope, codec)))
+		c.consumed.plain = read(c.consumed.plain, asIs, "plain", w.records)
+		c.consumed.sealed = read(c.consumed.sealed, closed, "decrypted", w.records)
 		if round == 0 {
 			b.ReportMetric(float64(sealedSize())/float64(w.size*w.records), "sealed-bytes/plaintext")
 			b.ReportMetric(float64(plainSize())/float64(w.size*w.records), "plain-bytes/plaintext")
+		}
+		if codec != sarama.CompressionNone {
+			continue // compressed, lines of that length would not be as long
+		}
+		if round == 0 {
 			long = newWorkload(b, w.size+int(sealedSize()-plainSize())/w.records)
 		}
-		var produced, consumedLong rate
-		if codec == sarama.CompressionNone {
-			produced = long.plain(b, addr, asLong, codec)
-			consumedLong = consumed(b, addr, asLong, k.sidecar, k.trusted, "plain", long.records)
-		}
-		c.produced.best(plain, produced, sealed)
-		c.consumed.best(consumed(b, addr, asIs, k.sidecar, k.trusted, "plain", w.records), consumedLong,
-			consumed(b, addr, closed, k.sidecar, k.trusted, "decrypted", w.records))
+		asLong := name("long", round)
+		freshTopic(b, addr, asLong, benchPartitions)
+		c.produced.long = c.produced.long.best(long.plain(b, addr, asLong, codec))
+		c.consumed.long = read(c.consumed.long, asLong, "plain", long.records)
 	}
 	for what, way := range map[string]comparison{"produced": c.produced, "consumed": c.consumed} {
 		b.ReportMetric(way.plain.perSecond, what+"-plain/s")
 		b.ReportMetric(way.sealed.perSecond, what+"-sealed/s")
-		b.ReportMetric(way.long.perSecond, what+"-as-long/s")
+		if codec == sarama.CompressionNone {
+			b.ReportMetric(way.long.perSecond, what+"-as-long/s")
+		}
 		b.ReportMetric(way.ratio(), what+"-ratio")
 		b.ReportMetric(way.plain.cpuMicros, what+"-plain-cpu-µs")
 		b.ReportMetric(way.sealed.cpuMicros, what+"-sealed-cpu-µs")

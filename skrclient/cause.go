@@ -41,7 +41,7 @@ const (
 	CausePublic     Cause = "the key has no private part"
 	CauseKeySize    Cause = "the key has fewer than 2048 or more than 8192 bits"
 	CauseBrokenKey  Cause = "the numbers of the key do not fit together"
-	CauseOddKey     Cause = "the key has an exponent below 65537, or more than two primes"
+	CauseOddKey     Cause = "the key has an exponent below 65537 or too many primes"
 	CauseNoReleaser Cause = "the try ended in an error of no known kind"
 
 	CauseNoToken     Cause = "the answer is not an attestation token"
