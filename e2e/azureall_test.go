@@ -120,27 +120,39 @@ func matches(got, want []string) bool {
 // decrypts encrypts for the key that the deployed producer has, and decrypts as the deployed consumer's pod.
 func (s *shell) decrypts() {
 	s.t.Helper()
-	var public *rsa.PublicKey
-	for _, id := range s.world.Objects() {
-		if name, ok := strings.CutPrefix(id, "k8s/mine/ConfigMap/kafka/"); ok {
-			settings, err := s.world.Object("mine", "ConfigMap", "kafka", name)
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			text, _, err := unstructured.NestedString(settings.Object, "data", "kafka-encryption-demo-pub.pem")
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			block, _ := pem.Decode([]byte(text))
-			parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			public, _ = parsed.(*rsa.PublicKey) //nolint:errcheck // nil is told below
-		}
+	producer, err := s.world.Object("mine", "Deployment", "kafka", "kafka-producer")
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	if public == nil {
-		s.t.Fatal("the producer has no public key")
+	// The ConfigMap of an earlier key stays: the producer reads the one that its pod names.
+	volumes, _, err := unstructured.NestedSlice(producer.Object, "spec", "template", "spec", "volumes")
+	if err != nil || len(volumes) == 0 {
+		s.t.Fatalf("the producer's volumes are %v: %v", volumes, err)
+	}
+	volume, ok := volumes[0].(map[string]any)
+	name, _, err := unstructured.NestedString(volume, "configMap", "name")
+	if !ok || err != nil {
+		s.t.Fatalf("the producer's volume is %v: %v", volumes[0], err)
+	}
+	settings, err := s.world.Object("mine", "ConfigMap", "kafka", name)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	text, _, err := unstructured.NestedString(settings.Object, "data", "kafka-encryption-demo-pub.pem")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		s.t.Fatalf("the producer's public key is %q", text)
+	}
+	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	public, ok := parsed.(*rsa.PublicKey)
+	if !ok {
+		s.t.Fatalf("the producer's public key is a %T", parsed)
 	}
 	record, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, public, []byte("hello"), nil)
 	if err != nil {

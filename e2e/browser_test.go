@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -55,6 +56,10 @@ func (p *tab) click(selector string) {
 func looked[T any](p *tab, script string) T {
 	p.t.Helper()
 	value, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](script))
+	// A page that is just then replaced by the next cannot be asked: the next one can.
+	for end := time.Now().Add(patience); err != nil && strings.Contains(err.Error(), "navigated") && time.Now().Before(end); {
+		value, err = chromedp.Run(p.ctx, chromedp.Evaluate[T](script))
+	}
 	if err != nil {
 		p.t.Fatalf("%s: %v", script, err)
 	}
