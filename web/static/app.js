@@ -252,7 +252,11 @@
     for (const d of rows.querySelectorAll("details[open]")) d.open = false;
     for (const why of ["reading", "scrolled", "user"]) hold(why, false);
   };
-  const toggle = () => { if (paused()) resume(); else hold("user", true); say(live.textContent, true); };
+  const toggle = () => {
+    reading(); // the browser tells of a row that just closed only afterwards
+    if (paused()) resume(); else hold("user", true);
+    say(live.textContent, true);
+  };
   pause.addEventListener("click", toggle);
   Object.assign(actions, { p: toggle, t: () => { window.scrollTo(0, 0); hold("scrolled", false); resume(); } });
   let looking = false;
