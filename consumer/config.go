@@ -3,6 +3,7 @@ package consumer
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"time"
 
@@ -33,6 +34,8 @@ type Config struct {
 	AttestationCAFile string `envconfig:"ATTESTATION_CA_FILE" desc:"file with the roots (PEM) that the attestation service's certificate is checked with, instead of the system's"`
 	PolicyFile        string `envconfig:"RELEASE_POLICY_FILE" desc:"file with a copy of the key's release policy, for comparison on the page only"`
 
+	UnpackedBytes int `envconfig:"KAFKA_UNPACKED_BYTES" default:"16777216" desc:"memory that a compressed batch may take once unpacked, 1048576 to 1073741824; one that takes more is shown as too large, and passed over"`
+
 	TrustedSendersFile string `envconfig:"TRUSTED_SENDERS_FILE" desc:"file with the Ed25519 public keys of senders (PEM), each with the sender's name in a line before it"`
 
 	WebAddr    string `envconfig:"WEB_ADDR" default:":3333" desc:"address of the page"`
@@ -61,6 +64,9 @@ func (c Config) check() error {
 	problem := func(name, what string) { errs = append(errs, fmt.Errorf("%s: %s", name, what)) }
 	if c.WebHistory < 1 || c.WebHistory > maxHistory {
 		problem("WEB_HISTORY", fmt.Sprintf("must be 1 to %d", maxHistory))
+	}
+	if c.UnpackedBytes < leastUnpacked || c.UnpackedBytes > mostUnpacked {
+		problem("KAFKA_UNPACKED_BYTES", fmt.Sprintf("must be %d to %d", leastUnpacked, mostUnpacked))
 	}
 	errs = append(errs, kafkaconf.CheckAddr("WEB_ADDR", c.WebAddr))
 	if c.MetricsAddr != "" {
@@ -101,14 +107,16 @@ func (c Config) saramaConfig() (*sarama.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Before sarama sees what is fetched: it would unpack whatever a writer has packed.
+	kafkaconf.Wrap(conf, func(conn net.Conn) net.Conn { return newWire(conn, c.UnpackedBytes) })
 	conf.Consumer.Offsets.Initial = sarama.OffsetOldest // a new group misses nothing
 	conf.Consumer.Return.Errors = true                  // they are states on the page
 	// A topic that is missing must be seen as missing, not made by asking for it.
 	conf.Metadata.AllowAutoTopicCreation = false
 	// Few tries inside, since the reader itself tries for ever and says so.
 	conf.Metadata.Retry.Max = 1
-	// Batches wait in a queue that counts bytes; this one counts records, which may be a megabyte each.
-	conf.ChannelBufferSize = 64
+	// Batches wait in a queue that counts bytes; this one counts records, which may take KAFKA_UNPACKED_BYTES each.
+	conf.ChannelBufferSize = 8
 	// Large enough that the way to the broker and back is not what takes the time; each partition may hold two.
 	conf.Consumer.Fetch.Default = 2 << 20
 	// Notice new partitions.

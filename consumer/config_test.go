@@ -37,6 +37,7 @@ func TestLoadReportsAllProblems(t *testing.T) {
 		"addresses":        {map[string]string{"WEB_ADDR": "", "METRICS_ADDR": secretish}, []string{"WEB_ADDR", "METRICS_ADDR"}},
 		"no metrics":       {map[string]string{"METRICS_ADDR": ""}, nil},
 		"access":           {map[string]string{"WEB_ADDR": secretish, "WEB_TLS_CERT_FILE": "/" + secretish, "WEB_USERS_FILE": "/" + secretish, "WEB_HOSTS": "", "WEB_STREAMS": "-1"}, []string{"WEB_ADDR", "WEB_TLS_CERT_FILE", "WEB_TLS_KEY_FILE", "WEB_USERS_FILE", "WEB_HOSTS", "WEB_STREAMS"}},
+		"unpacked":         {map[string]string{"KAFKA_UNPACKED_BYTES": "1000"}, []string{"KAFKA_UNPACKED_BYTES"}},
 		"history":          {map[string]string{"WEB_HISTORY": "0"}, []string{"WEB_HISTORY"}},
 	}
 	for name, test := range tests {

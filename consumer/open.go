@@ -57,9 +57,11 @@ func (o *opening) all(batch []*sarama.ConsumerMessage, out []opened) []opened {
 	records := make([]web.Record, len(batch))
 	out = slices.Grow(out[:0], len(batch))[:len(batch)]
 	for i, m := range batch {
-		records[i] = web.Record{
-			Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Timestamp: m.Timestamp,
-			Key: kept(m.Key), Wire: kept(m.Value), Headers: headers(m.Headers, kept),
+		records[i] = web.Record{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Timestamp: m.Timestamp}
+		if first, yes := passedOver(m); yes {
+			records[i].State, records[i].From = web.StateOversized, first
+		} else {
+			records[i].Key, records[i].Wire, records[i].Headers = kept(m.Key), kept(m.Value), headers(m.Headers, kept)
 		}
 		out[i].record = &records[i]
 	}
@@ -149,6 +151,9 @@ func (o *opening) again(records []*web.Record) []opened {
 // true of it, all but its flags: for them the records before it must have been
 // followed.
 func (o *opening) judge(r *web.Record, room []byte) envelope.Message {
+	if r.State == web.StateOversized { // it stays what it is, whatever keys come
+		return envelope.Message{}
+	}
 	msg, err := o.Open(room, r.Topic, r.Wire)
 	r.Format, r.KeyID, r.Needs, r.Holds = string(msg.Format), msg.KeyID, msg.Needs, nil
 	r.Sender = web.Sender{State: web.SenderUnchecked}

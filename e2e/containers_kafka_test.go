@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/docker/docker/api/types/container"
@@ -35,8 +36,18 @@ func (k *realKafka) stop(t testing.TB) {
 
 func (k *realKafka) kill(t testing.TB)    { docker(t, "kill", k.id) }
 func (k *realKafka) start(t testing.TB)   { docker(t, "start", k.id) }
-func (k *realKafka) pause(t testing.TB)   { docker(t, "pause", k.id) }
 func (k *realKafka) unpause(t testing.TB) { docker(t, "unpause", k.id) }
+
+// pause tries more than once: runc gives up on freezing a container that is busy.
+func (k *realKafka) pause(t testing.TB) {
+	t.Helper()
+	for end := time.Now().Add(patience); exec.Command("docker", "pause", k.id).Run() != nil; {
+		if time.Now().After(end) {
+			docker(t, "pause", k.id)
+			return
+		}
+	}
+}
 
 // Testcontainers' own way to clean up needs one more image; here each test does it.
 var plainTestcontainers = sync.OnceFunc(func() {

@@ -56,7 +56,7 @@ func labTellsTheStory(t *testing.T, format envelope.Format) {
 		t.Errorf("the story does not name the format: %s", out)
 	}
 	for _, r := range ordinary.records() {
-		if r.State != "no_key" || strings.Contains(r.Value, "Msg") {
+		if r.State != "no_key" || strings.Contains(r.Value, "Msg 1") {
 			t.Errorf("the ordinary pod shows %q as %s", r.Value, r.State)
 		}
 	}

@@ -146,7 +146,7 @@ func settings(t testing.TB, brokers []string, sidecar string) consumer.Config {
 	return consumer.Config{
 		Settings: kafkaconf.Settings{Brokers: brokers}, Topic: topic, Group: "group",
 		KeyNames: keyName, MAAEndpoint: "attestation.example", AKVEndpoint: "vault.example", SkrURL: sidecar,
-		WebAddr: freeAddr(t), WebHistory: 1000, MetricsAddr: freeAddr(t),
+		WebAddr: freeAddr(t), WebHistory: 1000, UnpackedBytes: 16 << 20, MetricsAddr: freeAddr(t),
 	}
 }
 

@@ -16,7 +16,16 @@ type dialer struct {
 	settings Settings
 	conf     sarama.Config // for signing in
 	tokens   tokenSource   // for OAUTHBEARER
+	wrap     func(net.Conn) net.Conn
 	last     atomic.Pointer[connectError]
+}
+
+// Wrap makes a client with this configuration use its connections through others: they are ready for requests then,
+// with TLS up and the client signed in. For a configuration by [Settings.Sarama], before a client is made of it.
+func Wrap(c *sarama.Config, wrap func(net.Conn) net.Conn) {
+	if d, ok := c.Net.Proxy.Dialer.(*dialer); ok {
+		d.wrap = wrap
+	}
 }
 
 func newDialer(s Settings, c *sarama.Config) (*dialer, error) {
@@ -58,6 +67,9 @@ func (d *dialer) Dial(network, addr string) (net.Conn, error) {
 	d.last.Store(failed)
 	if failed != nil {
 		return nil, failed
+	}
+	if d.wrap != nil {
+		conn = d.wrap(conn)
 	}
 	return conn, nil
 }

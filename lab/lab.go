@@ -127,7 +127,7 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	pods := consumer.Config{
 		Settings: kafka, Topic: topic, KeyNames: stage.KeyName, MAAEndpoint: maa, AKVEndpoint: akvEndpoint,
 		AttestationCAFile: filepath.Join(files, stage.AuthorityFile), PolicyFile: filepath.Join(files, stage.PolicyFile), TrustedSendersFile: sender.trusted,
-		WebHistory: 1000, WebNotice: notice,
+		WebHistory: 1000, UnpackedBytes: 16 << 20, WebNotice: notice,
 	}
 	for name, pod := range map[string]struct{ page, sidecar string }{"confidential": {pages[0], sidecar}, "ordinary": {pages[1], nowhere}} {
 		cfg := pods // both are the same but for the sidecar

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bufio"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -16,12 +17,6 @@ const (
 	usualLimit = 100
 	mostLimit  = 1000
 )
-
-type recordsJSON struct {
-	Feed    string       `json:"feed"`
-	Records []recordJSON `json:"records"`
-	Next    uint64       `json:"next"`
-}
 
 type recordJSON struct {
 	Rev       uint64       `json:"rev"`
@@ -94,26 +89,36 @@ func (s *Server) records(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	answer := recordsJSON{Feed: s.feed.id, Records: []recordJSON{}}
 	var list []revised
+	var next uint64
 	if polling {
-		list, answer.Next = s.feed.since(after)
+		list, next = s.feed.since(after)
 		if len(list) > limit {
 			revs := make([]uint64, len(list))
 			for i, r := range list {
 				revs[i] = r.Rev
 			}
 			slices.Sort(revs)
-			answer.Next = revs[limit-1]
-			list = slices.DeleteFunc(list, func(r revised) bool { return r.Rev > answer.Next })
+			next = revs[limit-1]
+			list = slices.DeleteFunc(list, func(r revised) bool { return r.Rev > next })
 		}
 	} else {
-		list, answer.Next = s.feed.newest(limit)
+		list, next = s.feed.newest(limit)
 	}
-	for _, r := range list {
-		answer.Records = append(answer.Records, s.recordJSON(r))
+	w.Header().Set("Content-Type", jsonType)
+	// Record by record: all of them at once would take ten times the memory of the history.
+	out := bufio.NewWriter(w)
+	defer out.Flush() //nolint:errcheck // as in writeJSON
+	fmt.Fprintf(out, `{"feed":%q,"records":[`, s.feed.id)
+	for i, r := range list {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		if json.NewEncoder(out).Encode(s.recordJSON(r)) != nil {
+			return // the caller has gone
+		}
 	}
-	writeJSON(w, answer)
+	fmt.Fprintf(out, "],\"next\":%d}\n", next)
 }
 
 // recordsQuery reads the parameters; the error is meant for the caller.
@@ -201,7 +206,9 @@ func joined(sentences ...string) string {
 	return text[1:]
 }
 
+const jsonType = "application/json; charset=utf-8"
+
 func writeJSON(w http.ResponseWriter, body any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Type", jsonType)
 	_ = json.NewEncoder(w).Encode(body) //nolint:errcheck // the caller has gone; there is no one to tell
 }

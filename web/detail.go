@@ -99,6 +99,8 @@ func (w words) part(id string, value []byte, r *Record, f form) part {
 	switch {
 	case id == "value" && r.State == StateDecrypted && len(value) == 0:
 		p.Missing = w.say("empty")
+	case r.State == StateOversized:
+		p.Missing = w.say("not_unpacked")
 	case value == nil:
 		p.Missing = w.say("null")
 	case len(value) == 0:

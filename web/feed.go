@@ -46,7 +46,7 @@ func (c *counts) add(s State, n int) {
 		c.Decrypted += n
 	case StatePlain:
 		c.Plain += n
-	case StateUndecryptable, StateMalformed:
+	case StateUndecryptable, StateMalformed, StateOversized:
 		c.Failed += n
 		c.Unreadable += n
 	default:

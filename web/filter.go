@@ -18,7 +18,7 @@ type filter struct {
 const longestText = 200
 
 func states() []State {
-	return []State{StateDecrypted, StateNoKey, StateUnknownKey, StateUndecryptable, StateMalformed, StatePlain}
+	return []State{StateDecrypted, StateNoKey, StateUnknownKey, StateUndecryptable, StateMalformed, StateOversized, StatePlain}
 }
 
 func senderStates() []SenderState {

@@ -12,6 +12,7 @@ const (
 	StateUnknownKey    State = "unknown_key"   // names a key that is not held
 	StateUndecryptable State = "undecryptable" // encrypted, and no key held opens it
 	StateMalformed     State = "malformed"     // looks encrypted, but is broken
+	StateOversized     State = "oversized"     // a compressed batch that has no room here, unpacked
 	StatePlain         State = "plain"         // not encrypted
 )
 
@@ -21,6 +22,7 @@ type Record struct {
 	Topic     string
 	Partition int32
 	Offset    int64
+	From      int64 // the first offset of the batch that it stands for; only where State is StateOversized
 	Timestamp time.Time
 	Key       []byte
 	Headers   []Header

@@ -66,6 +66,8 @@ func (w words) row(r revised) rowView {
 	v.State, v.Icon = tone(r.State)
 	v.SenderTone, v.SenderIcon = tone(r.Sender.state())
 	switch {
+	case r.State == StateOversized:
+		v.Value.Text = w.say("not_unpacked")
 	case r.shown() == nil && r.State != StateDecrypted:
 		v.Value.Text = w.say("null")
 	case len(r.shown()) == 0:
@@ -119,7 +121,8 @@ func (w words) why(r *Record) string {
 	if r.State == StateUndecryptable && r.Format == formatRSA {
 		id += ".rsa"
 	}
-	return w.say(id, "id", r.KeyID, "needs", strings.Join(r.Needs, ", "), "ids", strings.Join(r.Holds, ", "), "o", strconv.FormatInt(r.Offset, 10))
+	return w.say(id, "id", r.KeyID, "needs", strings.Join(r.Needs, ", "), "ids", strings.Join(r.Holds, ", "),
+		"o", strconv.FormatInt(r.Offset, 10), "from", strconv.FormatInt(r.From, 10))
 }
 
 func (w words) rows(records []revised) []rowView {

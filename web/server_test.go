@@ -25,6 +25,13 @@ type site struct {
 	kafka KafkaStatus
 }
 
+// recordsJSON is what /api/records answers.
+type recordsJSON struct {
+	Feed    string       `json:"feed"`
+	Records []recordJSON `json:"records"`
+	Next    uint64       `json:"next"`
+}
+
 func newSite(t *testing.T, size int) *site {
 	t.Helper()
 	s := &site{kafka: KafkaStatus{State: KafkaReading, Topic: "t"}, key: KeyStatus{State: KeyUnreachable, URL: "http://localhost:8080", Attempts: 3, Hint: "Check the container skr.", Keys: []KeyInfo{{Name: "demo", State: KeyUnreachable}}}}

@@ -9,6 +9,7 @@ func recordTexts() map[string]text {
 		"record.unknown_key":   {"Encrypted for another key", "別の鍵で暗号化"},
 		"record.undecryptable": {"Could not be opened", "開けません"},
 		"record.malformed":     {"Damaged", "破損"},
+		"record.oversized":     {"Too large to unpack", "展開できない大きさ"},
 		"record.plain":         {"Not encrypted", "暗号化なし"},
 		"record.open":          {"Open this record", "このレコードを開く"},
 		"record.title":         {"A record", "レコード"},
@@ -19,6 +20,7 @@ func recordTexts() map[string]text {
 		"why.undecryptable":     {"Damaged, altered, or copied from another topic. Check who may write.", "破損、改変、または別のトピックからの複製です。書き込める人を確認してください。"},
 		"why.undecryptable.rsa": {"Another key, or altered; this format cannot tell. Compare PUBKEY with {ids}.", "別の鍵か改変です。この形式では区別できません。PUBKEY を {ids} と比べてください。"},
 		"why.malformed":         {"Looks encrypted, but its structure is broken. Check the writer of offset {o}.", "暗号文のようですが構造が壊れています。オフセット {o} の書き手を確認してください。"},
+		"why.oversized":         {"Offsets {from} to {o}: a compressed batch that does not unpack within KAFKA_UNPACKED_BYTES. Check who may write.", "オフセット {from}〜{o}: KAFKA_UNPACKED_BYTES 以内に展開できない圧縮バッチです。書き込める人を確認してください。"},
 		"why.plain":             {"Assume that Kafka's operators can read it. Check who may write.", "Kafka の運用者が読めると考えてください。書き込める人を確認してください。"},
 
 		"need.named":         {"To read it: the private key {needs}, which the vault releases only to a pod that satisfies its policy.", "読むには秘密鍵 {needs} が必要です。鍵はポリシーを満たすポッドにだけ解放されます。"},
@@ -69,6 +71,7 @@ func recordTexts() map[string]text {
 		"kind.json":    {"JSON, indented", "JSON (字下げ)"},
 		"kind.hex":     {"not text, as hexadecimal", "テキスト以外 (16 進)"},
 		"null":         {"(null)", "(null)"},
+		"not_unpacked": {"(not unpacked)", "(展開していません)"},
 		"empty":        {"(empty)", "(空)"},
 		"cut":          {"Cut after {n} bytes.", "{n} バイトまで表示しています。"},
 		"load.all":     {"Load all", "すべて読み込む"},
