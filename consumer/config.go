@@ -34,7 +34,7 @@ type Config struct {
 	AttestationCAFile string `envconfig:"ATTESTATION_CA_FILE" desc:"file with the roots (PEM) that the attestation service's certificate is checked with, instead of the system's"`
 	PolicyFile        string `envconfig:"RELEASE_POLICY_FILE" desc:"file with a copy of the key's release policy, for comparison on the page only"`
 
-	UnpackedBytes int `envconfig:"KAFKA_UNPACKED_BYTES" default:"16777216" desc:"memory that a compressed batch may take once unpacked, 1048576 to 1073741824; one that takes more is shown as too large, and passed over"`
+	UnpackedBytes int `envconfig:"KAFKA_UNPACKED_BYTES" default:"16777216" desc:"memory that a compressed batch may take once unpacked, 8388608 to 1073741824; one that takes more is shown as too large, and passed over"`
 
 	TrustedSendersFile string `envconfig:"TRUSTED_SENDERS_FILE" desc:"file with the Ed25519 public keys of senders (PEM), each with the sender's name in a line before it"`
 

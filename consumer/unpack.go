@@ -28,7 +28,7 @@ import (
 // unpack to, and all of those in one answer together, in bytes of memory as
 // [cost] counts them.
 const (
-	leastUnpacked = 1 << 20
+	leastUnpacked = 8 << 20 // the window that every reader of zstd shall have room for: RFC 8878, 3.1.1.1.2
 	mostUnpacked  = 1 << 30
 )
 
