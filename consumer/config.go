@@ -119,6 +119,8 @@ func (c Config) saramaConfig() (*sarama.Config, error) {
 	conf.ChannelBufferSize = 8
 	// Large enough that the way to the broker and back is not what takes the time; each partition may hold two.
 	conf.Consumer.Fetch.Default = 2 << 20
+	// As much as fits into memory with what sarama makes of it, else the rest would be fetched again.
+	conf.Consumer.Fetch.MaxBytes = int32(c.UnpackedBytes / 2) //nolint:gosec // at most half a gigabyte
 	// Notice new partitions.
 	conf.Metadata.RefreshFrequency = 15 * time.Second
 	return conf, nil

@@ -66,7 +66,7 @@ func (r *reader) member(ctx context.Context) error {
 		return err
 	}
 	defer client.Close() //nolint:errcheck // there is nothing to save: offsets are committed as a session ends
-	group, err := sarama.NewConsumerGroupFromClient(r.cfg.Group, client)
+	group, err := sarama.NewConsumerGroupFromClient(r.cfg.Group, led{client})
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,11 @@ func (s *session) Setup(cgs sarama.ConsumerGroupSession) error {
 	claims := cgs.Claims()[s.reader.cfg.Topic]
 	s.history = newHistory(s.reader, s.client, len(claims))
 	if all, err := s.client.Partitions(s.reader.cfg.Topic); err == nil {
-		s.reader.share.begin(claims, len(all))
+		some, _ := s.client.WritablePartitions(s.reader.cfg.Topic) //nolint:errcheck // then there are none
+		s.reader.share.begin(claims, len(all), len(all)-len(some))
+		if len(some) < len(all) {
+			s.reader.log.WarnContext(cgs.Context(), "not every partition has a leader: these wait", slog.Int("partitions", len(all)), slog.Int("led", len(some)))
+		}
 	}
 	s.reader.report(nil)
 	s.reader.log.InfoContext(cgs.Context(), "reading", slog.String("topic", s.reader.cfg.Topic),

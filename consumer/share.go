@@ -8,16 +8,17 @@ import (
 
 // share is what this member of the group reads of the topic, and how far it is behind.
 type share struct {
-	mu  sync.Mutex
-	all int             // partitions of the topic
-	lag map[int32]int64 // records, by partition held
+	mu         sync.Mutex
+	all        int             // partitions of the topic
+	leaderless int             // of them, those that nobody can read now
+	lag        map[int32]int64 // records, by partition held
 }
 
 // begin notes what a session starts with.
-func (s *share) begin(held []int32, all int) {
+func (s *share) begin(held []int32, all, leaderless int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.all, s.lag = max(all, len(held)), make(map[int32]int64, len(held))
+	s.all, s.leaderless, s.lag = max(all, len(held)), leaderless, make(map[int32]int64, len(held))
 	for _, partition := range held {
 		s.lag[partition] = 0
 	}
@@ -27,7 +28,7 @@ func (s *share) begin(held []int32, all int) {
 func (s *share) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.all, s.lag = 0, nil
+	s.all, s.leaderless, s.lag = 0, 0, nil
 }
 
 func (s *share) behind(partition int32, records int64) {
@@ -41,7 +42,7 @@ func (s *share) behind(partition int32, records int64) {
 func (s *share) now() web.Share {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := web.Share{Held: len(s.lag), All: s.all}
+	now := web.Share{Held: len(s.lag), All: s.all, Leaderless: s.leaderless}
 	for _, records := range s.lag {
 		now.Lag += records
 	}

@@ -15,7 +15,7 @@ func TestShareOfTheTopic(t *testing.T) {
 	if got := s.now(); got != (web.Share{}) {
 		t.Errorf("before a session: %+v", got)
 	}
-	s.begin([]int32{1, 4}, 6)
+	s.begin([]int32{1, 4}, 6, 0)
 	s.behind(1, 10)
 	s.behind(4, 7)
 	s.behind(4, 5)

@@ -18,15 +18,16 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// A kilobyte of compressed records can unpack to gigabytes. sarama can bound a
-// batch but neither a whole answer nor what it makes of it, and it would ask for
-// a batch that is too large again and again. So the batches of an answer are
-// unpacked here, before sarama sees them: within bounds, and with a stand-in in
-// place of one that has no room. sarama reads on behind it as behind any other.
+// A kilobyte of compressed records can unpack to gigabytes, and a megabyte of
+// empty headers takes thirty. sarama can bound a batch but neither a whole answer
+// nor what it makes of it, and it would ask for a batch that is too large again
+// and again. So the batches of an answer are unpacked here, before sarama sees
+// them: within bounds, and with a stand-in in place of one that has no room.
+// sarama reads on behind it as behind any other.
 
 // The bounds of KAFKA_UNPACKED_BYTES, which bounds what a compressed batch may
-// unpack to, and all of those in one answer together, in bytes of memory as
-// [cost] counts them.
+// unpack to, and all batches in one answer together, in bytes of memory as [cost]
+// counts them.
 const (
 	leastUnpacked = 8 << 20 // the window that every reader of zstd shall have room for: RFC 8878, 3.1.1.1.2
 	mostUnpacked  = 1 << 30
@@ -51,67 +52,87 @@ const (
 // unpacker unpacks the answers of one connection.
 type unpacker struct {
 	codecs
-	room int // left in this answer
+	room    int    // left in this answer
+	batches buffer // of this answer, as far as they had to change
+	changed buffer // this answer, if it had to change
+}
+
+// buffer is memory that is used again for the next answer.
+type buffer []byte
+
+// reset empties it, and gives back what is much more than was needed last.
+func (b *buffer) reset() {
+	if cap(*b) > 1<<20 && len(*b) < cap(*b)/4 {
+		*b = nil
+	}
+	*b = (*b)[:0]
 }
 
 // answer gives a Fetch response, from its header's tags on, with its batches
-// unpacked. Where nothing is packed it is the same bytes.
+// unpacked, as many as there is room for. Where nothing had to change it is the
+// same bytes. It is good until the next call.
 func (u *unpacker) answer(version int16, body []byte) ([]byte, error) {
+	response := kmsg.FetchResponse{Version: version}
 	tags := 0 // of the header: none of them is defined
-	if response := (&kmsg.FetchResponse{Version: version}); response.IsFlexible() {
+	if response.IsFlexible() {
 		tags = 1
 	}
 	if len(body) < tags || tags == 1 && body[0] != 0 {
 		return nil, errors.New("a fetch response with an unknown header")
 	}
-	response := kmsg.FetchResponse{Version: version}
 	if err := response.UnsafeReadFrom(body[tags:]); err != nil {
 		return nil, fmt.Errorf("a fetch response that cannot be parsed: %w", err)
 	}
 	u.room = u.most
-	changed := false
+	u.batches.reset()
+	u.changed.reset()
+	same := true
 	for t := range response.Topics {
 		for p := range response.Topics[t].Partitions {
 			records := &response.Topics[t].Partitions[p].RecordBatches
-			if out := u.batches(*records); out != nil {
-				*records, changed = out, true
+			if out, changed := u.partition(*records); changed {
+				*records, same = out, false
 			}
 		}
 	}
-	u.scratch = nil // it may be large, and the next answer may be long in coming
-	if !changed {
+	if same {
 		return body, nil
 	}
-	return response.AppendTo(body[:tags:tags]), nil
+	u.changed = slices.Grow(u.changed, len(body)+len(u.batches))
+	u.changed = response.AppendTo(append(u.changed, body[:tags]...))
+	return u.changed, nil
 }
 
-// batches unpacks those of one partition; nil if none is packed. It ends before
-// the first that has no room in this answer any more: sarama asks for the rest next.
-func (u *unpacker) batches(records []byte) []byte {
-	var out []byte
-	for at := 0; ; {
-		rest := records[at:]
-		size, codec := nextBatch(rest)
-		if size == 0 { // the end, or a batch that is cut off
-			if out != nil {
-				out = append(out, rest...)
-			}
-			return out
+// partition unpacks the batches of one; changed is false if they can stay as they
+// are. It ends before the first that has no room in this answer any more: sarama
+// asks for the rest next.
+func (u *unpacker) partition(records []byte) (out []byte, changed bool) {
+	start, at := len(u.batches), 0
+	change := func() {
+		if !changed {
+			changed = true
+			u.batches = append(u.batches, records[:at]...)
 		}
-		batch := rest[:size]
+	}
+	for {
+		size, codec := nextBatch(records[at:])
+		batch := records[at : at+size]
 		switch {
-		case codec == 0:
-			if out != nil {
-				out = append(out, batch...)
+		case size == 0: // the end, or a batch that is cut off
+			if changed {
+				u.batches = append(u.batches, records[at:]...)
 			}
-		default:
-			if out == nil {
-				out = append(make([]byte, 0, len(records)), records[:at]...)
+			return u.batches[start:], changed
+		case codec != 0:
+			change()
+			if !u.unpack(batch, codec) {
+				return u.batches[start:], true
 			}
-			var fits bool
-			if out, fits = u.batch(out, batch, codec); !fits {
-				return out
-			}
+		case !u.fits(batch):
+			change()
+			return u.batches[start:], true
+		case changed:
+			u.batches = append(u.batches, batch...)
 		}
 		at += size
 	}
@@ -133,36 +154,54 @@ func nextBatch(records []byte) (size, codec int) {
 	return size, int(binary.BigEndian.Uint16(records[batchAttributesAt:]) & batchCodec)
 }
 
+// fits takes the room for a batch that is not packed. The first of an answer
+// always has it: it is as large as the broker lets a batch be.
+func (u *unpacker) fits(batch []byte) bool {
+	takes := len(batch)
+	if len(batch) >= batchRecordsAt && batch[batchMagicAt] == 2 {
+		if counted, err := cost(batch[batchRecordsAt:]); err == nil { // else sarama says what is wrong with it
+			takes = counted
+		}
+	}
+	if takes > u.room && u.room < u.most {
+		return false
+	}
+	u.room -= min(takes, u.room)
+	return true
+}
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// batch appends a batch as it would be without compression. It reports false,
+// unpack appends a batch as it would be without compression. It reports false,
 // and appends nothing, if there is no room in this answer any more.
-func (u *unpacker) batch(out, batch []byte, codec int) ([]byte, bool) {
+func (u *unpacker) unpack(batch []byte, codec int) (fits bool) {
+	start := len(u.batches)
 	if binary.BigEndian.Uint32(batch[batchCRCAt:]) != crc32.Checksum(batch[batchAttributesAt:], castagnoli) {
-		return append(out, batch...), true // damaged on its way: sarama sees that, too, and asks again
+		u.batches = append(u.batches, batch...) // damaged on its way: sarama sees that, too, and asks again
+		return true
 	}
-	records, err := u.unpack(codec, batch[batchRecordsAt:])
+	u.batches = append(u.batches, batch[:batchRecordsAt]...)
 	takes := 0
+	out, err := u.decompress(u.batches, codec, batch[batchRecordsAt:])
 	if err == nil {
-		takes, err = cost(records)
+		u.batches = out
+		takes, err = cost(out[start+batchRecordsAt:])
 	}
-	start := len(out)
 	switch {
 	case err != nil || takes > u.most:
-		out = append(out, batch[:batchRecordsAt]...)
-		binary.BigEndian.PutUint32(out[start+batchCountAt:], 1)
-		out = appendStandIn(out, batch)
+		u.batches = appendStandIn(u.batches[:start+batchRecordsAt], batch)
+		binary.BigEndian.PutUint32(u.batches[start+batchCountAt:], 1)
 	case takes > u.room:
-		return out, false
+		u.batches = u.batches[:start]
+		return false
 	default:
 		u.room -= takes
-		out = append(append(out, batch[:batchRecordsAt]...), records...)
 	}
-	plain := out[start:]
+	plain := u.batches[start:]
 	binary.BigEndian.PutUint32(plain[batchLengthAt:], uint32(len(plain)-batchLengthAt-4)) //nolint:gosec // bounded by u.most
 	plain[batchAttributesAt+1] &^= batchCodec
 	binary.BigEndian.PutUint32(plain[batchCRCAt:], crc32.Checksum(plain[batchAttributesAt:], castagnoli))
-	return out, true
+	return true
 }
 
 // cost is what records take in memory once sarama has made messages of them. Its
@@ -250,19 +289,18 @@ func passedOver(m *sarama.ConsumerMessage) (first int64, yes bool) {
 	return int64(binary.BigEndian.Uint64(m.Headers[0].Value)), true //nolint:gosec // it is signed
 }
 
-// codecs unpack, each with what it keeps for the next batch.
+// codecs decompress, each with what it keeps for the next batch.
 type codecs struct {
-	most    int // bytes that a batch may unpack to
-	scratch []byte
-	gzip    *gzip.Reader
-	lz4     *lz4.Reader
-	zstd    *zstd.Decoder
+	most int // bytes that a batch may unpack to
+	gzip *gzip.Reader
+	lz4  *lz4.Reader
+	zstd *zstd.Decoder
 }
 
 var errTooLarge = errors.New("too large")
 
-// unpack gives a batch's records, which are good until the next call.
-func (c *codecs) unpack(codec int, packed []byte) (records []byte, err error) {
+// decompress appends at most so many bytes to out.
+func (c *codecs) decompress(out []byte, codec int, packed []byte) (_ []byte, err error) {
 	switch sarama.CompressionCodec(codec) {
 	case sarama.CompressionGZIP:
 		if c.gzip == nil {
@@ -271,54 +309,59 @@ func (c *codecs) unpack(codec int, packed []byte) (records []byte, err error) {
 		if err := c.gzip.Reset(bytes.NewReader(packed)); err != nil {
 			return nil, err
 		}
-		return c.read(c.gzip)
+		return c.read(out, c.gzip)
 	case sarama.CompressionLZ4:
 		if c.lz4 == nil {
 			c.lz4 = lz4.NewReader(nil)
 		}
 		c.lz4.Reset(bytes.NewReader(packed))
-		return c.read(c.lz4)
+		return c.read(out, c.lz4)
 	case sarama.CompressionSnappy:
-		return c.snappy(packed)
+		return c.snappy(out, packed)
 	case sarama.CompressionZSTD:
 		if c.zstd == nil {
 			if c.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(c.most))); err != nil {
 				return nil, err
 			}
 		}
-		c.scratch, err = c.zstd.DecodeAll(packed, c.scratch[:0])
-		return c.scratch, err
+		return c.zstd.DecodeAll(packed, out)
 	default:
 		return nil, errors.New("no such codec")
 	}
 }
 
-func (c *codecs) read(from io.Reader) ([]byte, error) {
-	for c.scratch = c.scratch[:0]; ; {
-		if len(c.scratch) == cap(c.scratch) {
-			c.scratch = slices.Grow(c.scratch, max(len(c.scratch), 64<<10))
+// step is by how much room grows at first where the format does not say how much is needed.
+const step = 64 << 10
+
+func (c *codecs) read(out []byte, from io.Reader) ([]byte, error) {
+	for start := len(out); ; {
+		if len(out) == cap(out) {
+			out = slices.Grow(out, max(len(out)-start, step))
 		}
-		n, err := from.Read(c.scratch[len(c.scratch):cap(c.scratch)])
-		c.scratch = c.scratch[:len(c.scratch)+n]
+		n, err := from.Read(out[len(out):cap(out)])
+		out = out[:len(out)+n]
 		switch {
-		case len(c.scratch) > c.most:
+		case len(out)-start > c.most:
 			return nil, errTooLarge
-		case err == io.EOF:
-			return c.scratch, nil
+		case err == io.EOF: //nolint:errorlint // readers return it as it is
+			return out, nil
 		case err != nil:
 			return nil, err
 		}
 	}
 }
 
-// snappy grows its room step by step: the format says nowhere how much is needed.
-func (c *codecs) snappy(packed []byte) ([]byte, error) {
-	for size := max(cap(c.scratch), 64<<10); ; size *= 2 {
+func (c *codecs) snappy(out, packed []byte) ([]byte, error) {
+	start := len(out)
+	for size := max(cap(out)-start, step); ; size *= 2 {
 		size = min(size, c.most)
-		c.scratch = slices.Grow(c.scratch[:0], size)
-		records, err := xerial.DecodeCapped(c.scratch[:0:size], packed)
+		out = slices.Grow(out, size)
+		records, err := xerial.DecodeCapped(out[start:start:start+size], packed)
+		if err == nil {
+			return out[:start+len(records)], nil
+		}
 		if !errors.Is(err, xerial.ErrDstTooSmall) || size == c.most {
-			return records, err
+			return nil, err
 		}
 	}
 }

@@ -204,10 +204,22 @@ func TestUnpackEndsAnAnswerThatIsFull(t *testing.T) {
 		return batch(first, 1, sarama.CompressionZSTD, packed(t, sarama.CompressionZSTD, someRecords(1, testMost*3/5, 0)))
 	}
 	plain := batch(1, 1, sarama.CompressionNone, someRecords(1, 10, 0))
-	response := unpackedBy(t, 11, fetched(11, bytes.Join([][]byte{half(0), plain, half(2), plain}, nil), half(0), plain))
-	for partition, want := range map[int]int{0: 2, 1: 0, 2: 1} {
-		if got := len(batchesIn(t, response.Topics[0].Partitions[partition].RecordBatches)); got != want {
-			t.Errorf("partition %d: %d batches, want %d", partition, got, want)
+	large := batch(1, 1, sarama.CompressionNone, someRecords(1, 10, testMost/headerCost+1))
+	tests := map[string]struct {
+		partitions [][]byte
+		want       []int // batches of each
+	}{
+		"compressed":            {[][]byte{bytes.Join([][]byte{half(0), plain, half(2), plain}, nil), half(0), plain}, []int{2, 0, 1}},
+		"one larger than all":   {[][]byte{append(bytes.Clone(large), plain...), large, plain}, []int{1, 0, 0}},
+		"large after small":     {[][]byte{append(bytes.Clone(plain), large...), plain}, []int{1, 1}},
+		"small after one large": {[][]byte{plain, half(0), plain, large}, []int{1, 1, 1, 0}},
+	}
+	for name, test := range tests {
+		response := unpackedBy(t, 11, fetched(11, test.partitions...))
+		for partition, want := range test.want {
+			if got := len(batchesIn(t, response.Topics[0].Partitions[partition].RecordBatches)); got != want {
+				t.Errorf("%s: partition %d has %d batches, want %d", name, partition, got, want)
+			}
 		}
 	}
 }

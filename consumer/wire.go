@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/IBM/sarama"
@@ -22,6 +23,7 @@ type wire struct {
 	head    [8]byte // the length and the correlation id of the answer that is being read
 	rest    []byte  // of an answer, to be read next
 	body    []byte  // to be read after it
+	buffer  buffer  // the answer as the broker gave it
 	through int64   // bytes that follow, to go through as they are
 }
 
@@ -86,11 +88,12 @@ func (w *wire) next() error {
 		w.rest, w.through = w.head[:], max(length-4, 0)
 		return nil
 	}
-	body := make([]byte, length-4)
-	if _, err := io.ReadFull(w.Conn, body); err != nil {
+	w.buffer.reset()
+	w.buffer = slices.Grow(w.buffer, int(length-4))[:length-4]
+	if _, err := io.ReadFull(w.Conn, w.buffer); err != nil {
 		return err
 	}
-	body, err := w.unpacker.answer(version, body)
+	body, err := w.unpacker.answer(version, w.buffer)
 	if err != nil {
 		return err
 	}

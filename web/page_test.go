@@ -248,6 +248,10 @@ func TestKafkaIsTold(t *testing.T) {
 			t.Errorf("%s: got %q, want %s", id, got, want)
 		}
 	}
+	s.kafka.Share.Leaderless = 1
+	if got := s.doc(t, "/").Find(testid("strip-partitions")).Text(); !strings.Contains(got, "1 without a leader") {
+		t.Errorf("a partition that nobody can read: %q", got)
+	}
 	now = now.Add(time.Hour)
 	if got := s.doc(t, "/").Find(testid("strip-rate") + " dd").Text(); strings.TrimSpace(got) != "0" {
 		t.Errorf("an hour later: %q a second", got)

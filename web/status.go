@@ -124,6 +124,7 @@ type KafkaStatus struct {
 
 // Share is what this member of the consumer group reads of the topic. The zero value is that nothing is read.
 type Share struct {
-	Held, All int   // partitions
-	Lag       int64 // records of the partitions held that were not read yet
+	Held, All  int   // partitions
+	Leaderless int   // of all of them, those that nobody can read now
+	Lag        int64 // records of the partitions held that were not read yet
 }

@@ -70,6 +70,7 @@ func pageTexts() map[string]text {
 		"strip.partitions": {"Partitions", "パーティション"},
 		"strip.failures":   {"Decrypt failures", "復号の失敗"},
 		"strip.of":         {"{held} of {all}", "{held} / {all}"},
+		"strip.leaderless": {"{n} without a leader, not read: check the brokers", "リーダーなしで読めないもの {n}: ブローカーを確認してください"},
 		"strip.others":     {"others are with other members of the group", "残りはグループの他のメンバーが担当"},
 
 		"kafka.connecting":        {"Connecting to Kafka since {time}.", "{time} から Kafka に接続しています。"},

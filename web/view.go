@@ -132,7 +132,10 @@ func (w words) strip(k KafkaStatus, seen glance) []stripItem {
 	if k.State == KafkaReading && k.Share.All > 0 {
 		lag.Value = strconv.FormatInt(k.Share.Lag, 10)
 		partitions.Value = w.say("strip.of", "held", strconv.Itoa(k.Share.Held), "all", strconv.Itoa(k.Share.All))
-		if k.Share.Held < k.Share.All {
+		switch {
+		case k.Share.Leaderless > 0:
+			partitions.Note, partitions.Tone = w.say("strip.leaderless", "n", strconv.Itoa(k.Share.Leaderless)), "bad"
+		case k.Share.Held < k.Share.All:
 			partitions.Note = w.say("strip.others")
 		}
 	}
