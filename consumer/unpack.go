@@ -324,7 +324,12 @@ func (c *codecs) decompress(out []byte, codec int, packed []byte) (_ []byte, err
 				return nil, err
 			}
 		}
-		return c.zstd.DecodeAll(packed, out)
+		// Into the room behind out, and not appended: it would count what is there against its limit.
+		records, err := c.zstd.DecodeAll(packed, out[len(out):])
+		if room := out[len(out):cap(out)]; err == nil && len(records) <= len(room) && len(records) > 0 && &records[0] == &room[0] {
+			return out[:len(out)+len(records)], nil
+		}
+		return append(out, records...), err
 	default:
 		return nil, errors.New("no such codec")
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"net"
@@ -17,6 +18,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// javaZSTD is zstd as another client writes it; its lowest bits are the codec's.
+const javaZSTD = sarama.CompressionZSTD | 1<<6
+
 // packed compresses as a producer would.
 func packed(t testing.TB, codec sarama.CompressionCodec, records []byte) []byte {
 	t.Helper()
@@ -29,7 +33,13 @@ func packed(t testing.TB, codec sarama.CompressionCodec, records []byte) []byte 
 		w = lz4.NewWriter(&out)
 	case sarama.CompressionSnappy:
 		return xerial.Encode(nil, records)
-	case sarama.CompressionZSTD:
+	case sarama.CompressionZSTD: // as sarama does, saying how much it is
+		encoder, err := zstd.NewWriter(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return encoder.EncodeAll(records, nil)
+	case javaZSTD: // as Java does, as a stream
 		var err error
 		if w, err = zstd.NewWriter(&out, zstd.WithWindowSize(testMost)); err != nil {
 			t.Fatal(err)
@@ -60,7 +70,7 @@ func someRecords(n, size, headers int) []byte {
 // batch is a record batch around what a codec made.
 func batch(first int64, count int, codec sarama.CompressionCodec, body []byte) []byte {
 	b := kmsg.RecordBatch{
-		FirstOffset: first, Magic: 2, Attributes: int16(codec), LastOffsetDelta: int32(count - 1),
+		FirstOffset: first, Magic: 2, Attributes: int16(codec & batchCodec), LastOffsetDelta: int32(count - 1),
 		FirstTimestamp: 1000, MaxTimestamp: 2000, NumRecords: int32(count), Records: body,
 	}
 	out := b.AppendTo(nil)
@@ -124,7 +134,7 @@ func unpackedBy(t testing.TB, version int16, body []byte) *kmsg.FetchResponse {
 }
 
 func codecsInUse() []sarama.CompressionCodec {
-	return []sarama.CompressionCodec{sarama.CompressionGZIP, sarama.CompressionSnappy, sarama.CompressionLZ4, sarama.CompressionZSTD}
+	return []sarama.CompressionCodec{sarama.CompressionGZIP, sarama.CompressionSnappy, sarama.CompressionLZ4, sarama.CompressionZSTD, javaZSTD}
 }
 
 // Without this compressed records would be lost, or come with other bytes.
@@ -164,7 +174,7 @@ func TestUnpackPutsAStandInForWhatHasNoRoom(t *testing.T) {
 		"headers in excess": batch(7, 5, sarama.CompressionGZIP, packed(t, sarama.CompressionGZIP, []byte{14, 0, 0, 0, 1, 1, 0xfe, 1})),
 	}
 	for _, codec := range codecsInUse() {
-		tests[codec.String()] = batch(7, 5, codec, packed(t, codec, someRecords(5, testMost, 0)))
+		tests[fmt.Sprint("codec ", int(codec))] = batch(7, 5, codec, packed(t, codec, someRecords(5, testMost, 0)))
 	}
 	good := batch(12, 1, sarama.CompressionNone, someRecords(1, 10, 0))
 	for name, bad := range tests {
@@ -203,6 +213,9 @@ func TestUnpackEndsAnAnswerThatIsFull(t *testing.T) {
 	half := func(first int64) []byte {
 		return batch(first, 1, sarama.CompressionZSTD, packed(t, sarama.CompressionZSTD, someRecords(1, testMost*3/5, 0)))
 	}
+	third := func(first int64) []byte {
+		return batch(first, 1, sarama.CompressionZSTD, packed(t, sarama.CompressionZSTD, someRecords(1, testMost*3/10, 0)))
+	}
 	plain := batch(1, 1, sarama.CompressionNone, someRecords(1, 10, 0))
 	large := batch(1, 1, sarama.CompressionNone, someRecords(1, 10, testMost/headerCost+1))
 	tests := map[string]struct {
@@ -210,6 +223,7 @@ func TestUnpackEndsAnAnswerThatIsFull(t *testing.T) {
 		want       []int // batches of each
 	}{
 		"compressed":            {[][]byte{bytes.Join([][]byte{half(0), plain, half(2), plain}, nil), half(0), plain}, []int{2, 0, 1}},
+		"all have room":         {[][]byte{third(0), third(1), third(2)}, []int{1, 1, 1}},
 		"one larger than all":   {[][]byte{append(bytes.Clone(large), plain...), large, plain}, []int{1, 0, 0}},
 		"large after small":     {[][]byte{append(bytes.Clone(plain), large...), plain}, []int{1, 1}},
 		"small after one large": {[][]byte{plain, half(0), plain, large}, []int{1, 1, 1, 0}},
