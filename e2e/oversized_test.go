@@ -70,8 +70,8 @@ func bombs(t *testing.T, c cluster, good func() []byte) map[string]int {
 // beside such a batch would never be seen.
 func TestBatchTooLargeToUnpack(t *testing.T) {
 	t.Parallel()
-	c, k := broker(t, 1), newKeys(t)
-	neverTooMuch(t, c, k)
+	t.Run("embedded", func(t *testing.T) { neverTooMuch(t, broker(t, 1), newKeys(t)) })
+	t.Run("Kafka", func(t *testing.T) { neverTooMuch(t, startKafka(t, 1), newKeys(t)) })
 }
 
 func neverTooMuch(t *testing.T, c cluster, k keys) {
