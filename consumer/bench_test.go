@@ -22,7 +22,7 @@ func newReader(t testing.TB) *reader {
 	log := slog.New(slog.DiscardHandler)
 	m := newMetrics(Build{}, "t")
 	r := &reader{cfg: Config{Topic: "t", WebHistory: 1000}, feed: web.NewFeed(1000), metrics: m, log: log}
-	r.opening.Store(newOpening(envelope.NewOpener(envelope.OpenerConfig{}), m.decrypt))
+	r.opening.Store(newOpening(envelope.NewOpener(envelope.OpenerConfig{}), m.decrypt, newStandIn()))
 	r.keys = &keys{log: log, arrived: r.useKeys}
 	return r
 }

@@ -102,13 +102,13 @@ func (c Config) trustedSenders() ([]envelope.TrustedSender, error) {
 }
 
 // saramaConfig adds what a member of the group needs.
-func (c Config) saramaConfig() (*sarama.Config, error) {
+func (c Config) saramaConfig(s standIn) (*sarama.Config, error) {
 	conf, err := c.Sarama("consume")
 	if err != nil {
 		return nil, err
 	}
 	// Before sarama sees what is fetched: it would unpack whatever a writer has packed.
-	kafkaconf.Wrap(conf, func(conn net.Conn) net.Conn { return newWire(conn, c.UnpackedBytes) })
+	kafkaconf.Wrap(conf, func(conn net.Conn) net.Conn { return newWire(conn, c.UnpackedBytes, s) })
 	conf.Consumer.Offsets.Initial = sarama.OffsetOldest // a new group misses nothing
 	conf.Consumer.Return.Errors = true                  // they are states on the page
 	// A topic that is missing must be seen as missing, not made by asking for it.

@@ -30,7 +30,7 @@ func (r *reader) useKeys(keys []*rsa.PrivateKey) error {
 	if err := opener.SetKeys(keys...); err != nil {
 		return fmt.Errorf("using released keys: %w", err)
 	}
-	h := &healing{reader: r, next: newOpening(opener, r.metrics.decrypt), tried: make(map[*web.Record]opened)}
+	h := &healing{reader: r, next: newOpening(opener, r.metrics.decrypt, r.opening.Load().standIn), tried: make(map[*web.Record]opened)}
 	const most = 5 // rounds; a writer could send what is slow to try without end
 	for round := 0; round < most && h.try() > healed; round++ {
 	}

@@ -18,12 +18,13 @@ import (
 // opening turns Kafka's records into what the page shows.
 type opening struct {
 	*envelope.Opener
-	took  prometheus.Histogram
-	began time.Time
+	took    prometheus.Histogram
+	standIn standIn
+	began   time.Time
 }
 
-func newOpening(opener *envelope.Opener, took prometheus.Histogram) *opening {
-	return &opening{Opener: opener, took: took, began: time.Now()}
+func newOpening(opener *envelope.Opener, took prometheus.Histogram, s standIn) *opening {
+	return &opening{Opener: opener, took: took, standIn: s, began: time.Now()}
 }
 
 // opened is a record and, where it was opened, what its format says of it.
@@ -58,7 +59,7 @@ func (o *opening) all(batch []*sarama.ConsumerMessage, out []opened) []opened {
 	out = slices.Grow(out[:0], len(batch))[:len(batch)]
 	for i, m := range batch {
 		records[i] = web.Record{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Timestamp: m.Timestamp}
-		if first, yes := passedOver(m); yes {
+		if first, ok := o.standIn.first(m); ok {
 			records[i].State, records[i].From = web.StateOversized, first
 		} else {
 			records[i].Key, records[i].Wire, records[i].Headers = kept(m.Key), kept(m.Value), headers(m.Headers, kept)

@@ -39,7 +39,8 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	conf, err := cfg.saramaConfig()
+	standsIn := newStandIn()
+	conf, err := cfg.saramaConfig(standsIn)
 	if err != nil {
 		return err
 	}
@@ -51,7 +52,7 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	metrics := newMetrics(build, cfg.Topic)
 	feed := web.NewFeed(cfg.WebHistory)
 	reader := &reader{cfg: cfg, sarama: conf, feed: feed, trusted: trusted, metrics: metrics, log: log}
-	reader.opening.Store(newOpening(envelope.NewOpener(envelope.OpenerConfig{TrustedSenders: trusted}), metrics.decrypt))
+	reader.opening.Store(newOpening(envelope.NewOpener(envelope.OpenerConfig{TrustedSenders: trusted}), metrics.decrypt, standsIn))
 	keys, err := newKeys(cfg, metrics, log, reader.useKeys, feed.Changed)
 	if err != nil {
 		return err

@@ -52,6 +52,7 @@ const (
 // unpacker unpacks the answers of one connection.
 type unpacker struct {
 	codecs
+	standIn standIn
 	room    int    // left in this answer
 	batches buffer // of this answer, as far as they had to change
 	changed buffer // this answer, if it had to change
@@ -144,7 +145,7 @@ func nextBatch(records []byte) (size, codec int) {
 	if len(records) < batchRecordsAt {
 		return 0, 0
 	}
-	size = batchLengthAt + 4 + int(int32(binary.BigEndian.Uint32(records[batchLengthAt:])))
+	size = batchLengthAt + 4 + int(int32(binary.BigEndian.Uint32(records[batchLengthAt:]))) //nolint:gosec // it is signed
 	if size < batchLengthAt+4 || size > len(records) {
 		return 0, 0
 	}
@@ -170,13 +171,15 @@ func (u *unpacker) fits(batch []byte) bool {
 	return true
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+func checksum(batch []byte) uint32 {
+	return crc32.Checksum(batch[batchAttributesAt:], crc32.MakeTable(crc32.Castagnoli))
+}
 
 // unpack appends a batch as it would be without compression. It reports false,
 // and appends nothing, if there is no room in this answer any more.
 func (u *unpacker) unpack(batch []byte, codec int) (fits bool) {
 	start := len(u.batches)
-	if binary.BigEndian.Uint32(batch[batchCRCAt:]) != crc32.Checksum(batch[batchAttributesAt:], castagnoli) {
+	if binary.BigEndian.Uint32(batch[batchCRCAt:]) != checksum(batch) {
 		u.batches = append(u.batches, batch...) // damaged on its way: sarama sees that, too, and asks again
 		return true
 	}
@@ -189,7 +192,7 @@ func (u *unpacker) unpack(batch []byte, codec int) (fits bool) {
 	}
 	switch {
 	case err != nil || takes > u.most:
-		u.batches = appendStandIn(u.batches[:start+batchRecordsAt], batch)
+		u.batches = u.standIn.append(u.batches[:start+batchRecordsAt], batch)
 		binary.BigEndian.PutUint32(u.batches[start+batchCountAt:], 1)
 	case takes > u.room:
 		u.batches = u.batches[:start]
@@ -200,7 +203,7 @@ func (u *unpacker) unpack(batch []byte, codec int) (fits bool) {
 	plain := u.batches[start:]
 	binary.BigEndian.PutUint32(plain[batchLengthAt:], uint32(len(plain)-batchLengthAt-4)) //nolint:gosec // bounded by u.most
 	plain[batchAttributesAt+1] &^= batchCodec
-	binary.BigEndian.PutUint32(plain[batchCRCAt:], crc32.Checksum(plain[batchAttributesAt:], castagnoli))
+	binary.BigEndian.PutUint32(plain[batchCRCAt:], checksum(plain))
 	return true
 }
 
@@ -256,22 +259,24 @@ func (f *field) skip(n int64) {
 // standIn is the key of the header that says that a record stands for a batch
 // that was passed over. It is another in each process: nobody who writes records
 // can make one.
-var standIn = rand.Text()
+type standIn string
 
-// appendStandIn appends the record that stands for a batch. It has the last
-// offset and time of the batch, so that reading goes on behind it, and the first
-// offset in its header.
-func appendStandIn(out, batch []byte) []byte {
+func newStandIn() standIn { return standIn(rand.Text()) }
+
+// append appends the record that stands for a batch. It has the last offset and
+// time of the batch, so that reading goes on behind it, and the first offset in
+// its header.
+func (s standIn) append(out, batch []byte) []byte {
 	first := binary.BigEndian.Uint64(batch[batchFirstTimeAt:])
 	last := binary.BigEndian.Uint64(batch[batchLastTimeAt:])
-	record := []byte{0}                                       // attributes
-	record = binary.AppendVarint(record, int64(last-first))   //nolint:gosec // times are signed
-	record = binary.AppendVarint(record, lastDelta(batch))    //
-	record = binary.AppendVarint(record, -1)                  // no key
-	record = binary.AppendVarint(record, -1)                  // no value
-	record = binary.AppendVarint(record, 1)                   // one header
-	record = binary.AppendVarint(record, int64(len(standIn))) //
-	record = append(record, standIn...)
+	record := []byte{0}                                     // attributes
+	record = binary.AppendVarint(record, int64(last-first)) //nolint:gosec // times are signed
+	record = binary.AppendVarint(record, lastDelta(batch))
+	record = binary.AppendVarint(record, -1) // no key
+	record = binary.AppendVarint(record, -1) // no value
+	record = binary.AppendVarint(record, 1)  // one header
+	record = binary.AppendVarint(record, int64(len(s)))
+	record = append(record, s...)
 	record = binary.AppendVarint(record, 8)
 	record = append(record, batch[:8]...) // the batch's first offset
 	return append(binary.AppendVarint(out, int64(len(record))), record...)
@@ -281,9 +286,10 @@ func lastDelta(batch []byte) int64 {
 	return int64(int32(binary.BigEndian.Uint32(batch[batchLastDeltaAt:]))) //nolint:gosec // it is signed
 }
 
-// passedOver says whether a record stands for a batch, and where that begins.
-func passedOver(m *sarama.ConsumerMessage) (first int64, yes bool) {
-	if len(m.Headers) != 1 || string(m.Headers[0].Key) != standIn || len(m.Headers[0].Value) != 8 {
+// first gives the first offset of the batch that a record stands for; ok is false
+// if it stands for none.
+func (s standIn) first(m *sarama.ConsumerMessage) (offset int64, ok bool) {
+	if len(m.Headers) != 1 || string(m.Headers[0].Key) != string(s) || len(m.Headers[0].Value) != 8 {
 		return 0, false
 	}
 	return int64(binary.BigEndian.Uint64(m.Headers[0].Value)), true //nolint:gosec // it is signed
@@ -301,7 +307,7 @@ var errTooLarge = errors.New("too large")
 
 // decompress appends at most so many bytes to out.
 func (c *codecs) decompress(out []byte, codec int, packed []byte) (_ []byte, err error) {
-	switch sarama.CompressionCodec(codec) {
+	switch sarama.CompressionCodec(codec) { //nolint:gosec // three bits
 	case sarama.CompressionGZIP:
 		if c.gzip == nil {
 			c.gzip = new(gzip.Reader)
@@ -320,7 +326,7 @@ func (c *codecs) decompress(out []byte, codec int, packed []byte) (_ []byte, err
 		return c.snappy(out, packed)
 	case sarama.CompressionZSTD:
 		if c.zstd == nil {
-			if c.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(c.most))); err != nil {
+			if c.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(c.most))); err != nil { //nolint:gosec // KAFKA_UNPACKED_BYTES
 				return nil, err
 			}
 		}
@@ -348,7 +354,7 @@ func (c *codecs) read(out []byte, from io.Reader) ([]byte, error) {
 		switch {
 		case len(out)-start > c.most:
 			return nil, errTooLarge
-		case err == io.EOF: //nolint:errorlint // readers return it as it is
+		case err == io.EOF:
 			return out, nil
 		case err != nil:
 			return nil, err

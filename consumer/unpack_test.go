@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"net"
 	"testing"
@@ -75,7 +74,7 @@ func batch(first int64, count int, codec sarama.CompressionCodec, body []byte) [
 	}
 	out := b.AppendTo(nil)
 	binary.BigEndian.PutUint32(out[batchLengthAt:], uint32(len(out)-12))
-	binary.BigEndian.PutUint32(out[batchCRCAt:], crc32.Checksum(out[batchAttributesAt:], castagnoli))
+	binary.BigEndian.PutUint32(out[batchCRCAt:], checksum(out))
 	return out
 }
 
@@ -102,7 +101,7 @@ func batchesIn(t testing.TB, records []byte) (all []kmsg.RecordBatch) {
 		if size == 0 {
 			t.Fatalf("%d bytes that are no batch", len(records))
 		}
-		if want := crc32.Checksum(records[batchAttributesAt:size], castagnoli); want != binary.BigEndian.Uint32(records[batchCRCAt:]) {
+		if want := checksum(records[:size]); want != binary.BigEndian.Uint32(records[batchCRCAt:]) {
 			t.Error("a batch with a wrong checksum")
 		}
 		var b kmsg.RecordBatch
@@ -114,11 +113,14 @@ func batchesIn(t testing.TB, records []byte) (all []kmsg.RecordBatch) {
 	return all
 }
 
-const testMost = 1 << 20
+const (
+	testMost    = 1 << 20
+	testStandIn = standIn("stands in")
+)
 
 func unpackedBy(t testing.TB, version int16, body []byte) *kmsg.FetchResponse {
 	t.Helper()
-	u := unpacker{codecs: codecs{most: testMost}}
+	u := unpacker{codecs: codecs{most: testMost}, standIn: testStandIn}
 	out, err := u.answer(version, body)
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +155,7 @@ func TestUnpackKeepsRecords(t *testing.T) {
 				t.Errorf("version %d, %v: got %d batches", version, codec, len(all))
 			}
 		}
-		u, body := unpacker{codecs: codecs{most: testMost}}, fetched(version, plain)
+		u, body := unpacker{codecs: codecs{most: testMost}, standIn: testStandIn}, fetched(version, plain)
 		if out, err := u.answer(version, body); err != nil || &out[0] != &body[0] {
 			t.Errorf("version %d: an answer without compressed batches is copied: %v", version, err)
 		}
@@ -189,7 +191,7 @@ func TestUnpackPutsAStandInForWhatHasNoRoom(t *testing.T) {
 			t.Fatalf("%s: no record stands for the batch: %v", name, err)
 		}
 		m := &sarama.ConsumerMessage{Headers: []*sarama.RecordHeader{{Key: []byte(r.Headers[0].Key), Value: r.Headers[0].Value}}}
-		first, yes := passedOver(m)
+		first, yes := testStandIn.first(m)
 		if !yes || first != 7 || r.OffsetDelta != 4 || all[0].FirstTimestamp+r.TimestampDelta64 != 2000 || all[0].Attributes != 0 {
 			t.Errorf("%s: the stand-in is %+v, for %d", name, r, first)
 		}
@@ -201,7 +203,7 @@ func TestStandInCannotBeWritten(t *testing.T) {
 	for _, headers := range [][]*sarama.RecordHeader{
 		nil, {{Key: []byte("stand-in"), Value: make([]byte, 8)}}, {{Key: nil, Value: make([]byte, 8)}},
 	} {
-		if _, yes := passedOver(&sarama.ConsumerMessage{Headers: headers}); yes {
+		if _, yes := newStandIn().first(&sarama.ConsumerMessage{Headers: headers}); yes {
 			t.Errorf("%v stands for a batch", headers)
 		}
 	}
@@ -252,7 +254,7 @@ func TestWire(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
 	defer far.Close()
-	conn := newWire(near, testMost)
+	conn := newWire(near, testMost, testStandIn)
 	request := func(key, version int16, id int32) []byte {
 		b := binary.BigEndian.AppendUint32(nil, 8)
 		b = binary.BigEndian.AppendUint16(b, uint16(key))
@@ -266,7 +268,7 @@ func TestWire(t *testing.T) {
 	}
 	records := someRecords(300, 1000, 0)
 	fetch := fetched(12, batch(0, 300, sarama.CompressionZSTD, packed(t, sarama.CompressionZSTD, records)))
-	u := unpacker{codecs: codecs{most: testMost}}
+	u := unpacker{codecs: codecs{most: testMost}, standIn: testStandIn}
 	unpacked, err := u.answer(12, bytes.Clone(fetch))
 	if err != nil {
 		t.Fatal(err)

@@ -28,8 +28,8 @@ type wire struct {
 }
 
 // newWire makes one of a connection that is ready for requests.
-func newWire(conn net.Conn, unpacked int) net.Conn {
-	return &wire{Conn: conn, unpacker: unpacker{codecs: codecs{most: unpacked}}, fetches: make(map[int32]int16)}
+func newWire(conn net.Conn, unpacked int, s standIn) net.Conn {
+	return &wire{Conn: conn, unpacker: unpacker{codecs: codecs{most: unpacked}, standIn: s}, fetches: make(map[int32]int16)}
 }
 
 // Layout of a request and of an answer: https://kafka.apache.org/protocol#protocol_messages.

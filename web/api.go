@@ -1,10 +1,10 @@
 package web
 
 import (
-	"bufio"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -106,19 +106,28 @@ func (s *Server) records(w http.ResponseWriter, r *http.Request) {
 		list, next = s.feed.newest(limit)
 	}
 	w.Header().Set("Content-Type", jsonType)
-	// Record by record: all of them at once would take ten times the memory of the history.
-	out := bufio.NewWriter(w)
-	defer out.Flush() //nolint:errcheck // as in writeJSON
-	fmt.Fprintf(out, `{"feed":%q,"records":[`, s.feed.id)
-	for i, r := range list {
-		if i > 0 {
-			out.WriteByte(',')
-		}
-		if json.NewEncoder(out).Encode(s.recordJSON(r)) != nil {
-			return // the caller has gone
-		}
+	_ = s.writeRecords(w, list, next) //nolint:errcheck // as in writeJSON
+}
+
+// writeRecords writes one after the other: all of them at once would take ten
+// times the memory of the history.
+func (s *Server) writeRecords(w io.Writer, list []revised, next uint64) error {
+	if _, err := fmt.Fprintf(w, `{"feed":%q,"records":[`, s.feed.id); err != nil {
+		return err
 	}
-	fmt.Fprintf(out, "],\"next\":%d}\n", next)
+	separator := ""
+	for _, r := range list {
+		record, err := json.Marshal(s.recordJSON(r))
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "%s%s", separator, record); err != nil {
+			return err
+		}
+		separator = ","
+	}
+	_, err := fmt.Fprintf(w, "],\"next\":%d}\n", next)
+	return err
 }
 
 // recordsQuery reads the parameters; the error is meant for the caller.
