@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,7 +60,7 @@ func bombs(t *testing.T, c cluster, good func() []byte) map[string]int {
 		packed(codec, "plain", zeros(1<<20))
 	}
 	packed(sarama.CompressionZSTD, "oversized", &sarama.ProducerMessage{ // few bytes, much memory
-		Value: sarama.StringEncoder("x"), Headers: make([]sarama.RecordHeader, 4<<20),
+		Value: sarama.StringEncoder("x"), Headers: slices.Repeat([]sarama.RecordHeader{{Key: []byte{}}}, 4<<20),
 	})
 	packed(sarama.CompressionNone, "decrypted", &sarama.ProducerMessage{Value: sarama.ByteEncoder(good())})
 	return want
