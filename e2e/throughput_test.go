@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -19,6 +18,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
@@ -182,10 +183,7 @@ func fromFirst(records int, read func() int) rate {
 type rate struct{ perSecond, cpuMicros float64 }
 
 func (r rate) records() string {
-	if r.perSecond < 1000 {
-		return fmt.Sprintf("%.0f", r.perSecond)
-	}
-	return fmt.Sprintf("%.0f,%03d", math.Trunc(r.perSecond/1000), int(r.perSecond)%1000)
+	return message.NewPrinter(language.English).Sprintf("%.0f", r.perSecond)
 }
 
 // cpu is seconds of a processor for a million records: as many as microseconds for one.
