@@ -69,7 +69,7 @@ func TestChangedKeysAreTriedAgain(t *testing.T) {
 		}
 		write("signing.pem", "damaged")
 		write("public.pem", pemOf(t, &next.PublicKey))
-		time.Sleep(10 * lookEvery)
+		time.Sleep(10*lookEvery + lookEvery/2) // between two looks, so that none sees a file half written
 		if sealedForNext() {
 			t.Error("it seals for the new key without the signing key that it was told to use")
 		}
