@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/IBM/sarama"
@@ -15,7 +16,6 @@ import (
 	"github.com/klauspost/compress/snappy/xerial"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // A kilobyte of compressed records can unpack to gigabytes, and a megabyte of
@@ -71,36 +71,53 @@ func (b *buffer) reset() {
 
 // answer gives a Fetch response, from its header's tags on, with its batches
 // unpacked, as many as there is room for. Where nothing had to change it is the
-// same bytes. It is good until the next call.
+// same bytes. It is good until the next call. Its layout, of which only the
+// records are looked at: https://kafka.apache.org/protocol#The_Messages_Fetch.
 func (u *unpacker) answer(version int16, body []byte) ([]byte, error) {
-	response := kmsg.FetchResponse{Version: version}
-	tags := 0 // of the header: none of them is defined
-	if response.IsFlexible() {
-		tags = 1
-	}
-	if len(body) < tags || tags == 1 && body[0] != 0 {
-		return nil, errors.New("a fetch response with an unknown header")
-	}
-	if err := response.UnsafeReadFrom(body[tags:]); err != nil {
-		return nil, fmt.Errorf("a fetch response that cannot be parsed: %w", err)
+	if version < 4 || version > 12 {
+		return nil, fmt.Errorf("a fetch response of version %d", version)
 	}
 	u.room = u.most
 	u.batches.reset()
 	u.changed.reset()
-	same := true
-	for t := range response.Topics {
-		for p := range response.Topics[t].Partitions {
-			records := &response.Topics[t].Partitions[p].RecordBatches
-			if out, changed := u.partition(*records); changed {
-				*records, same = out, false
-			}
-		}
+	c, done := cursor{left: body, flexible: version >= 12}, 0
+	c.tags() // the header's
+	c.skip(4)
+	if version >= 7 {
+		c.skip(2 + 4)
 	}
-	if same {
+	for range c.count() {
+		c.skip(c.name())
+		for range c.count() {
+			c.skip(4 + 2 + 8 + 8)
+			if version >= 5 {
+				c.skip(8)
+			}
+			for range c.count() {
+				c.skip(8 + 8)
+				c.tags()
+			}
+			if version >= 11 {
+				c.skip(4)
+			}
+			from := len(body) - len(c.left)
+			if out, changed := u.partition(c.take(max(c.size(), 0))); changed {
+				u.changed = append(u.changed, body[done:from]...)
+				u.changed = append(c.appendSize(u.changed, len(out)), out...)
+				done = len(body) - len(c.left)
+			}
+			c.tags()
+		}
+		c.tags()
+	}
+	c.tags()
+	switch {
+	case c.left == nil || len(c.left) > 0:
+		return nil, errors.New("a fetch response that cannot be parsed")
+	case done == 0:
 		return body, nil
 	}
-	u.changed = slices.Grow(u.changed, len(body)+len(u.batches))
-	u.changed = response.AppendTo(append(u.changed, body[:tags]...))
+	u.changed = append(u.changed, body[done:]...)
 	return u.changed, nil
 }
 
@@ -216,7 +233,7 @@ func cost(records []byte) (int, error) {
 		if n <= 0 || size < 1 || size > int64(len(records)-n) {
 			return 0, errDamaged
 		}
-		record := field{records[n : n+int(size)]}
+		record := cursor{left: records[n : n+int(size)]}
 		records = records[n+int(size):]
 		record.skip(1) // attributes
 		record.varint()
@@ -234,26 +251,97 @@ func cost(records []byte) (int, error) {
 
 var errDamaged = errors.New("damaged")
 
-// field is what is left of a record; nil once something was not as it must be.
-type field struct{ left []byte }
+// cursor is what is left to read; nil once something was not as it must be.
+type cursor struct {
+	left     []byte
+	flexible bool // sizes are written as in version 12 and later (KIP-482)
+}
 
-func (f *field) varint() int64 {
-	v, n := binary.Varint(f.left)
-	if n <= 0 {
-		f.left = nil
-		return 0
+func (c *cursor) take(n int64) []byte {
+	if n < 0 || n > int64(len(c.left)) {
+		c.left = nil
+		return nil
 	}
-	f.left = f.left[n:]
-	return v
+	taken := c.left[:n]
+	c.left = c.left[n:]
+	return taken
 }
 
 // skip passes over n bytes; a null has -1.
-func (f *field) skip(n int64) {
-	if n < -1 || n > int64(len(f.left)) {
-		f.left = nil
+func (c *cursor) skip(n int64) {
+	if n != -1 {
+		c.take(n)
+	}
+}
+
+func (c *cursor) varint() int64 {
+	v, n := binary.Varint(c.left)
+	if n <= 0 {
+		c.left = nil
+		return 0
+	}
+	c.left = c.left[n:]
+	return v
+}
+
+func (c *cursor) uvarint() int64 {
+	v, n := binary.Uvarint(c.left)
+	if n <= 0 || v > math.MaxInt32 {
+		c.left = nil
+		return 0
+	}
+	c.left = c.left[n:]
+	return int64(v)
+}
+
+// size is that of bytes; a null has -1.
+func (c *cursor) size() int64 {
+	if c.flexible {
+		return c.uvarint() - 1
+	}
+	if b := c.take(4); b != nil {
+		return int64(int32(binary.BigEndian.Uint32(b))) //nolint:gosec // it is signed
+	}
+	return 0
+}
+
+func (c *cursor) appendSize(out []byte, n int) []byte {
+	if c.flexible {
+		return binary.AppendUvarint(out, uint64(n)+1) //nolint:gosec // a length
+	}
+	return binary.BigEndian.AppendUint32(out, uint32(n)) //nolint:gosec // bounded by u.most
+}
+
+// name is the length of a text.
+func (c *cursor) name() int64 {
+	if c.flexible {
+		return c.uvarint() - 1
+	}
+	if b := c.take(2); b != nil {
+		return int64(int16(binary.BigEndian.Uint16(b))) //nolint:gosec // it is signed
+	}
+	return 0
+}
+
+// count is the number of elements of an array: no more than there are bytes.
+func (c *cursor) count() int64 {
+	n := c.size()
+	if n > int64(len(c.left)) {
+		c.left = nil
+		return 0
+	}
+	return max(n, 0)
+}
+
+// tags passes over fields that older clients need not know.
+func (c *cursor) tags() {
+	if !c.flexible {
 		return
 	}
-	f.left = f.left[max(n, 0):]
+	for n := c.uvarint(); n > 0 && c.left != nil; n-- {
+		c.uvarint()
+		c.skip(c.uvarint())
+	}
 }
 
 // standIn is the key of the header that says that a record stands for a batch
