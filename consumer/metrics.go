@@ -54,7 +54,7 @@ func newMetrics(build Build, topic string) *metrics {
 	})
 	info.Set(1)
 	// From 0 on, since the first record that cannot be opened must show as an increase.
-	for _, state := range []web.State{web.StateDecrypted, web.StateNoKey, web.StateUnknownKey, web.StateUndecryptable, web.StateMalformed, web.StateOversized, web.StatePlain} {
+	for _, state := range web.States() {
 		m.records.WithLabelValues(topic, string(state))
 	}
 	for _, state := range []web.SenderState{web.SenderUnverified, web.SenderUntrusted, web.SenderVerified} {

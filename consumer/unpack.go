@@ -228,13 +228,8 @@ func (u *unpacker) unpack(batch []byte, codec int) (fits bool) {
 // error is for what no broker would have accepted.
 func cost(records []byte) (int, error) {
 	total := len(records)
-	for len(records) > 0 {
-		size, n := binary.Varint(records)
-		if n <= 0 || size < 1 || size > int64(len(records)-n) {
-			return 0, errDamaged
-		}
-		record := cursor{left: records[n : n+int(size)]}
-		records = records[n+int(size):]
+	for c := (cursor{left: records}); len(c.left) > 0; {
+		record := cursor{left: c.take(c.varint())}
 		record.skip(1) // attributes
 		record.varint()
 		record.varint()
@@ -242,14 +237,12 @@ func cost(records []byte) (int, error) {
 		record.skip(record.varint()) // value
 		headers := record.varint()
 		if record.left == nil || headers < 0 || headers > int64(len(record.left)) {
-			return 0, errDamaged
+			return 0, errors.New("damaged")
 		}
 		total += messageCost + headerCost*int(headers)
 	}
 	return total, nil
 }
-
-var errDamaged = errors.New("damaged")
 
 // cursor is what is left to read; nil once something was not as it must be.
 type cursor struct {
@@ -357,21 +350,17 @@ func newStandIn() standIn { return standIn(rand.Text()) }
 func (s standIn) append(out, batch []byte) []byte {
 	first := binary.BigEndian.Uint64(batch[batchFirstTimeAt:])
 	last := binary.BigEndian.Uint64(batch[batchLastTimeAt:])
-	record := []byte{0}                                     // attributes
-	record = binary.AppendVarint(record, int64(last-first)) //nolint:gosec // times are signed
-	record = binary.AppendVarint(record, lastDelta(batch))
-	record = binary.AppendVarint(record, -1) // no key
-	record = binary.AppendVarint(record, -1) // no value
-	record = binary.AppendVarint(record, 1)  // one header
+	record := []byte{0}                                                                                   // attributes
+	record = binary.AppendVarint(record, int64(last-first))                                               //nolint:gosec // times are signed
+	record = binary.AppendVarint(record, int64(int32(binary.BigEndian.Uint32(batch[batchLastDeltaAt:])))) //nolint:gosec // it is signed
+	record = binary.AppendVarint(record, -1)                                                              // no key
+	record = binary.AppendVarint(record, -1)                                                              // no value
+	record = binary.AppendVarint(record, 1)                                                               // one header
 	record = binary.AppendVarint(record, int64(len(s)))
 	record = append(record, s...)
 	record = binary.AppendVarint(record, 8)
 	record = append(record, batch[:8]...) // the batch's first offset
 	return append(binary.AppendVarint(out, int64(len(record))), record...)
-}
-
-func lastDelta(batch []byte) int64 {
-	return int64(int32(binary.BigEndian.Uint32(batch[batchLastDeltaAt:]))) //nolint:gosec // it is signed
 }
 
 // first gives the first offset of the batch that a record stands for; ok is false
@@ -390,8 +379,6 @@ type codecs struct {
 	lz4  *lz4.Reader
 	zstd *zstd.Decoder
 }
-
-var errTooLarge = errors.New("too large")
 
 // decompress appends at most so many bytes to out.
 func (c *codecs) decompress(out []byte, codec int, packed []byte) (_ []byte, err error) {
@@ -441,7 +428,7 @@ func (c *codecs) read(out []byte, from io.Reader) ([]byte, error) {
 		out = out[:len(out)+n]
 		switch {
 		case len(out)-start > c.most:
-			return nil, errTooLarge
+			return nil, errors.New("too large")
 		case err == io.EOF:
 			return out, nil
 		case err != nil:

@@ -55,15 +55,16 @@ func (p *tab) click(selector string) {
 // looked is what a script says of the page.
 func looked[T any](p *tab, script string) T {
 	p.t.Helper()
-	value, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](script))
-	// A page that is just then replaced by the next cannot be asked: the next one can.
-	for end := time.Now().Add(patience); err != nil && strings.Contains(err.Error(), "navigated") && time.Now().Before(end); {
-		value, err = chromedp.Run(p.ctx, chromedp.Evaluate[T](script))
+	for end := time.Now().Add(patience); ; {
+		value, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](script))
+		if err == nil {
+			return value
+		}
+		// A page that is just then replaced by the next cannot be asked: the next one can.
+		if !strings.Contains(err.Error(), "navigated") || time.Now().After(end) {
+			p.t.Fatalf("%s: %v", script, err)
+		}
 	}
-	if err != nil {
-		p.t.Fatalf("%s: %v", script, err)
-	}
-	return value
 }
 
 func (p *tab) does(steps ...chromedp.Action[chromedp.Void]) {

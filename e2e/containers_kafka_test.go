@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/docker/docker/api/types/container"
@@ -41,12 +40,7 @@ func (k *realKafka) unpause(t testing.TB) { docker(t, "unpause", k.id) }
 // pause tries more than once: runc gives up on freezing a container that is busy.
 func (k *realKafka) pause(t testing.TB) {
 	t.Helper()
-	for end := time.Now().Add(patience); exec.Command("docker", "pause", k.id).Run() != nil; {
-		if time.Now().After(end) {
-			docker(t, "pause", k.id)
-			return
-		}
-	}
+	until(t, "the broker is paused", func() bool { return exec.Command("docker", "pause", k.id).Run() == nil })
 }
 
 // Testcontainers' own way to clean up needs one more image; here each test does it.

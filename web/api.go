@@ -109,7 +109,7 @@ func (s *Server) records(w http.ResponseWriter, r *http.Request) {
 	_ = s.writeRecords(w, list, next) //nolint:errcheck // as in writeJSON
 }
 
-// writeRecords writes one after the other: all of them at once would take ten
+// writeRecords writes one after the other: all of them at once would take many
 // times the memory of the history.
 func (s *Server) writeRecords(w io.Writer, list []revised, next uint64) error {
 	if _, err := fmt.Fprintf(w, `{"feed":%q,"records":[`, s.feed.id); err != nil {

@@ -17,7 +17,8 @@ type filter struct {
 // longestText is how much of a filter's text counts, in bytes.
 const longestText = 200
 
-func states() []State {
+// States are all that a record can be in, in the order in which a page offers them.
+func States() []State {
 	return []State{StateDecrypted, StateNoKey, StateUnknownKey, StateUndecryptable, StateMalformed, StateOversized, StatePlain}
 }
 
@@ -38,7 +39,7 @@ func parseFilter(query url.Values) filter {
 	}
 	// Trimmed last: what is cut away may leave a space at an end, and the filter is read again from its own address.
 	f.Text = strings.TrimSpace(text)
-	for _, state := range states() {
+	for _, state := range States() {
 		if query.Get("state") == string(state) {
 			f.State = state
 		}

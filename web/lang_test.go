@@ -40,7 +40,7 @@ func TestEveryTextIsInBothLanguages(t *testing.T) {
 // Without this a text could be asked for that there is none of: the page would say nothing there.
 func TestEveryTextAskedForIsThere(t *testing.T) {
 	all := table()
-	for _, state := range states() {
+	for _, state := range States() {
 		want(t, all, "record."+string(state), "why."+string(state))
 	}
 	for _, state := range senderStates() {

@@ -64,7 +64,7 @@ func staged(t *testing.T) *site {
 	s := newSite(t, 100)
 	s.feed.id, s.feed.now = "FEED", func() time.Time { return then.Add(time.Minute) }
 	s.kafka = KafkaStatus{State: KafkaReading, Topic: "t", Share: Share{Held: 2, All: 6, Lag: 17}}
-	for i, state := range states() {
+	for i, state := range States() {
 		for _, format := range []string{formatRSA, "envelope"} {
 			if (state == StatePlain || state == StateOversized) && format != formatRSA {
 				continue

@@ -160,7 +160,7 @@ type choice struct {
 
 func (w words) filter(f filter) filterView {
 	v := filterView{filter: f, Active: f != (filter{})}
-	for _, s := range append([]State{""}, states()...) {
+	for _, s := range append([]State{""}, States()...) {
 		v.States = append(v.States, choice{string(s), w.say("record." + cmp.Or(string(s), "any")), s == f.State})
 	}
 	for _, s := range append([]SenderState{""}, senderStates()...) {
