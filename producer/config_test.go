@@ -33,6 +33,20 @@ func rsaPEM(t *testing.T, bits int) string {
 	return pemOf(t, &key.PublicKey)
 }
 
+// signingPEM is a fresh signing key.
+func signingPEM(t *testing.T) string {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
 func from(env map[string]string) func(string) (string, bool) {
 	return func(name string) (string, bool) { v, ok := env[name]; return v, ok }
 }
@@ -88,20 +102,12 @@ func TestLoadReportsAllProblemsWithoutValues(t *testing.T) {
 // Without it a producer that shall prove itself starts with a key that cannot sign.
 func TestSigningKeyIsRead(t *testing.T) {
 	t.Parallel()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir, readers := t.TempDir(), rsaPEM(t, 2048)+rsaPEM(t, 3072)
 	for name, test := range map[string]struct {
 		text string
 		ok   bool
 	}{
-		"good":   {string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), true},
+		"good":   {signingPEM(t), true},
 		"empty":  {"", false},
 		"public": {rsaPEM(t, 2048), false},
 	} {
