@@ -1,25 +1,29 @@
-# The one door. `make help` lists the targets.
+# `make help` lists the targets.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-MAKEFLAGS += --no-builtin-rules --no-print-directory
+MAKEFLAGS += --no-builtin-rules --no-print-directory --warn-undefined-variables
 
 MODULES := . envelope skrclient lab e2e
 CACHE := .cache
-# A cache of its own: the linter's common one mixes up checkouts of the same module.
 LINTER := $(CACHE)/golangci-lint
+# Each checkout has its own cache, because the linter's shared one confuses checkouts of the same module.
 export GOLANGCI_LINT_CACHE := $(abspath $(CACHE))/lint
 TOOL := GOWORK=off go tool -modfile=tools/go.mod
 
+# Options of the targets, for example: make demo PORT=8080
 PORT ?= 3333
-SCENARIO ?=
 FORMAT ?= rsa
-FUZZTIME ?= 5s
-VULNDB ?=
-export VULNDB
+SCENARIO ?=
+METRICS ?=
+FORGET ?=
+REQUIRE_ALL ?=
+BENCH ?= .
+FAULT ?= .*
 SOAK ?= 30m
-# The race detector needs a C compiler; without one the tests run all the same.
-RACE := $(if $(shell command -v gcc || command -v clang),-race)
+FUZZTIME ?= 5s
+export VULNDB ?=
+
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 STAMP := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
@@ -29,36 +33,34 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 .PHONY: demo
-demo: ## Run the whole story on this computer: pages at PORT (3333) and the next one, FORMAT rsa, envelope or jwe; SCENARIO=help lists what can happen
-	@go build -o $(CACHE)/lab ./lab/cmd/lab && exec $(CACHE)/lab -port $(PORT) -format $(FORMAT) -scenario '$(SCENARIO)'
+demo: ## Run the demo on this computer: pages at PORT (3333), the next port and, attested, PORT+10; FORMAT rsa, envelope or jwe; SCENARIO=help lists the scenarios
+	@echo 'Building; the first time takes a minute or two.' >&2; go build -o $(CACHE)/lab ./lab/cmd/lab && exec $(CACHE)/lab -port '$(PORT)' -format '$(FORMAT)' -scenario '$(SCENARIO)'
 
 .PHONY: setup
-setup: ## Install and start what the container and browser tests and make up need
-	@e2e/setup
+setup: ## Install and start what make up and the container and browser tests need
+	@tools/setup
 
 .PHONY: up
-up: images ## Run the demo on real Kafka in containers: pages at PORT (3333) and the next one; METRICS=1 adds Grafana
+up: images ## Run the demo with Kafka in containers: pages at PORT (3333) and the next port; METRICS=1 adds Grafana
 	@PORT=$(PORT) METRICS=$(METRICS) deploy/compose/up
 
 .PHONY: down
-down: ## End what make up started; FORGET=1 also deletes Kafka's data and the key
+down: ## Stop the demo that make up started; FORGET=1 also deletes Kafka's data and the key
 	@deploy/compose/compose --profile metrics down --remove-orphans $(if $(FORGET),--volumes)
 
-# Each module by itself, as the images are built: the workspace could choose other versions of what they import.
+# Without the workspace, like the images: the workspace could choose other versions of the dependencies.
 .PHONY: build
-build: ## Build the programs into bin/
+build: verify ## Build the programs into bin/
 	GOWORK=off CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w $(STAMP)' -o bin/ ./cmd/produce ./cmd/consume
 	cd lab && GOWORK=off CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w $(STAMP)' -o ../bin/ ./cmd/lab
 
+.PHONY: verify
+verify: ## Build bin/verify, which checks from outside who serves an attested page (docs/attested-page.md)
+	@GOWORK=off CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w' -o bin/ ./cmd/verify
+
 .PHONY: test
-test: ## Run every test that this machine can; REQUIRE_ALL=1 makes leaving one out a failure
-	go vet work
-	# -parallel 4: the tests of containers and faults wait more than they work.
-	# -count=1: tests read README.md and deploy/, whose changes the test cache does not see from another module.
-	@mkdir -p $(CACHE); export LEFT_OUT=$$(mktemp $(abspath $(CACHE))/left-out.XXXXXX) REQUIRE_ALL=$(REQUIRE_ALL); \
-	trap 'rm -f "$$LEFT_OUT"' EXIT; status=0; go test $(RACE) -count=1 -parallel 4 -timeout 40m work || status=$$?; \
-	if [[ -s $$LEFT_OUT ]]; then echo 'Left out, for lack of something on this machine ("make setup" gets it):'; sort "$$LEFT_OUT" | sed 's/^/  /'; \
-	else echo 'No test was left out.'; fi; exit $$status
+test: ## Run every test that this machine supports and list those it skipped; REQUIRE_ALL=1 makes a skipped test a failure
+	@REQUIRE_ALL=$(REQUIRE_ALL) tools/test
 
 AZURE_CLI := $(CACHE)/azure-cli
 $(AZURE_CLI)/bin/az:
@@ -66,32 +68,32 @@ $(AZURE_CLI)/bin/az:
 	$(AZURE_CLI)/bin/pip install --quiet azure-cli==2.91.0
 
 .PHONY: check-azure-cli
-check-azure-cli: $(AZURE_CLI)/bin/az ## Have the real azure-cli (0.7 GB, installed into .cache) parse the commands of deploy/azure
-	AZURE_CLI_PYTHON=$(abspath $(AZURE_CLI))/bin/python go test -count=1 -run TestAzureCLI -v ./e2e
+check-azure-cli: $(AZURE_CLI)/bin/az ## Let the real azure-cli (0.7 GB, installed into .cache) parse the commands of deploy/azure
+	AZURE_CLI_PYTHON=$(abspath $(AZURE_CLI))/bin/python go test -count=1 -run TestAzureCLI -v ./e2e/azure
 
 .PHONY: images
 images: ## Build the container images, tagged TAG (dev)
 	@VERSION=$(VERSION) COMMIT=$(COMMIT) deploy/images
 
 .PHONY: bench
-bench: ## Measure speed and memory, each against its plain baseline in the same run, and write docs/performance.md; BENCH=Scaling only some
-	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchtime 1x -timeout 60m ./e2e -performance
+bench: ## Measure speed and memory against plaintext baselines, and write docs/performance.md; BENCH=Scaling runs only those
+	go test -run '^$$' -bench '$(BENCH)' -benchtime 1x -timeout 60m ./e2e/bench -performance
 
 .PHONY: screenshots
-screenshots: ## Take the pictures in docs/screenshots anew, with Chromium
+screenshots: ## Retake the pictures in docs/screenshots with Chromium
 	@mkdir -p docs/screenshots
-	go test -v -count=1 -run '^TestScreenshots$$' ./e2e -screenshots ../docs/screenshots
+	go test -v -count=1 -run '^TestScreenshots$$' ./e2e/browser -screenshots ../../docs/screenshots
 
 .PHONY: faults
-faults: ## Let every fault happen, about an hour, and write docs/reliability.md; FAULT=A_broker.* only some
-	go test -v -count=1 -timeout 4h -run 'TestFaults/($(or $(FAULT),.*))|TestPoisonTopic' ./e2e -faults
+faults: ## Inject every fault (about an hour), and write docs/reliability.md; FAULT=A_broker.* injects only those
+	go test -v -count=1 -timeout 4h -run 'TestFaults/($(FAULT))|TestPoisonTopic' ./e2e/faults -faults
 
 .PHONY: soak
-soak: ## Let random faults happen for SOAK (30m), and write into docs/reliability.md what grew
-	go test -v -count=1 -timeout 4h -run TestSoak ./e2e -soak $(SOAK)
+soak: ## Inject random faults for SOAK (30m), and write the growth of memory and files to docs/reliability.md
+	go test -v -count=1 -timeout 4h -run TestSoak ./e2e/faults -soak $(SOAK)
 
 .PHONY: fuzz
-fuzz: ## Run each fuzz target for FUZZTIME (5s) of a processor, one on each processor
+fuzz: ## Run each fuzz target for FUZZTIME (5s) on one processor
 	@tools/fuzz $(FUZZTIME)
 
 .PHONY: fuzz-long
@@ -99,29 +101,29 @@ fuzz-long: ## Run each fuzz target for ten minutes
 	@tools/fuzz 10m
 
 .PHONY: licenses
-licenses: ## Check the licences of what the programs link; list them, and apart those of what only tests use
+licenses: ## Check the licences of the programs' dependencies; list them and, separately, those of tests only
 	@tools/licenses
 
 .PHONY: sbom
-sbom: build ## Write bin/*.cdx.json, CycloneDX bills of materials of the programs, and validate them
-	@VERSION=$(VERSION) tools/sbom bin/produce bin/consume bin/lab
-	@SBOM=$(abspath bin) go test -count=1 -run '^TestSBOM$$' ./e2e
+sbom: build ## Write and validate bin/*.cdx.json, the programs' CycloneDX bills of materials
+	@VERSION=$(VERSION) tools/sbom bin/produce bin/consume bin/verify bin/lab
+	@SBOM=$(abspath bin) go test -count=1 -run '^TestSBOM$$' ./e2e/docs
 
 .PHONY: vulncheck
-vulncheck: ## Look up what the programs call in Go's vulnerability database; VULNDB=file:///... is a copy of it
+vulncheck: ## Look up the programs' calls in Go's vulnerability database; VULNDB=file:///... names a copy of it
 	@tools/vulncheck
 
 .PHONY: generate
-generate: ## Write the generated files anew
+generate: ## Regenerate the generated files
 	$(TOOL) templ generate -path web
-	go test -count=1 -run TestREADMESettings ./e2e -update
+	go test -count=1 -run TestSettingsTables ./e2e/docs -update
 
 .PHONY: check-generated
-check-generated: generate ## Fail if the generated files were not up to date
-	@git diff --exit-code -- '*_templ.go' README.md || { echo 'generated files are out of date: commit what "make generate" wrote' >&2; exit 1; }
+check-generated: generate ## Fail if the generated files were out of date
+	@git diff --exit-code -- '*_templ.go' docs/settings.md || { echo 'generated files are out of date: commit what "make generate" wrote' >&2; exit 1; }
 
 .PHONY: tidy-check
-tidy-check: ## Fail if a go.mod is untidy, or a module does not build alone
+tidy-check: ## Fail if a go.mod is untidy or a module does not build without the workspace
 	@for module in $(MODULES); do ( cd $$module; echo "== $$module"; GOWORK=off go mod tidy -diff; GOWORK=off go build ./... ); done
 
 $(LINTER): tools/go.sum

@@ -2,126 +2,151 @@ package consumer
 
 import (
 	"errors"
-	"fmt"
-	"net"
-	"os"
-	"time"
+	"slices"
 
-	"github.com/IBM/sarama"
-
+	"kafka-e2ee/consumer/fetchlimit"
+	"kafka-e2ee/consumer/keys"
 	"kafka-e2ee/envelope"
+	"kafka-e2ee/health"
 	"kafka-e2ee/kafkaconf"
-	"kafka-e2ee/web"
+	"kafka-e2ee/settings"
+	"kafka-e2ee/web/access"
 )
 
-// Config holds every setting of the consumer. Load fills it from the
-// environment; a literal works too, as the lab does it.
+// Config holds every setting of the consumer. Load fills it from the environment; a literal works, too.
 type Config struct {
 	kafkaconf.Settings
 
-	Topic string `envconfig:"TOPIC" default:"my-topic" desc:"topic to read"`
-	Group string `envconfig:"CONSUMERGROUP" default:"strimzikafkaconsumergroupid" desc:"consumer group to join"`
+	Topic    string `envconfig:"TOPIC" empty:"default" default:"my-topic" desc:"topic to read"`
+	MirrorOf string `envconfig:"TOPIC_MIRROR_OF" desc:"topic from which another program, such as MirrorMaker, copies the records of TOPIC; they must have been sealed for it. Moved and late records are then normal; empty: TOPIC holds no copies"`
+	Group    string `envconfig:"CONSUMERGROUP" empty:"default" default:"strimzikafkaconsumergroupid" desc:"consumer group to join"`
 
-	KeyNames    string `envconfig:"SkrClientKID" desc:"name of the key in the vault; several separated by commas; set all three of SkrClient…, or none: then no key is asked for"`
-	MAAEndpoint string `envconfig:"SkrClientMAAEndpoint" desc:"host name of the attestation service, without https://"`
-	AKVEndpoint string `envconfig:"SkrClientAKVEndpoint" desc:"host name of the vault, without https://"`
-	SkrURL      string `envconfig:"SKR_URL" default:"http://localhost:8080" desc:"address of the key-release sidecar"`
-	TokenFile   string `envconfig:"SKR_ACCESS_TOKEN_FILE" desc:"file with an access token for the vault, instead of the pod's identity"`
+	Keys keys.Settings
 
-	KeyProvider       string `envconfig:"KEY_PROVIDER" default:"skr" desc:"where keys come from: skr (Azure's sidecar), cdh (data hub of Confidential Containers; SkrClientKID is then REPO/TYPE/TAG), file (for development: nothing is attested)"`
-	HubURL            string `envconfig:"CDH_URL" default:"http://127.0.0.1:8006" desc:"address of the data hub, for KEY_PROVIDER=cdh"`
-	KeyFile           string `envconfig:"KEY_FILE" desc:"file with the private key (JWK or PEM), for KEY_PROVIDER=file"`
-	AttestationCAFile string `envconfig:"ATTESTATION_CA_FILE" desc:"file with the roots (PEM) that the attestation service's certificate is checked with, instead of the system's"`
-	PolicyFile        string `envconfig:"RELEASE_POLICY_FILE" desc:"file with a copy of the key's release policy, for comparison on the page only"`
+	Isolation     string `envconfig:"KAFKA_ISOLATION" default:"read_committed" desc:"read_committed (also if empty): show records of a transaction after it is committed; read_uncommitted: show them at once, even if the transaction is aborted later"`
+	UnpackedBytes int    `envconfig:"KAFKA_UNPACKED_BYTES" default:"16777216" desc:"largest size of a compressed batch when unpacked, 8388608 to 1073741824 bytes; a larger batch is skipped and shown as too large"`
 
-	UnpackedBytes int `envconfig:"KAFKA_UNPACKED_BYTES" default:"16777216" desc:"memory that a compressed batch may take once unpacked, 8388608 to 1073741824; one that takes more is shown as too large, and passed over"`
+	TrustedSenders     string `envconfig:"TRUSTED_SENDERS" desc:"Ed25519 public keys of trusted senders (PEM), each after a line with the sender's name; the policy of a confidential pod measures them"`
+	TrustedSendersFile string `envconfig:"TRUSTED_SENDERS_FILE" desc:"file with the trusted senders, instead of TRUSTED_SENDERS; whoever may change the file decides who is trusted"`
 
-	TrustedSendersFile string `envconfig:"TRUSTED_SENDERS_FILE" desc:"file with the Ed25519 public keys of senders (PEM), each with the sender's name in a line before it"`
+	RequireFormat  string `envconfig:"REQUIRE_FORMAT" desc:"formats that are accepted: rsa, envelope, jwe, separated by commas; records that are not encrypted, or in another format, are rejected; empty: all are shown"`
+	RequireSender  string `envconfig:"REQUIRE_SENDER" desc:"verified: reject records without a verified sender; or ids of trusted senders' signing keys, separated by commas: also reject those of other senders; empty: all are shown"`
+	AllowedReaders string `envconfig:"ALLOWED_READERS" desc:"held: reject records that others than this program can read; held,ID,…: except for these keys; empty: such records are flagged. Records of the format rsa do not name their readers"`
+	RequireFresh   bool   `envconfig:"REQUIRE_FRESH" desc:"true: reject records that were held back, or written again after their data key expired; needs REQUIRE_SENDER; false: such records are flagged"`
 
-	WebAddr    string `envconfig:"WEB_ADDR" default:":3333" desc:"address of the page"`
-	WebHistory int    `envconfig:"WEB_HISTORY" default:"1000" desc:"records kept for the page, 1 to 100000, of at most 32 MiB with their ciphertext"`
-	WebNotice  string `envconfig:"WEB_NOTICE" desc:"a line shown above everything on the page"`
-	web.Access
-	MetricsAddr string `envconfig:"METRICS_ADDR" default:":9464" desc:"address of /metrics, /healthz and /readyz; empty: none; another one for each program where several run on one machine"`
+	WebHistory int    `envconfig:"WEB_HISTORY" default:"1000" desc:"number of records kept for the page, 1 to 100000; together they take at most 32 MiB with their ciphertext"`
+	WebNotice  string `envconfig:"WEB_NOTICE" desc:"a line of text to show at the top of the page; lab and lab_ordinary select translated texts"`
+	Access     access.Settings
+	health.Config
+
+	ignoredVariables string  // what to use instead of the original program's variables that are set
+	inputs           *inputs // nil in a literal
 }
 
-// Load reads the settings through lookup (os.LookupEnv). The error names every
-// variable that is wrong, and no value.
-func Load(lookup func(string) (string, bool)) (Config, error) {
-	var cfg Config
-	problems := []error{kafkaconf.Load(&cfg, lookup), cfg.check()}
-	if _, set := lookup("TEMPL_DEV_MODE"); set {
-		problems = append(problems, errors.New("TEMPL_DEV_MODE: must not be set: it makes the page's texts come from files"))
-	}
-	return cfg, errors.Join(problems...)
+// inputs are read from the files that the settings name, once the settings are checked.
+type inputs struct {
+	keys   *keys.Source
+	opener envelope.OpenerConfig
 }
+
+// The values of KAFKA_ISOLATION.
+const (
+	readCommitted   = "read_committed"
+	readUncommitted = "read_uncommitted"
+)
 
 // maxHistory bounds WEB_HISTORY: the feed's index grows with it.
 const maxHistory = 100_000
 
-func (c Config) check() error {
-	errs := []error{c.Check()}
-	problem := func(name, what string) { errs = append(errs, fmt.Errorf("%s: %s", name, what)) }
+// Load reads the settings through lookup, usually os.LookupEnv, and checks them. The error names every variable that is
+// wrong, and no value. Do not change the result: Run does not check it again.
+func Load(lookup func(string) (string, bool)) (Config, error) {
+	var cfg Config
+	loadErr := settings.Load(&cfg, lookup)
+	cfg.ignoredVariables = kafkaconf.IgnoredVariables(lookup)
+	var checkErr, templErr error
+	cfg.inputs, checkErr = cfg.check()
+	if _, set := lookup("TEMPL_DEV_MODE"); set {
+		templErr = settings.Errorf("TEMPL_DEV_MODE", "must not be set: it makes the page's texts come from files")
+	}
+	return cfg, errors.Join(loadErr, checkErr, templErr)
+}
+
+// check checks the settings and reads the files that they name. The error joins all problems.
+func (c Config) check() (*inputs, error) {
+	errs := []error{
+		c.Check(), kafkaconf.CheckTopic("TOPIC", c.Topic), c.Access.Check(), c.CheckMetricsAddr(),
+	}
+	problem := func(variable, format string, args ...any) {
+		errs = append(errs, settings.Errorf(variable, format, args...))
+	}
+	if c.Access.Addr == "" && c.Access.AttestedAddr == "" {
+		problem("WEB_ADDR", "want HOST:PORT, or :PORT for every interface; empty only if WEB_ATTESTED_ADDR is set")
+	}
+	if c.MirrorOf != "" {
+		errs = append(errs, kafkaconf.CheckTopic("TOPIC_MIRROR_OF", c.MirrorOf))
+	}
 	if c.WebHistory < 1 || c.WebHistory > maxHistory {
-		problem("WEB_HISTORY", fmt.Sprintf("must be 1 to %d", maxHistory))
+		problem("WEB_HISTORY", "must be 1 to %d", maxHistory)
 	}
-	if c.UnpackedBytes < leastUnpacked || c.UnpackedBytes > mostUnpacked {
-		problem("KAFKA_UNPACKED_BYTES", fmt.Sprintf("must be %d to %d", leastUnpacked, mostUnpacked))
+	if !slices.Contains([]string{"", readCommitted, readUncommitted}, c.Isolation) {
+		problem("KAFKA_ISOLATION", "want read_committed or read_uncommitted")
 	}
-	errs = append(errs, kafkaconf.CheckAddr("WEB_ADDR", c.WebAddr))
-	if c.MetricsAddr != "" {
-		errs = append(errs, kafkaconf.CheckAddr("METRICS_ADDR", c.MetricsAddr))
-	}
-	if c.Topic == "" {
-		problem("TOPIC", "must not be empty")
+	if c.UnpackedBytes < fetchlimit.MinBatch || c.UnpackedBytes > fetchlimit.MaxBatch {
+		problem("KAFKA_UNPACKED_BYTES", "must be %d to %d", fetchlimit.MinBatch, fetchlimit.MaxBatch)
 	}
 	if c.Group == "" {
 		problem("CONSUMERGROUP", "must not be empty")
 	}
-	if _, err := c.trustedSenders(); err != nil {
-		errs = append(errs, err)
+	opener, err := c.openerConfig()
+	errs = append(errs, err)
+	source, err := c.Keys.Open()
+	if err := errors.Join(append(errs, err)...); err != nil {
+		return nil, err
 	}
-	errs = append(errs, c.checkKeys(), c.CheckAccess())
-	return errors.Join(errs...)
+	return &inputs{keys: source, opener: opener}, nil
 }
 
-// trustedSenders are those whose signatures count; nobody where no file is set.
+// openerConfig returns whose signatures count, and which records are accepted.
+func (c Config) openerConfig() (opener envelope.OpenerConfig, err error) {
+	senders, sendersErr := c.trustedSenders()
+	opener.TrustedSenders = senders
+	parse := func(variable, value, want string, set func(string) error) error {
+		if value == "" || set(value) == nil {
+			return nil
+		}
+		return settings.Errorf(variable, "want %s", want) // without the value
+	}
+	if err := errors.Join(
+		sendersErr,
+		parse("REQUIRE_FORMAT", c.RequireFormat, "rsa, envelope or jwe, separated by commas", opener.Require.ParseFormats),
+		parse("REQUIRE_SENDER", c.RequireSender, "verified, or ids of signing keys, separated by commas (hint: envelope thumbprint FILE prints an id)", opener.Require.ParseSenders),
+		parse("ALLOWED_READERS", c.AllowedReaders, "held, or held and ids of keys, separated by commas (hint: envelope thumbprint FILE prints an id)", opener.Require.ParseReaders),
+	); err != nil {
+		return opener, err
+	}
+	if opener.Require.Fresh = c.RequireFresh; c.RequireFresh && c.RequireSender == "" {
+		return opener, settings.Errorf("REQUIRE_FRESH", "needs REQUIRE_SENDER (hint: anyone can date a record that is not signed)")
+	}
+	if err := opener.Validate(); err != nil { // only a required sender can be impossible
+		return opener, settings.Errorf("REQUIRE_SENDER", "%w (hint: TRUSTED_SENDERS or TRUSTED_SENDERS_FILE names the senders)", err)
+	}
+	return opener, nil
+}
+
+// trustedSenders reads the senders whose signatures count. If no senders are set there are none.
 func (c Config) trustedSenders() ([]envelope.TrustedSender, error) {
-	if c.TrustedSendersFile == "" {
-		return nil, nil
+	source, err := settings.OneOf("TRUSTED_SENDERS", c.TrustedSenders, c.TrustedSendersFile)
+	if err != nil || !source.IsSet() {
+		return nil, err
 	}
-	text, err := os.ReadFile(c.TrustedSendersFile)
-	if err != nil {
-		return nil, inVariable("TRUSTED_SENDERS_FILE", err)
-	}
-	senders, err := envelope.ParseTrustedSenders(text)
-	if err != nil {
-		return nil, fmt.Errorf("TRUSTED_SENDERS_FILE: %w (hint: (echo NAME; openssl pkey -in signing.pem -pubout) makes an entry)", err)
-	}
-	return senders, nil
-}
-
-// saramaConfig adds what a member of the group needs.
-func (c Config) saramaConfig(s standIn) (*sarama.Config, error) {
-	conf, err := c.Sarama("consume")
+	text, err := source.Read()
 	if err != nil {
 		return nil, err
 	}
-	// Before sarama sees what is fetched: it would unpack whatever a writer has packed.
-	kafkaconf.Wrap(conf, func(conn net.Conn) net.Conn { return newWire(conn, c.UnpackedBytes, s) })
-	conf.Consumer.Offsets.Initial = sarama.OffsetOldest // a new group misses nothing
-	conf.Consumer.Return.Errors = true                  // they are states on the page
-	// A topic that is missing must be seen as missing, not made by asking for it.
-	conf.Metadata.AllowAutoTopicCreation = false
-	// Few tries inside, since the reader itself tries for ever and says so.
-	conf.Metadata.Retry.Max = 1
-	// Batches wait in a queue that counts bytes; this one counts records, which may take KAFKA_UNPACKED_BYTES each.
-	conf.ChannelBufferSize = 8
-	// Large enough that the way to the broker and back is not what takes the time; each partition may hold two.
-	conf.Consumer.Fetch.Default = 2 << 20
-	// As much as fits into memory with what sarama makes of it, else the rest would be fetched again.
-	conf.Consumer.Fetch.MaxBytes = int32(c.UnpackedBytes / 2) //nolint:gosec // at most half a gigabyte
-	// Notice new partitions.
-	conf.Metadata.RefreshFrequency = 15 * time.Second
-	return conf, nil
+	senders, err := envelope.ParseTrustedSenders(text)
+	if err != nil {
+		return nil, settings.Errorf(source.Variable, "%w (hint: (echo NAME; openssl pkey -in signing.pem -pubout) makes an entry)", err)
+	}
+	return senders, nil
 }

@@ -4,106 +4,135 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"kafka-e2ee/health"
 	"kafka-e2ee/web"
+	"kafka-e2ee/web/feed"
 )
 
-// metrics are the consumer's own. Labels hold names and numbers that Kafka and
-// the settings know already, never anything out of a record.
+// metrics are the consumer's metrics. Labels hold names and numbers from Kafka and the settings, and nothing from a
+// record.
 type metrics struct {
 	registry *prometheus.Registry
-	records  *prometheus.CounterVec // by topic and state
-	senders  *prometheus.CounterVec // by what is known of the sender
-	flags    *prometheus.CounterVec // by flag
-	decrypt  prometheus.Histogram   // seconds to open one record
-	attempts *prometheus.CounterVec // by outcome
-	released prometheus.Gauge       // 0 or 1
-	lag      *prometheus.GaugeVec   // records, by topic and partition
+	topic    string
+
+	records        *prometheus.CounterVec // by topic and state
+	senders        *prometheus.CounterVec // by the sender's state
+	flags          *prometheus.CounterVec // by flag
+	rejected       *prometheus.CounterVec // by reason
+	decryptSeconds prometheus.Histogram   // for one record
+	keyRequests    *prometheus.CounterVec // by outcome
+	keysReleased   prometheus.Gauge       // 0 or 1
+	lag            *prometheus.GaugeVec   // records, by topic and partition
 }
 
 func newMetrics(build Build, topic string) *metrics {
 	m := &metrics{
-		registry: prometheus.NewRegistry(),
+		registry: health.NewRegistry("consume", build), topic: topic,
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "e2ee_consumer_records_total", Help: "Records read, by what is true of them when read.",
+			Name: "e2ee_consumer_records_total", Help: "Records read, by their state when they were read.",
 		}, []string{"topic", "state"}),
 		senders: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "e2ee_consumer_senders_total", Help: "Records opened, by what is known of their sender.",
+			Name: "e2ee_consumer_senders_total", Help: "Records decrypted, by the state of their sender.",
 		}, []string{"sender"}),
 		flags: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "e2ee_consumer_flags_total", Help: "Opened records that were repeated, moved, late, unbound, or had others missing before them.",
+			Name: "e2ee_consumer_flags_total", Help: "Decrypted records that were repeated, moved, late, stale, unfollowed, not bound to the topic, after a gap, or readable by others.",
 		}, []string{"flag"}),
-		decrypt: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "e2ee_consumer_decrypt_seconds", Help: "Time to open one encrypted record.",
+		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "e2ee_consumer_rejected_total", Help: "Records rejected, also after a key arrived, by the reason.",
+		}, []string{"reason"}),
+		decryptSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "e2ee_consumer_decrypt_seconds", Help: "Time to decrypt one record.",
 			Buckets: []float64{1e-6, 1e-5, 1e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.5},
 		}),
-		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+		keyRequests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "e2ee_key_release_attempts_total", Help: "Requests for the private key, by outcome.",
 		}, []string{"outcome"}),
-		released: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "e2ee_key_released", Help: "1 while this process holds every key that it asked for.",
+		keysReleased: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "e2ee_key_released", Help: "1 while this process holds every key that it asks for.",
 		}),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "e2ee_consumer_lag", Help: "Records in the partition that this consumer has not read yet.",
+			Name: "e2ee_consumer_lag", Help: "Records in the partition that this consumer has not read yet, as of its last contact with Kafka; see e2ee_kafka_state.",
 		}, []string{"topic", "partition"}),
 	}
-	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "e2ee_build_info", Help: "Always 1; the labels say what is running.",
-		ConstLabels: prometheus.Labels{"program": "consume", "version": build.Version, "commit": build.Commit},
-	})
-	info.Set(1)
-	// From 0 on, since the first record that cannot be opened must show as an increase.
-	for _, state := range web.States() {
+	// Start each series at 0, so that the first record that cannot be decrypted shows as an increase.
+	for _, state := range feed.States() {
 		m.records.WithLabelValues(topic, string(state))
 	}
-	for _, state := range []web.SenderState{web.SenderUnverified, web.SenderUntrusted, web.SenderVerified} {
+	for _, state := range []feed.SenderState{feed.SenderUnverified, feed.SenderUntrusted, feed.SenderVerified} {
 		m.senders.WithLabelValues(string(state))
 	}
-	for _, flag := range []string{"repeat", "gap", "late", "moved", "unbound"} {
+	for _, flag := range flagNames() {
 		m.flags.WithLabelValues(flag)
 	}
-	m.registry.MustRegister(m.records, m.senders, m.flags, m.decrypt, m.attempts, m.released, m.lag, info,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, reason := range feed.RejectReasons() {
+		m.rejected.WithLabelValues(string(reason))
+	}
+	m.registry.MustRegister(m.records, m.senders, m.flags, m.rejected, m.decryptSeconds, m.keyRequests, m.keysReleased, m.lag)
 	return m
 }
 
-// sawBatch counts records that were read.
-func (m *metrics) sawBatch(records []opened) {
-	type place struct {
-		topic string
-		state web.State
+// registerState registers a metric with one series for each state.
+func registerState[S ~string](m *metrics, name, help string, states []S, current func() S) {
+	for _, state := range states {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: name, Help: help, ConstLabels: prometheus.Labels{"state": string(state)},
+		}, func() float64 {
+			if current() == state {
+				return 1
+			}
+			return 0
+		}))
 	}
-	seen := make(map[place]int)
-	for _, o := range records {
-		seen[place{o.record.Topic, o.record.State}]++
-	}
-	for at, n := range seen {
-		m.records.WithLabelValues(at.topic, string(at.state)).Add(float64(n))
-	}
-	m.opened(records)
 }
 
-// opened counts what is known of records once they are open, now or later.
-func (m *metrics) opened(records []opened) {
-	senders, flags := make(map[web.SenderState]int), make(map[string]int)
-	add := func(set bool, flag string) {
-		if set {
-			flags[flag]++
-		}
+// registerKey registers the metric of the key's state.
+func (m *metrics) registerKey(status func() web.KeyStatus) {
+	registerState(m, "e2ee_key_state", "1 for the state of the key release, 0 for the others.", web.KeyStates(), func() web.KeyState { return status().State })
+}
+
+// registerKafka registers the metrics of Kafka's status: its state, and the numbers of partitions.
+func (m *metrics) registerKafka(status func() web.KafkaStatus) {
+	registerState(m, "e2ee_kafka_state", "1 for the state that Kafka is in as seen from here, 0 for the others.", web.KafkaStates(), func() web.KafkaState { return status().State })
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "e2ee_consumer_partitions", Help: "Partitions that are assigned to this consumer.",
+		}, func() float64 { return float64(status().Assignment.Assigned) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "e2ee_consumer_partitions_unreadable", Help: "Assigned partitions that cannot be read now.",
+		}, func() float64 { return float64(status().Assignment.CountUnreadable()) }),
+	)
+}
+
+// countRead counts records that were read.
+func (m *metrics) countRead(results []result) {
+	type labels struct {
+		topic string
+		state feed.State
 	}
-	for _, o := range records {
-		if o.record.State != web.StateDecrypted {
+	counts := make(map[labels]int)
+	for _, r := range results {
+		counts[labels{r.record.Topic, r.record.State}]++
+	}
+	for l, n := range counts {
+		m.records.WithLabelValues(l.topic, string(l.state)).Add(float64(n))
+	}
+	m.countDecided(results)
+}
+
+// countDecided counts the senders and flags of records once they are decrypted, and the reasons once they are rejected,
+// which may be later.
+func (m *metrics) countDecided(results []result) {
+	senders, flags, reasons := make(map[feed.SenderState]int), make(map[string]int), make(map[feed.RejectReason]int)
+	for _, r := range results {
+		if r.record.State == feed.StateRejected {
+			reasons[r.record.Rejection.Reason]++
+		}
+		if r.record.State != feed.StateDecrypted {
 			continue
 		}
-		senders[o.record.Sender.State]++
-		if f := o.record.Flags; f != (web.Flags{}) {
-			add(f.Repeat, "repeat")
-			add(f.Missing > 0, "gap")
-			add(f.Late, "late")
-			add(f.Moved, "moved")
-			add(f.Unbound, "unbound")
-		}
+		senders[r.record.Sender.State]++
+		eachFlag(r.record, func(flag string) { flags[flag]++ })
 	}
 	for state, n := range senders {
 		m.senders.WithLabelValues(string(state)).Add(float64(n))
@@ -111,12 +140,65 @@ func (m *metrics) opened(records []opened) {
 	for flag, n := range flags {
 		m.flags.WithLabelValues(flag).Add(float64(n))
 	}
+	for reason, n := range reasons {
+		m.rejected.WithLabelValues(string(reason)).Add(float64(n))
+	}
 }
 
-func (m *metrics) setLag(topic string, partition int32, records int64) {
-	m.lag.WithLabelValues(topic, strconv.Itoa(int(partition))).Set(float64(max(records, 0)))
+// flagNames are the names that eachFlag gives.
+func flagNames() []string {
+	return []string{"repeat", "gap", "late", "stale", "unfollowed", "moved", "unbound", "readers"}
 }
 
-func (m *metrics) dropLag(topic string, partition int32) {
-	m.lag.DeleteLabelValues(topic, strconv.Itoa(int(partition)))
+// eachFlag calls count with the name of each flag of a record.
+func eachFlag(r *feed.Record, count func(flag string)) {
+	add := func(set bool, flag string) {
+		if set {
+			count(flag)
+		}
+	}
+	add(len(r.OtherReaders) > 0, "readers")
+	if f := r.Flags; f != (feed.Flags{}) {
+		add(f.Repeat, "repeat")
+		add(f.Missing > 0, "gap")
+		add(f.Late, "late")
+		add(f.Stale, "stale")
+		add(f.Unfollowed, "unfollowed")
+		add(f.Moved, "moved")
+		add(f.Unbound, "unbound")
+	}
+}
+
+// countNew counts what is new about a record that was followed again: flags that it did not have before, or that it is
+// rejected.
+func (m *metrics) countNew(before, after *feed.Record) {
+	if after.State != before.State {
+		m.rejected.WithLabelValues(string(after.Rejection.Reason)).Inc()
+		return
+	}
+	if after.State != feed.StateDecrypted {
+		return
+	}
+	known := make(map[string]bool)
+	eachFlag(before, func(flag string) { known[flag] = true })
+	eachFlag(after, func(flag string) {
+		if !known[flag] {
+			m.flags.WithLabelValues(flag).Inc()
+		}
+	})
+}
+
+// countKeyRequest counts a request for a private key.
+func (m *metrics) countKeyRequest(outcome string) { m.keyRequests.WithLabelValues(outcome).Inc() }
+
+func (m *metrics) setKeysReleased() { m.keysReleased.Set(1) }
+
+// SetLag implements [group.LagMetrics].
+func (m *metrics) SetLag(partition int32, records int64) {
+	m.lag.WithLabelValues(m.topic, strconv.Itoa(int(partition))).Set(float64(max(records, 0)))
+}
+
+// DropLag implements [group.LagMetrics].
+func (m *metrics) DropLag(partition int32) {
+	m.lag.DeleteLabelValues(m.topic, strconv.Itoa(int(partition)))
 }

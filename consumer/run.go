@@ -1,107 +1,134 @@
-// Package consumer reads a topic, opens what this pod has a key for, and shows
-// every record on a page with what is true of it.
+// Package consumer reads a topic, decrypts the records for which this pod has a key, and shows every record on a page
+// with its state.
 //
-// It needs nothing to start: without a broker, a topic, a sidecar or a key it
-// serves the page, says what is missing, and goes on by itself when that comes.
-// Run is the whole program; cmd/consume adds the environment and the signals.
+// It starts without any of its dependencies: without a broker, topic, sidecar or key it serves the page, says what is
+// missing, and continues as soon as it becomes available. [Run] is the whole program; cmd/consume adds the environment
+// and signals.
 //
-// Plaintext is held in memory and served to whoever can reach the page; it is
-// not written anywhere else. Unless settings say so the page has no sign-in.
+// Plaintext is held in memory and served to whoever can reach the page. It is written nowhere else. Without settings
+// for it, the page has no sign-in.
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
-	"kafka-e2ee/envelope"
-	"kafka-e2ee/kafkaconf"
+	"kafka-e2ee/consumer/fetchlimit"
+	"kafka-e2ee/consumer/group"
+	"kafka-e2ee/consumer/keys"
+	"kafka-e2ee/envelope/replay"
+	"kafka-e2ee/health"
+	"kafka-e2ee/settings"
 	"kafka-e2ee/web"
+	"kafka-e2ee/web/feed"
 )
 
-// Build says which build is running; it is shown in /metrics.
-type Build struct{ Version, Commit string }
+// Build is the version of the program, for /metrics.
+type Build = health.Build
 
-// Run consumes and serves until ctx ends. It returns an error only where the
-// program cannot be of use at all: an address that it cannot listen on, or
-// settings that contradict each other.
+// Run consumes and serves until ctx ends. It returns an error only if the program cannot work at all: wrong settings,
+// or an address that it cannot listen on.
 func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
-	if err := cfg.check(); err != nil {
-		return err
+	if cfg.inputs == nil {
+		var err error
+		if cfg.inputs, err = cfg.check(); err != nil {
+			return err
+		}
 	}
-	trusted, err := cfg.trustedSenders()
+	limiter := fetchlimit.New(cfg.UnpackedBytes)
+	page, err := listen(ctx, cfg.Access)
 	if err != nil {
 		return err
 	}
-	standsIn := newStandIn()
-	conf, err := cfg.saramaConfig(standsIn)
-	if err != nil {
-		return err
-	}
-	page, err := kafkaconf.Listen(ctx, "WEB_ADDR", cfg.WebAddr)
-	if err != nil {
-		return err
-	}
-	defer page.Close() //nolint:errcheck // closed by its server before this
+	defer page.close()
 	metrics := newMetrics(build, cfg.Topic)
-	feed := web.NewFeed(cfg.WebHistory)
-	reader := &reader{cfg: cfg, sarama: conf, feed: feed, trusted: trusted, metrics: metrics, log: log}
-	reader.opening.Store(newOpening(envelope.NewOpener(envelope.OpenerConfig{TrustedSenders: trusted}), metrics.decrypt, standsIn))
-	keys, err := newKeys(cfg, metrics, log, reader.useKeys, feed.Changed)
+	records := feed.New(cfg.WebHistory)
+	records.SenderRequired = cfg.RequireSender != ""
+	decryptor := newDecryptor(cfg.inputs.opener, cmp.Or(cfg.MirrorOf, cfg.Topic), limiter, metrics.decryptSeconds)
+	attested, err := newAttestedPage(cfg, metrics, records.Changed, log)
 	if err != nil {
 		return err
 	}
-	reader.keys = keys
-	reader.status.Store(&web.KafkaStatus{State: web.KafkaConnecting, Topic: cfg.Topic, Since: time.Now()})
-	kafka := reader.kafkaStatus
-
-	notice := cfg.WebNotice
-	if insecure := cfg.Notice(); insecure != "" {
-		log.WarnContext(ctx, "insecure setting", slog.String("notice", insecure))
-		notice = strings.TrimSpace(notice + " " + insecure)
-	}
-	site, err := web.New(web.Options{
-		Feed: feed, Key: keys.status, Kafka: kafka, Notice: notice, Registerer: metrics.registry,
-		Token: keys.token, Again: keys.again, Access: cfg.Access, Log: log,
+	keyRequester, err := keys.New(cfg.inputs.keys, keys.Config{
+		SetKeys: attested.setKeys(decryptor), OnAttempt: metrics.countKeyRequest, OnReleased: metrics.setKeysReleased, OnChange: records.Changed, Log: log,
 	})
 	if err != nil {
 		return err
 	}
-	servers := []server{{site.HTTPServer(), site.Listener(page)}}
+	metrics.registerKey(keyRequester.Status)
+	pipeline := &pipeline{
+		cfg: cfg, decryptor: decryptor, onUnknownKey: keyRequester.RefreshOnUnknownKey, feed: records, metrics: metrics, log: log,
+		sequences: sequences{config: replay.Config{Require: cfg.inputs.opener.Require, Mirror: cfg.MirrorOf != ""}},
+	}
+	member, err := group.New(group.Config{
+		Kafka: cfg.Settings, Topic: cfg.Topic, Group: cfg.Group, ReadUncommitted: cfg.Isolation == readUncommitted,
+		UnpackedBytes: cfg.UnpackedBytes, Limiter: limiter, Handler: pipeline, Metrics: metrics, OnChange: records.Changed, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	metrics.registerKafka(member.Status)
+	kafkaStatus := func() web.KafkaStatus {
+		status := member.Status()
+		status.MirrorOf, status.History, status.Unseen = cfg.MirrorOf, pipeline.history.Load().progress(), pipeline.sequences.unseen()
+		return status
+	}
+
+	if cfg.ignoredVariables != "" {
+		log.WarnContext(ctx, "variables of the original program do nothing here", slog.String("hint", cfg.ignoredVariables))
+	}
+	notices := []string{cfg.WebNotice}
+	if insecure := cfg.Notice(); insecure != "" {
+		log.WarnContext(ctx, "insecure setting", slog.String("notice", insecure))
+		notices = append(notices, web.NoticeCredentialsInClear)
+	}
+	site, err := web.New(web.Options{
+		Feed: records, Key: keyRequester.Status, Kafka: kafkaStatus, Notices: notices, Registerer: metrics.registry,
+		Token: keyRequester.Token, RefreshKeys: keyRequester.Refresh, Access: cfg.Access, Attested: attested.option(), Log: log,
+		PreferVerified: len(cfg.inputs.opener.TrustedSenders) > 0,
+	})
+	if err != nil {
+		return err
+	}
+	servers := page.servers(site)
 	if cfg.MetricsAddr != "" {
-		l, err := kafkaconf.Listen(ctx, "METRICS_ADDR", cfg.MetricsAddr)
+		l, err := settings.Listen(ctx, "METRICS_ADDR", cfg.MetricsAddr)
 		if err != nil {
 			return err
 		}
-		servers = append(servers, server{operationsServer(operations(metrics, keys.status, kafka)), l})
+		missing := func() []string { return append(missing(keyRequester.Status(), kafkaStatus()), attested.missing()...) }
+		servers = append(servers, server{health.NewServer(metrics.registry, missing), l})
 	}
-	log.InfoContext(ctx, "serving", slog.String("page", page.Addr().String()))
+	log.LogAttrs(ctx, slog.LevelInfo, "serving", page.attrs()...)
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var parts sync.WaitGroup
-	parts.Go(func() { reader.run(ctx) })
-	parts.Go(func() { keys.run(ctx) })
+	parts.Go(func() { member.Run(ctx) })
+	parts.Go(func() { pipeline.useNewKeys(ctx) })
+	parts.Go(func() { keyRequester.Run(ctx) })
+	parts.Go(func() { attested.run(ctx) })
 	parts.Go(func() { site.Run(ctx) })
 	for _, s := range servers {
 		parts.Go(func() {
-			if err := s.Serve(s.on); !errors.Is(err, http.ErrServerClosed) {
-				stop(fmt.Errorf("serving %s: %w", s.on.Addr(), err))
+			if err := s.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+				stop(fmt.Errorf("serving %s: %w", s.listener.Addr(), err))
 			}
 		})
 	}
 	<-ctx.Done()
 	for _, s := range servers {
-		s.end(context.WithoutCancel(ctx))
+		s.shutDown(context.WithoutCancel(ctx))
 	}
-	if !waitAtMost(goodbye, &parts) {
-		log.WarnContext(ctx, "Kafka does not answer: leaving the group without a goodbye")
+	if !waitAtMost(shutdownTimeout, &parts) {
+		log.WarnContext(ctx, "Kafka does not answer: ending without leaving the group")
 	}
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
@@ -110,12 +137,11 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	return nil
 }
 
-// goodbye is how long the last commit and the leaving of the group may take. A
-// broker that does not answer would hold the process for a minute, and Docker
-// kills after ten seconds. What is not committed is read again.
-const goodbye = 5 * time.Second
+// shutdownTimeout bounds the last commit and the leaving of the group. A broker that does not answer would delay the end
+// by a minute, and Docker kills after ten seconds. Records that were not committed are read again.
+const shutdownTimeout = 5 * time.Second
 
-// waitAtMost says whether all parts ended in time.
+// waitAtMost reports whether all parts ended in time.
 func waitAtMost(limit time.Duration, parts *sync.WaitGroup) bool {
 	ended := make(chan struct{})
 	go func() {
@@ -132,12 +158,11 @@ func waitAtMost(limit time.Duration, parts *sync.WaitGroup) bool {
 
 type server struct {
 	*http.Server
-	on net.Listener
+	listener net.Listener
 }
 
-// end lets requests under way finish, but not for long: a viewer's open stream
-// must not hold the process.
-func (s server) end(ctx context.Context) {
+// shutDown gives requests a short time to finish. It does not wait for open streams of viewers.
+func (s server) shutDown(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
 	if s.Shutdown(ctx) != nil {

@@ -2,6 +2,7 @@ package envelope_test
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"errors"
 	"os"
 	"path/filepath"
@@ -11,7 +12,7 @@ import (
 	"kafka-e2ee/envelope"
 )
 
-// vectorRecords are the records of all vectors, which start the fuzzing.
+// vectorRecords returns the records of all vectors, by file name.
 func vectorRecords(t testing.TB) map[string][]byte {
 	t.Helper()
 	files, err := filepath.Glob("testdata/vectors/*")
@@ -30,14 +31,20 @@ func vectorRecords(t testing.TB) map[string][]byte {
 	return records
 }
 
-// checkConversion says what must hold for every value: what converts comes back
-// as it was, and what a record says of itself stays the same on the way.
+// checkConversion checks what must hold for every value: a conversion can be reversed,
+// and does not change the description of the record.
 func checkConversion(t testing.TB, value []byte) {
 	t.Helper()
 	other, err := envelope.Convert(value)
-	described, wrong := envelope.Describe(value)
-	if err == nil && wrong != nil {
-		t.Fatalf("converted: %v, described: %v", err, wrong)
+	described, describeErr := envelope.Describe(value)
+	if err == nil && describeErr != nil {
+		t.Fatalf("converted: %v, described: %v", err, describeErr)
+	}
+	if errors.Is(err, envelope.ErrNeedsHeader) != described.Lean {
+		t.Errorf("converted: %v, described: %+v", err, described)
+	}
+	if described.Lean {
+		return
 	}
 	if err != nil {
 		if !errors.Is(err, envelope.ErrMalformed) && !errors.Is(err, envelope.ErrNotEncrypted) || other != nil {
@@ -55,17 +62,17 @@ func checkConversion(t testing.TB, value []byte) {
 	}
 }
 
-// Without this a record would change when it is converted, and not open.
+// Without this, conversion could change a record so that it no longer opens.
 func TestConvertKeepsEveryByte(t *testing.T) {
 	for _, record := range vectorRecords(t) {
 		checkConversion(t, record)
 	}
 }
 
-// Without this a record could be opened that cannot be converted, or seem sound
-// that no reader takes.
-func TestConvertTakesWhatOpens(t *testing.T) {
-	for name, value := range oneOfEach(t) {
+// Without this, a record that opens could be impossible to convert, or be described
+// differently from what its reader gets.
+func TestRecordsThatOpenConvert(t *testing.T) {
+	for name, value := range everySerialization(t) {
 		d, err := envelope.Describe(value)
 		if name == "rsa" {
 			if _, no := envelope.Convert(value); err != nil || d.Format != envelope.FormatRSA || d.Plaintext != -1 || !errors.Is(no, envelope.ErrNotEncrypted) {
@@ -75,14 +82,14 @@ func TestConvertTakesWhatOpens(t *testing.T) {
 		}
 		msg, wrong := newOpener(t, key2048()).Open(nil, "t", value)
 		if err != nil || wrong != nil || d.Topic != "t" || d.Plaintext != 5 || d.DataKey != msg.DataKey || d.Partition != 3 ||
-			d.Signer != envelope.SigningKeyID(public(signer(1))) || d.Format != msg.Format || len(d.Needs) != len(msg.Needs) {
+			d.Signer != envelope.SigningKeyID(public(signingKey(1))) || d.Format != msg.Format || len(d.Needs) != len(msg.Needs) {
 			t.Errorf("%s: %+v, %v", name, d, err)
 		}
 	}
 }
 
-// Without this a user could not see what a record of others asks for.
-func TestDescribeOthers(t *testing.T) {
+// Without this, a user could not see what the JWE of another library contains.
+func TestDescribeForeign(t *testing.T) {
 	for name, record := range vectorRecords(t) {
 		d, err := envelope.Describe(record)
 		if !strings.HasPrefix(name, "others") || err != nil {
@@ -107,7 +114,7 @@ func FuzzConvert(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value []byte) { checkConversion(t, value) })
 }
 
-// FuzzOpenRecords holds what must be true of every value and outcome.
+// FuzzOpenRecords checks what must hold for every value, whether it opens or not.
 func FuzzOpenRecords(f *testing.F) {
 	for _, record := range vectorRecords(f) {
 		f.Add(record, "t")
@@ -124,7 +131,7 @@ func FuzzOpenRecords(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value []byte, topic string) {
 		msg, err := opener.Open(nil, topic, value)
 		if err != nil && (msg.Plaintext != nil || msg.KeyID != "" || msg.Counted || msg.Sender.State != envelope.SenderUnchecked) {
-			t.Errorf("an error with %+v", msg)
+			t.Errorf("an error comes with %+v", msg)
 		}
 		if err == nil && (msg.Plaintext == nil || msg.KeyID == "" || msg.Sender.State == envelope.SenderUnchecked) {
 			t.Errorf("opened as %+v", msg)
@@ -137,10 +144,30 @@ func FuzzOpenRecords(f *testing.F) {
 				t.Errorf("it needs the key %q", id)
 			}
 		}
-		for _, same := range []error{envelope.ErrNotEncrypted, envelope.ErrMalformed} { // whatever keys are held
+		for _, same := range []error{envelope.ErrNotEncrypted, envelope.ErrMalformed} { // these do not depend on the keys
 			if _, without := none.Open(nil, topic, value); errors.Is(err, same) != errors.Is(without, same) {
 				t.Errorf("with a key %v, without %v", err, without)
 			}
 		}
 	})
+}
+
+// Without this, standard tools could not read our records, or the way back would change
+// them.
+func TestConvert(t *testing.T) {
+	for _, readers := range [][]*rsa.PrivateKey{{key2048()}, {key2048(), key3072()}} {
+		value := testSealer{readers: readers, signing: signingKey(1)}.seal(t, "hello", 7)
+		text, err := envelope.Convert(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		msg, err := newOpener(t, key2048()).Open(nil, "t", text)
+		if err != nil || string(msg.Plaintext) != "hello" || msg.Format != envelope.FormatJWE || msg.Partition != 7 {
+			t.Errorf("%d readers: %v, %v", len(readers), msg, err)
+		}
+		back, err := envelope.Convert(text)
+		if err != nil || string(back) != string(value) {
+			t.Errorf("%d readers: converting there and back changed the record: %v", len(readers), err)
+		}
+	}
 }

@@ -4,14 +4,16 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"iter"
+	"time"
 
 	"kafka-e2ee/envelope"
 )
 
-// A writer that proves who it is, and a reader whose key comes later.
+// A writer signs its records, and the reader gets its key later.
 func Example() {
-	private := key3072() // stays where the messages are read
-	signing := signer(1) // stays with the writer
+	private := key3072()     // stays where the messages are read
+	signing := signingKey(1) // stays with the writer
 	trusted := []envelope.TrustedSender{{Name: "billing", Key: public(signing)}}
 
 	sealer, err := envelope.NewSealer(envelope.SealerConfig{
@@ -44,7 +46,7 @@ func Example() {
 	// verified billing 2 0
 }
 
-// The format rsa holds short messages, and is what other programs speak.
+// The format rsa holds short messages and works with existing programs.
 func Example_rsa() {
 	private := key3072()
 	sealer, err := envelope.NewSealer(envelope.SealerConfig{
@@ -70,45 +72,7 @@ func Example_rsa() {
 	// 512 Msg 1: hello <nil>
 }
 
-// Somebody wrote the first record once more, at offset 42.
-func ExampleTracker() {
-	private := key2048()
-	sealer, err := envelope.NewSealer(envelope.SealerConfig{
-		Format: envelope.FormatEnvelope, Topic: "t", Readers: []*rsa.PublicKey{&private.PublicKey},
-	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	var values [3][]byte
-	for i := range values {
-		if values[i], err = sealer.Seal(nil, []byte("hello"), 0); err != nil {
-			fmt.Println(err)
-			return
-		}
-	}
-	opener := envelope.NewOpener(envelope.OpenerConfig{})
-	if err := opener.SetKeys(private); err != nil {
-		fmt.Println(err)
-		return
-	}
-	tracker := envelope.NewTracker(1000)
-	for i, value := range [][]byte{values[0], values[2], values[0]} {
-		msg, err := opener.Open(nil, "t", value)
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		fmt.Println(tracker.Follow(msg, 0, int64(40+i)))
-	}
-	// Output:
-	// none
-	// 1 missing before it
-	// repeat of offset 40
-}
-
-// A record in binary becomes the text that every JOSE library reads, and comes
-// back as it was.
+// A binary record becomes text that every JOSE library reads, and back.
 func ExampleConvert() {
 	sealer, err := envelope.NewSealer(envelope.SealerConfig{
 		Format: envelope.FormatEnvelope, Topic: "t", Readers: []*rsa.PublicKey{&key2048().PublicKey},
@@ -131,7 +95,7 @@ func ExampleConvert() {
 	// true <nil>
 }
 
-// The name of a sender stands before its key.
+// The name of each sender stands in the lines before its key.
 func ExampleParseTrustedSenders() {
 	senders, err := envelope.ParseTrustedSenders([]byte(`
 # billing, Zurich
@@ -146,4 +110,55 @@ MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
 	fmt.Println(senders[0].Name, envelope.SigningKeyID(senders[0].Key))
 	// Output:
 	// billing, Zurich kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k
+}
+
+// Most records name their header instead of repeating it. A reader that starts behind the
+// header reads back for it.
+func ExampleOpener_FindHeaders() {
+	private := key3072()
+	sealer, err := envelope.NewSealer(envelope.SealerConfig{
+		Format: envelope.FormatEnvelope, Topic: "t", Readers: []*rsa.PublicKey{&private.PublicKey},
+		Headers: envelope.HeaderPolicy{Records: 64, Interval: time.Minute},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var partition [][]byte
+	for _, text := range []string{"one", "two", "three"} {
+		value, err := sealer.Seal(nil, []byte(text), 0)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		partition = append(partition, value)
+	}
+	read := func(from, to int64) iter.Seq2[[]byte, error] {
+		return func(yield func([]byte, error) bool) {
+			for _, value := range partition[from:to] {
+				if !yield(value, nil) {
+					return
+				}
+			}
+		}
+	}
+
+	opener := envelope.NewOpener(envelope.OpenerConfig{})
+	if err := opener.SetKeys(private); err != nil {
+		fmt.Println(err)
+		return
+	}
+	msg, err := opener.Open(nil, "t", partition[2])
+	if needs, lean := errors.AsType[*envelope.NeedsHeaderError](err); lean {
+		fmt.Println(len(partition[2]) - len("three"))
+		if err := opener.FindHeaders(envelope.HeaderSearch{Topic: "t", Names: []envelope.HeaderName{needs.Name}, Offset: 2, Read: read}); err != nil {
+			fmt.Println(err) // for example envelope.ErrHeaderLost
+			return
+		}
+		msg, err = opener.Open(nil, "t", partition[2])
+	}
+	fmt.Println(string(msg.Plaintext), msg.Counter, err)
+	// Output:
+	// 46
+	// three 2 <nil>
 }

@@ -6,60 +6,107 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"kafka-e2ee/envelope/internal/strictjson"
 )
 
-// header is a protected header of anybody's, as far as it is needed.
+// Limits and types of the protected header; SPEC.md, sections 4 and 8.2.
+const (
+	maxHeader  = 8 << 10      // bytes of JSON
+	maxDepth   = 16           // of objects and arrays
+	typeFamily = "kafka-e2ee" // prefix of the types of all versions, in any case
+	headerType = typeFamily + "-v1"
+)
+
+var errForeignType = errors.New("the type is not " + headerType)
+
+// header returns the protected header of a native record; SPEC.md, section 4. It is
+// the only code that knows how the header is written.
+func (p *prefix) header() []byte {
+	text := p.unsignedHeader()
+	if p.signed {
+		text = fmt.Appendf(text[:len(text)-1], `,"signature":"%s"}`, b64(p.signature[:]))
+	}
+	return text
+}
+
+// unsignedHeader returns the header without the signature's value. No member needs
+// JSON escapes, because [checkTopic] limits the characters of the topic.
+func (p *prefix) unsignedHeader() []byte {
+	text := []byte(`{"alg":"RSA-OAEP-256","enc":"A256GCM"`)
+	if len(p.recipients) == 1 {
+		text = fmt.Appendf(text, `,"kid":"%s"`, b64(p.recipients[0].id[:]))
+	}
+	text = fmt.Appendf(text, `,"typ":"%s","topic":"%s","commitment":"%s","iat":%d,"exp":%d`,
+		headerType, p.topic, b64(p.commitment[:]), p.issued, p.expires)
+	if p.signed {
+		text = fmt.Appendf(text, `,"signer":"%s"`, b64(p.signer[:]))
+	}
+	return append(text, '}')
+}
+
+// header is the protected header of a JWE, native or foreign.
 type header struct {
-	raw     []byte // the JSON
+	raw     []byte // JSON
 	members map[string]any
 }
 
-// parseHeader makes the checks 11 to 13 of SPEC.md, section 8.2.
+// parseHeader decodes a header and makes checks 12 to 14 of SPEC.md, section 8.2.
 func parseHeader(text []byte) (*header, error) {
-	raw := make([]byte, base64.RawURLEncoding.DecodedLen(len(text)))
-	if len(raw) > maxHeader {
-		return nil, fmt.Errorf("got a header of %d bytes, limit %d", len(raw), maxHeader)
+	size := base64.RawURLEncoding.DecodedLen(len(text))
+	if size > maxHeader {
+		return nil, fmt.Errorf("got a header of %d bytes, limit %d", size, maxHeader)
 	}
+	raw := make([]byte, size)
 	if !decode(raw, text) {
-		return nil, errors.New("the header is not base64url")
+		return nil, errNotBase64
 	}
-	members, err := parseObject(raw)
+	members, err := strictjson.ParseObject(raw, maxDepth)
 	if err != nil {
+		return nil, fmt.Errorf("parsing the header: %w", err)
+	}
+	if err := checkAlgorithms(members); err != nil {
 		return nil, err
 	}
 	h := &header{raw: raw, members: members}
-	if h.text("alg") != "RSA-OAEP-256" || h.text("enc") != "A256GCM" {
-		return nil, errors.New("the header names another algorithm")
-	}
-	for _, name := range []string{"zip", "crit"} {
-		if _, there := members[name]; there {
-			return nil, fmt.Errorf("the header has a member %s", name)
-		}
-	}
 	for _, name := range []string{"typ", "kid", "topic"} {
-		if value, there := members[name]; there {
+		if value, present := members[name]; present {
 			if _, ok := value.(string); !ok || name == "topic" && value == "" {
-				return nil, fmt.Errorf("the header's member %s is not a text", name)
+				return nil, fmt.Errorf("the header's member %s is not a string, or is empty", name)
 			}
 		}
 	}
-	if !h.ours() && strings.HasPrefix(strings.ToLower(h.text("typ")), "kafka-e2ee") {
-		return nil, errors.New("the header is of an unknown version")
+	if !h.native() && inTypeFamily(members) {
+		return nil, errors.New("the header has an unknown version")
 	}
 	return h, nil
 }
 
+// text returns a string member, or "".
 func (h *header) text(name string) string {
-	value, _ := h.members[name].(string) //nolint:errcheck // no text is the empty text
+	value, _ := h.members[name].(string) //nolint:errcheck // no string is ""
 	return value
 }
 
-func (h *header) ours() bool { return h.text("typ") == headerType }
+// number returns a member that is a decimal integer, or 0.
+func (h *header) number(name string) uint64 {
+	text, _ := h.members[name].(json.Number)             //nolint:errcheck // no number is ""
+	value, _ := strconv.ParseUint(text.String(), 10, 64) //nolint:errcheck // prefix.check refuses 0
+	return value
+}
 
-// needs is the id of the key that a header of others names, if that is an id.
+// native reports whether the header has the type that this package writes.
+func (h *header) native() bool { return h.text("typ") == headerType }
+
+func inTypeFamily(members map[string]any) bool {
+	typ, _ := members["typ"].(string) //nolint:errcheck // no string is ""
+	return strings.HasPrefix(strings.ToLower(typ), typeFamily)
+}
+
+// needs returns the key identifier that a foreign header names, or nil if its kid
+// is not one.
 func (h *header) needs() []string {
 	var id [idSize]byte
 	if kid := h.text("kid"); decode(id[:], []byte(kid)) {
@@ -68,94 +115,27 @@ func (h *header) needs() []string {
 	return nil
 }
 
-// prefix reads a header of ours. It must be what we would have written, to the
-// byte; so it needs no other check. The id of a single recipient comes from it.
+// prefix reads a native header. The header must be, to the byte, the one that
+// [prefix.header] writes, so no other check is needed. A single recipient gets its
+// identifier from it.
 func (h *header) prefix(recipients []recipient) (*prefix, error) {
-	p := &prefix{topic: h.text("topic"), recipients: recipients}
+	p := &prefix{topic: h.text("topic"), issued: h.number("iat"), expires: h.number("exp"), recipients: recipients}
 	_, p.signed = h.members["signature"]
-	fits := decode(p.commitment[:], []byte(h.text("commitment")))
+	ok := decode(p.commitment[:], []byte(h.text("commitment")))
 	if p.signed {
-		fits = fits && decode(p.signer[:], []byte(h.text("signer"))) && decode(p.signature[:], []byte(h.text("signature")))
+		ok = ok && decode(p.signer[:], []byte(h.text("signer"))) && decode(p.signature[:], []byte(h.text("signature")))
 	}
 	if len(recipients) == 1 {
-		fits = fits && decode(recipients[0].id[:], []byte(h.text("kid")))
+		ok = ok && decode(recipients[0].id[:], []byte(h.text("kid")))
 	}
-	if !fits {
-		return nil, errors.New("the header lacks a member, or has one of another size")
+	if !ok {
+		return nil, errors.New("the header lacks a member, or a member has the wrong size")
 	}
 	if err := p.check(); err != nil {
 		return nil, err
 	}
 	if !bytes.Equal(p.header(), h.raw) {
-		return nil, errors.New("the header is not in the one form that it can have")
+		return nil, errors.New("the header is not in its canonical form")
 	}
 	return p, nil
-}
-
-// decode decodes canonical base64url that fills dst exactly. The decoder skips
-// line breaks; it would then come out short, but for a single one more than a
-// multiple of four characters, a length that no text has.
-func decode(dst, text []byte) bool {
-	if len(text)%4 == 1 || base64.RawURLEncoding.DecodedLen(len(text)) != len(dst) {
-		return false
-	}
-	n, err := base64.RawURLEncoding.Strict().Decode(dst, text)
-	return err == nil && n == len(dst)
-}
-
-// parseObject reads one JSON object and refuses what encoding/json lets pass:
-// bytes that are not UTF-8, a member that is there twice, anything after it.
-func parseObject(raw []byte) (map[string]any, error) {
-	if !utf8.Valid(raw) || !json.Valid(raw) {
-		return nil, errors.New("the header is not JSON")
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	value, err := parseValue(dec, 0)
-	if err != nil {
-		return nil, err
-	}
-	members, ok := value.(map[string]any)
-	if _, err := dec.Token(); !ok || !errors.Is(err, io.EOF) {
-		return nil, errors.New("the header is not one JSON object")
-	}
-	return members, nil
-}
-
-func parseValue(dec *json.Decoder, depth int) (any, error) {
-	token, err := dec.Token()
-	if err != nil {
-		return nil, errors.New("the header is not JSON")
-	}
-	if _, nested := token.(json.Delim); nested && depth == maxDepth {
-		return nil, fmt.Errorf("the header is nested more than %d deep", maxDepth)
-	}
-	switch token {
-	case json.Delim('{'):
-		members := make(map[string]any)
-		for dec.More() {
-			name, err := parseValue(dec, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			key, _ := name.(string) //nolint:errcheck // the decoder takes nothing else here
-			if _, twice := members[key]; twice {
-				return nil, errors.New("the header has a member twice")
-			}
-			if members[key], err = parseValue(dec, depth+1); err != nil {
-				return nil, err
-			}
-		}
-		_, err = dec.Token()
-		return members, err
-	case json.Delim('['):
-		for dec.More() {
-			if _, err := parseValue(dec, depth+1); err != nil {
-				return nil, err
-			}
-		}
-		_, err = dec.Token()
-		return nil, err
-	}
-	return token, nil
 }

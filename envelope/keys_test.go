@@ -54,7 +54,7 @@ func newCurveKey(t testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-// Without this a mistyped key would be found out only when nobody can read.
+// Without this, a wrong public key would show only when nobody can read the records.
 func TestParsePublicKeys(t *testing.T) {
 	good, n := pkix(t, &key3072().PublicKey), key2048().N
 	wide := func(bits uint) *rsa.PublicKey {
@@ -73,16 +73,17 @@ func TestParsePublicKeys(t *testing.T) {
 		{"empty", "", 0, "empty"},
 		{"blank", " \n", 0, "empty"},
 		{"text", "hunter2", 0, "not PEM"},
-		{"the document's placeholder", "-----BEGIN PUBLIC KEY-----\nMIIBojAN***AE=\n-----END PUBLIC KEY-----", 0, "damaged"},
-		{"line breaks spelled out", strings.ReplaceAll(good, "\n", `\n`), 0, "damaged"},
+		{"the article's placeholder", "-----BEGIN PUBLIC KEY-----\nMIIBojAN***AE=\n-----END PUBLIC KEY-----", 0, "damaged"},
+		{"escaped line breaks", strings.ReplaceAll(good, "\n", `\n`), 0, "written as"},
 		{"first damaged", strings.Replace(good, "MI", "M*", 1) + good, 0, "damaged"},
 		{"second damaged", good + strings.Replace(good, "MI", "M*", 1), 0, "damaged"},
 		{"cut off", good[:len(good)-20], 0, "damaged"},
 		{"private PKCS#8", pkcs8(t, key2048()), 0, "private key"},
 		{"private PKCS#1", pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key2048())), 0, "private key"},
-		{"certificate", pemOf("CERTIFICATE", []byte("x")), 0, "must be PUBLIC KEY"},
-		{"PKIX of garbage", pemOf("PUBLIC KEY", []byte("garbage")), 0, "can be read"},
-		{"PKCS#1 of garbage", pemOf("RSA PUBLIC KEY", []byte("garbage")), 0, "can be read"},
+		{"certificate", pemOf("CERTIFICATE", []byte("x")), 0, "this is a certificate"},
+		{"another block", pemOf("X", []byte("x")), 0, "must be PUBLIC KEY"},
+		{"PKIX of garbage", pemOf("PUBLIC KEY", []byte("garbage")), 0, "no readable key"},
+		{"PKCS#1 of garbage", pemOf("RSA PUBLIC KEY", []byte("garbage")), 0, "no readable key"},
 		{"elliptic curve", pkix(t, newCurveKey(t).Public()), 0, "not an RSA key"},
 		{"2047 bits", pkcs1(wide(2047)), 0, "2047 bits"},
 		{"8193 bits", pkcs1(wide(8193)), 0, "8193 bits"},
@@ -102,8 +103,8 @@ func TestParsePublicKeys(t *testing.T) {
 	}
 }
 
-// Without this a key file in one of its usual forms could not be read, or a
-// broken one would be found out only at the first record.
+// Without this, a private key in a usual format could not be read, or a broken one would
+// show only at the first record.
 func TestParsePrivateKey(t *testing.T) {
 	good := pkcs8(t, key2048())
 	first := pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key2048()))
@@ -115,12 +116,13 @@ func TestParsePrivateKey(t *testing.T) {
 		{"text", "hunter2", "not PEM"},
 		{"damaged", good[:len(good)-20], "damaged"},
 		{"two", good + first, "got 2 PEM blocks"},
-		{"PKCS#8 of garbage", pemOf("PRIVATE KEY", []byte("x")), "can be read"},
-		{"PKCS#1 of garbage", pemOf("RSA PRIVATE KEY", []byte("x")), "can be read"},
+		{"PKCS#8 of garbage", pemOf("PRIVATE KEY", []byte("x")), "no readable key"},
+		{"PKCS#1 of garbage", pemOf("RSA PRIVATE KEY", []byte("x")), "no readable key"},
 		{"elliptic curve", pkcs8(t, newCurveKey(t)), "not an RSA key"},
 		{"1024 bits", pkcs8(t, smallKey()), "1024 bits"},
 		{"public", pkix(t, &key2048().PublicKey), "public key"},
-		{"certificate", pemOf("CERTIFICATE", []byte("x")), "must be PRIVATE KEY"},
+		{"certificate", pemOf("CERTIFICATE", []byte("x")), "this is a certificate"},
+		{"another block", pemOf("X", []byte("x")), "must be PRIVATE KEY"},
 		{"locked PKCS#8", pemOf("ENCRYPTED PRIVATE KEY", []byte("x")), "encrypted"},
 		{"locked PKCS#1", locked, "encrypted"},
 	} {
@@ -134,8 +136,8 @@ func TestParsePrivateKey(t *testing.T) {
 	}
 }
 
-// Without this the id on the page would not be the one that other tools show.
-// The key and its thumbprint are those of RFC 7638, section 3.1.
+// Without this, the id on the page would differ from the id in other tools. The key and
+// its thumbprint come from RFC 7638, section 3.1.
 func TestKeyIDOfTheRFC(t *testing.T) {
 	const n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
 	raw, err := base64.RawURLEncoding.DecodeString(n)
@@ -156,11 +158,11 @@ func FuzzParsePublicKeys(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		keys, err := envelope.ParsePublicKeys(text)
 		if (err == nil) != (len(keys) > 0) {
-			t.Error("keys and an error, or neither")
+			t.Error("got keys and an error, or neither")
 		}
 		for _, key := range keys {
 			if again, err := envelope.ParsePublicKeys([]byte(pkix(t, key))); err != nil || !again[0].Equal(key) {
-				t.Errorf("a key that was taken is not taken again: %v", err)
+				t.Errorf("a parsed key does not parse again: %v", err)
 			}
 		}
 	})
@@ -173,10 +175,10 @@ func FuzzParsePrivateKey(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		key, err := envelope.ParsePrivateKey(text)
 		if (err == nil) != (key != nil) {
-			t.Error("a key and an error, or neither")
+			t.Error("got a key and an error, or neither")
 		}
 		if err == nil && envelope.NewOpener(envelope.OpenerConfig{}).SetKeys(key) != nil {
-			t.Error("a key that was taken cannot be used")
+			t.Error("a parsed key cannot be used")
 		}
 	})
 }

@@ -1,12 +1,11 @@
 package envelope
 
 import (
-	"bytes"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Sizes and bounds of SPEC.md, sections 1 and 5.
@@ -20,89 +19,78 @@ const (
 	maxReaders    = 16
 	minWrapped    = minBits / 8
 	maxWrapped    = maxBits / 8
-	maxHeader     = 8 << 10 // bytes of JSON
-	maxDepth      = 16      // of objects and arrays in it
+	timeSize      = 8
+	maxTime       = 253402300799 // the last second of the year 9999
+	maxLifetime   = 24 * 60 * 60 // of a data key, in seconds
 
-	headerType       = "kafka-e2ee-v1"
 	commitmentDomain = headerType + " commitment\x00"
 	signatureDomain  = headerType + " signature\x00"
 )
 
-// prefix is what all records of one data key have in common.
+// prefix is the part that all records of one data key share.
 type prefix struct {
 	topic      string
 	commitment [idSize]byte
+	issued     uint64 // when the data key was first used, in seconds since 1970
+	expires    uint64 // until when its records may arrive
 	signed     bool
 	signer     [idSize]byte
 	signature  [signatureSize]byte
 	recipients []recipient
 }
 
+// recipient is a key that can open a record, and the data key wrapped for it.
 type recipient struct {
 	id      [idSize]byte
 	wrapped []byte
 }
 
-// b64 is base64url without padding, in its one canonical spelling.
-func b64(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
+// needs returns the identifiers of the keys that can open the records.
+func (p *prefix) needs() []string {
+	ids := make([]string, len(p.recipients))
+	for i := range p.recipients {
+		ids[i] = b64(p.recipients[i].id[:])
+	}
+	return ids
+}
 
-// commitTo hashes a data key, and for whom it is wrapped, into the public name
-// that binds all readers to both: the cipher's tag covers no wrapped key.
+// commitTo hashes a data key and its recipients into the public name of the data
+// key. The name binds all readers to both, because the cipher's tag covers no
+// wrapped key.
 func (p *prefix) commitTo(key []byte) [idSize]byte {
 	return sha256.Sum256(p.appendRecipients(append([]byte(commitmentDomain), key...)))
 }
 
-// header is the protected header; SPEC.md, section 4.
-func (p *prefix) header() []byte {
-	json := p.unsignedHeader()
-	if p.signed {
-		json = fmt.Appendf(json[:len(json)-1], `,"signature":"%s"}`, b64(p.signature[:]))
-	}
-	return json
-}
-
-// unsignedHeader is the header without the signature's value. No member needs
-// escapes: the topic's characters are limited.
-func (p *prefix) unsignedHeader() []byte {
-	json := []byte(`{"alg":"RSA-OAEP-256","enc":"A256GCM"`)
-	if len(p.recipients) == 1 {
-		json = fmt.Appendf(json, `,"kid":"%s"`, b64(p.recipients[0].id[:]))
-	}
-	json = fmt.Appendf(json, `,"typ":"%s","topic":"%s","commitment":"%s"`, headerType, p.topic, b64(p.commitment[:]))
-	if p.signed {
-		json = fmt.Appendf(json, `,"signer":"%s"`, b64(p.signer[:]))
-	}
-	return append(json, '}')
-}
-
-// transcript is what the sender signs: all of the header but the signature's
-// value, and who can open it, with which wrapped keys.
+// transcript returns the bytes that the sender signs: the header without the
+// signature's value, and the recipients with their wrapped keys.
 func (p *prefix) transcript() []byte {
 	header := p.unsignedHeader()
-	text := binary.BigEndian.AppendUint16([]byte(signatureDomain), uint16(len(header))) //nolint:gosec // a few hundred
+	text := binary.BigEndian.AppendUint16([]byte(signatureDomain), uint16(len(header)))
 	return p.appendRecipients(append(text, header...))
 }
 
 func (p *prefix) appendRecipients(dst []byte) []byte {
-	dst = append(dst, byte(len(p.recipients))) //nolint:gosec // at most maxReaders
+	dst = append(dst, byte(len(p.recipients)))
 	for i := range p.recipients {
 		r := &p.recipients[i]
 		dst = append(dst, r.id[:]...)
-		dst = binary.BigEndian.AppendUint16(dst, uint16(len(r.wrapped))) //nolint:gosec // at most maxWrapped
+		dst = binary.BigEndian.AppendUint16(dst, uint16(len(r.wrapped)))
 		dst = append(dst, r.wrapped...)
 	}
 	return dst
 }
 
-// appendBinary is the prefix of the format envelope; SPEC.md, section 5.
-func (p *prefix) appendBinary(dst []byte) []byte {
+// binary returns the prefix in the format envelope; SPEC.md, section 5.
+func (p *prefix) binary() []byte {
 	flags := byte(0)
 	if p.signed {
 		flags = 1
 	}
-	dst = append(dst, versionByte, flags, byte(len(p.topic))) //nolint:gosec // at most maxTopic
+	dst := []byte{versionByte, flags, byte(len(p.topic))}
 	dst = append(dst, p.topic...)
 	dst = append(dst, p.commitment[:]...)
+	dst = binary.BigEndian.AppendUint64(dst, p.issued)
+	dst = binary.BigEndian.AppendUint64(dst, p.expires)
 	if p.signed {
 		dst = append(dst, p.signer[:]...)
 		dst = append(dst, p.signature[:]...)
@@ -110,47 +98,67 @@ func (p *prefix) appendBinary(dst []byte) []byte {
 	return p.appendRecipients(dst)
 }
 
-// recipientsAt is where the recipients begin, by the first three bytes.
-func recipientsAt(value []byte) int {
-	at := 3 + int(value[2]) + idSize
+// Errors of prefixLen are variables, so that a flood of broken records costs no
+// memory.
+var (
+	errShort      = errors.New("the record is shorter than its lengths say")
+	errFlags      = errors.New("unknown flags")
+	errTopic      = fmt.Errorf("the topic name is not 1 to %d bytes long", maxTopic)
+	errRecipients = fmt.Errorf("the number of recipients is not 1 to %d", maxReaders)
+	errWrapped    = fmt.Errorf("a wrapped key is not %d to %d bytes long", minWrapped, maxWrapped)
+)
+
+// prefixLen finds the end of the prefix, or in a lean record of the name, from the
+// lengths in it alone, so that a cached prefix costs no more than that. It checks each length before anything is
+// copied: an accepted prefix has less than 18 KiB. At least an IV and a tag follow.
+func prefixLen(value []byte) (int, error) {
+	switch {
+	case len(value) < 3:
+		return 0, errShort
+	case value[1] == leanFlags && len(value) < leanSize+ivSize+tagSize:
+		return 0, errShort
+	case value[1] == leanFlags:
+		return leanSize, nil
+	case value[1] > 1:
+		return 0, errFlags
+	case value[2] < 1 || value[2] > maxTopic:
+		return 0, errTopic
+	}
+	at := 3 + int(value[2]) + idSize + 2*timeSize
 	if value[1] != 0 {
 		at += idSize + signatureSize
 	}
-	return at
-}
-
-// prefixLen finds the end of the prefix from its lengths alone, so that a known
-// one costs no more than that. It returns 0 where the value is too short.
-func prefixLen(value []byte) int {
-	if len(value) < 3 {
-		return 0
-	}
-	at := recipientsAt(value)
-	if at >= len(value) || value[at] > maxReaders {
-		return 0
+	if at >= len(value) {
+		return 0, errShort
 	}
 	left := value[at]
+	if left < 1 || left > maxReaders {
+		return 0, errRecipients
+	}
 	for at++; left > 0; left-- {
 		if at+idSize+2 > len(value) {
-			return 0
+			return 0, errShort
 		}
-		at += idSize + 2 + int(binary.BigEndian.Uint16(value[at+idSize:]))
+		size := int(binary.BigEndian.Uint16(value[at+idSize:]))
+		if size < minWrapped || size > maxWrapped {
+			return 0, errWrapped
+		}
+		at += idSize + 2 + size
 	}
-	if at > len(value) {
-		return 0
+	if len(value) < at+ivSize+tagSize {
+		return 0, errShort
 	}
-	return at
+	return at, nil
 }
 
-// parsePrefix takes bytes whose length [prefixLen] has found. It copies what it
-// keeps.
+// parsePrefix parses as many bytes of a full record as [prefixLen] returned. The wrapped keys are not
+// copied: nothing large is copied before the prefix is checked.
 func parsePrefix(raw []byte) (*prefix, error) {
 	p := &prefix{signed: raw[1] == 1, topic: string(raw[3 : 3+int(raw[2])])}
-	if raw[1] > 1 {
-		return nil, errors.New("unknown flags")
-	}
 	rest := raw[3+len(p.topic):]
 	rest = rest[copy(p.commitment[:], rest):]
+	p.issued, p.expires = binary.BigEndian.Uint64(rest), binary.BigEndian.Uint64(rest[timeSize:])
+	rest = rest[2*timeSize:]
 	if p.signed {
 		rest = rest[copy(p.signer[:], rest):]
 		rest = rest[copy(p.signature[:], rest):]
@@ -160,9 +168,9 @@ func parsePrefix(raw []byte) (*prefix, error) {
 	for i := range p.recipients {
 		r := &p.recipients[i]
 		rest = rest[copy(r.id[:], rest):]
-		size := int(binary.BigEndian.Uint16(rest))
-		r.wrapped = bytes.Clone(rest[2 : 2+size])
-		rest = rest[2+size:]
+		end := 2 + int(binary.BigEndian.Uint16(rest))
+		r.wrapped = rest[2:end:end]
+		rest = rest[end:]
 	}
 	return p, p.check()
 }
@@ -170,6 +178,12 @@ func parsePrefix(raw []byte) (*prefix, error) {
 func (p *prefix) check() error {
 	if err := checkTopic(p.topic); err != nil {
 		return err
+	}
+	switch {
+	case p.issued < 1 || p.expires > maxTime:
+		return errors.New("a time is not in the years 1970 to 9999")
+	case p.expires <= p.issued || p.expires-p.issued > maxLifetime:
+		return fmt.Errorf("the data key expires before it is used, or more than %d seconds after", maxLifetime)
 	}
 	if got := len(p.recipients); got < 1 || got > maxReaders {
 		return fmt.Errorf("got %d recipients, want 1 to %d", got, maxReaders)
@@ -180,25 +194,28 @@ func (p *prefix) check() error {
 		}
 		for _, earlier := range p.recipients[:i] {
 			if earlier.id == r.id {
-				return errors.New("a recipient is there twice")
+				return errors.New("duplicate recipient")
 			}
 		}
 	}
 	return nil
 }
 
-// checkTopic holds a name to Kafka's own rule for topics, so that it is the
-// same in JSON as it is.
+// checkTopic applies Kafka's rule for topic names. Such a name needs no escapes in
+// JSON.
 func checkTopic(topic string) error {
 	if got := len(topic); got < 1 || got > maxTopic {
-		return fmt.Errorf("got a topic's name of %d bytes, want 1 to %d", got, maxTopic)
+		return fmt.Errorf("got a topic name of %d bytes, want 1 to %d", got, maxTopic)
 	}
 	for i := range len(topic) {
 		switch c := topic[i]; {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == '-':
 		default:
-			return errors.New("the topic's name has a character other than letters, digits, '.', '_' and '-'")
+			return errors.New("the topic name has a character other than letters, digits, '.', '_' and '-'")
 		}
 	}
 	return nil
 }
+
+// dateOf returns a time of a checked prefix.
+func dateOf(seconds uint64) time.Time { return time.Unix(int64(seconds), 0).UTC() }

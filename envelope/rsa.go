@@ -6,9 +6,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"slices"
+	"sync"
 )
 
-// sealRSA seals the format rsa: the whole message in one block.
+// sealRSA seals a record of the format rsa: the whole message in one block.
 func sealRSA(dst, plaintext []byte, reader *rsa.PublicKey) ([]byte, error) {
 	block, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, reader, plaintext, nil)
 	if err != nil {
@@ -17,18 +19,32 @@ func sealRSA(dst, plaintext []byte, reader *rsa.PublicKey) ([]byte, error) {
 	return base64.StdEncoding.AppendEncode(dst, block), nil
 }
 
-// openRSA tries every key of the block's size: the format does not name one.
-func (k *keyring) openRSA(msg *Message, dst, block []byte) error {
-	if len(k.keys) == 0 {
-		return ErrNoKey
+// openRSA opens a record of the format rsa. The format names no key, so every key of
+// the block's size is tried, and a block that none opens is tried only once.
+func (u unwrapper) openRSA(msg *Message, dst, value []byte) error {
+	k := u.keys
+	block := decodeBlock(value)
+	if block == nil {
+		return ErrMalformed
+	}
+	msg.Format = FormatRSA
+	if u.opener.require.requiresSender() {
+		return errRejectedUnsigned
+	}
+	if err := k.missingKey(nil); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(k.keys, func(key heldKey) bool { return key.private.Size() == len(block) }) {
+		return ErrUndecryptable
+	}
+	id := sha256.Sum256(block)
+	if k.failedBlocks.contains(id) {
+		return ErrUndecryptable
 	}
 	for _, key := range k.keys {
-		if key.private.Size() != len(block) {
-			continue
-		}
-		plaintext, err := rsa.DecryptOAEP(sha256.New(), nil, key.private, block, nil)
+		plaintext, err := key.decrypt(block)
 		if err != nil {
-			continue // the next key may be the one
+			continue
 		}
 		if dst != nil {
 			plaintext = append(dst, plaintext...)
@@ -37,23 +53,21 @@ func (k *keyring) openRSA(msg *Message, dst, block []byte) error {
 		msg.Sender = Sender{State: SenderUnverified, Reason: ReasonUnsigned}
 		return nil
 	}
+	k.failedBlocks.add(id)
 	return ErrUndecryptable
 }
 
-// longestText is how many characters of base64 still pass for a word.
-const longestText = 200
+// isBlockSize reports whether the format rsa allows a modulus of so many bytes.
+func isBlockSize(size int) bool { return size == 256 || size == 384 || size == 512 }
 
-// isBlock reports whether the format rsa knows a modulus of so many bytes.
-func isBlock(size int) bool { return size == 256 || size == 384 || size == 512 }
-
-// decodeBlock returns nil for what is not a record of the format rsa. It looks
-// at the length first, so that a long value is never decoded. Strict refuses a
-// second spelling of the same bytes, but skips line breaks; a value with one
-// decodes to less than its length promises.
+// decodeBlock returns nil for a value that is not a record of the format rsa. It
+// checks the length first, so a long value is never decoded. The strict decoder
+// rejects a second encoding of the same bytes, but skips line breaks; a value that
+// contains one decodes to fewer bytes than its length promises.
 func decodeBlock(value []byte) []byte {
 	most := base64.StdEncoding.DecodedLen(len(value))
 	size := most / 128 * 128 // the padding stands for up to two bytes
-	if !isBlock(size) || base64.StdEncoding.EncodedLen(size) != len(value) {
+	if !isBlockSize(size) || base64.StdEncoding.EncodedLen(size) != len(value) {
 		return nil
 	}
 	block := make([]byte, most)
@@ -63,17 +77,37 @@ func decodeBlock(value []byte) []byte {
 	return block[:size]
 }
 
-// isBase64 reports whether the value is in the alphabets of RFC 4648, sections
-// 4 and 5, with line breaks. Text ends the scan at its first blank, so that it
-// costs nothing however long it is.
-func isBase64(value []byte) bool {
-	for _, c := range value {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case c == '+', c == '/', c == '-', c == '_', c == '=', c == '\r', c == '\n':
-		default:
-			return false
-		}
+const failedGeneration = 4096
+
+// failedBlocks is an approximate LRU set of blocks that no key held opens, by their
+// SHA-256: two generations, less than 1 MiB. Nothing in it is trusted, so it does not
+// matter who fills it.
+type failedBlocks struct {
+	mu         sync.Mutex
+	young, old map[[sha256.Size]byte]bool
+}
+
+func (f *failedBlocks) contains(id [sha256.Size]byte) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.old[id] && !f.young[id] {
+		f.addLocked(id) // still in use
 	}
-	return true
+	return f.young[id]
+}
+
+func (f *failedBlocks) add(id [sha256.Size]byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.addLocked(id)
+}
+
+func (f *failedBlocks) addLocked(id [sha256.Size]byte) {
+	if len(f.young) >= failedGeneration {
+		f.old, f.young = f.young, nil
+	}
+	if f.young == nil {
+		f.young = make(map[[sha256.Size]byte]bool)
+	}
+	f.young[id] = true
 }

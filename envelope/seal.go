@@ -5,62 +5,71 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
-// MaxMessage is how many bytes one record of the formats envelope and jwe
-// holds, 16 MiB. A message is in memory whole on both sides, since nothing of
-// it may be used before its last byte is checked; brokers take 1 MiB by
-// default.
+// MaxMessage is the longest message in bytes that a record of the formats envelope
+// and jwe holds, 16 MiB. Both sides keep the whole message in memory, because no part
+// of it may be used before its last byte is checked. Brokers accept 1 MiB by default.
 const MaxMessage = 16 << 20
 
-// SealerConfig says how and for whom to seal. There is no default format.
+// SealerConfig configures a sealer. There is no default format.
 type SealerConfig struct {
 	Format Format
-	// Topic is where the records will be written; one sealer is for one topic.
-	// They open in no other. The format rsa does not bind it.
+	// Topic is the topic that the records will be written to. They open in no
+	// other. The format rsa does not bind it.
 	Topic string
-	// Readers can open, each alone: 1 to 16 keys of 2048 to 8192 bits in the
-	// format envelope, exactly one in jwe. The format rsa takes exactly one,
-	// whose modulus has 256, 384 or 512 bytes: a reader would not recognize
-	// records of another length.
+	// Readers are the keys that can each open the records: 1 to 16 keys of 2048 to
+	// 8192 bits in the format envelope, exactly one in jwe. The format rsa takes
+	// exactly one, with a modulus of 256, 384 or 512 bytes, because readers do not
+	// recognize records of another length.
 	Readers []*rsa.PublicKey
-	// SigningKey proves the sender. Without one, anybody with the public key
-	// could have sealed. The format rsa cannot sign, and refuses one.
+	// SigningKey proves the sender. Without one, anybody with the public key could
+	// have sealed the record. The format rsa cannot sign, and refuses one.
 	SigningKey ed25519.PrivateKey
-	// Limits say how long one data key is used; zero means the defaults. The
-	// format rsa has no data keys.
+	// Limits tell how long one data key is used; zero means the defaults. The format
+	// rsa has no data keys.
 	Limits Limits
+	// Headers tells which records are full and which are lean, in the format envelope. By
+	// default all are full.
+	Headers HeaderPolicy
+	// Now is the clock, [time.Now] if nil. A test that needs old records sets another.
+	Now func() time.Time
 }
 
 // Sealer seals messages for one topic. It is safe for concurrent use.
 type Sealer struct {
-	format Format
-	rsa    *rsa.PublicKey // in the format rsa
-	maker  *keyMaker      // behind a pointer, so that printing a sealer shows no signing key
-	limits Limits
-	fixed  int // bytes of a record beside the text of IV, message and tag
+	format     Format
+	rsa        *rsa.PublicKey // in the format rsa
+	generator  *keyGenerator  // a pointer, so that printing a sealer shows no signing key
+	limits     Limits
+	headers    HeaderPolicy
+	prefixSize int // the same for all data keys
 
 	mu    sync.Mutex
+	clock coarseClock
 	key   *dataKey
-	spare chan madeKey // the next data key, when it was begun
+	next  func() (*dataKey, error) // waits for the next data key; nil until it is prepared
 }
 
-// NewSealer checks the configuration, and makes the first data key.
+// NewSealer checks the configuration and makes the first data key.
 func NewSealer(cfg SealerConfig) (*Sealer, error) {
-	s := &Sealer{format: cfg.Format}
+	s := &Sealer{format: cfg.Format, clock: coarseClock{now: time.Now, precision: clockPrecision}}
+	if cfg.Now != nil {
+		s.clock.now, s.clock.precision = cfg.Now, 0
+	}
 	if err := s.configure(cfg); err != nil {
 		return nil, fmt.Errorf("making a sealer: %w", err)
 	}
 	return s, nil
 }
 
-// Format keeps fmt from printing the keys inside. With a verb that does not fit,
-// such as %s, it would follow pointers.
+// Format keeps fmt from printing the keys inside. With a verb such as %s, fmt would
+// follow pointers.
 func (s *Sealer) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "sealer of format %s", s.format) //nolint:errcheck // fmt takes no error from here
 }
@@ -95,19 +104,33 @@ func (s *Sealer) configure(cfg SealerConfig) error {
 	if s.limits, err = cfg.Limits.orDefaults(); err != nil {
 		return err
 	}
-	if s.maker, err = newKeyMaker(cfg); err != nil {
+	if s.generator, err = newKeyGenerator(cfg); err != nil {
 		return err
 	}
-	if s.key, err = s.maker.make(); err != nil {
+	if s.key, err = s.generator.generate(); err != nil {
 		return err
 	}
-	s.fixed = len(s.key.prefix)
+	if s.headers, err = cfg.Headers.orDefaults(); err != nil {
+		return err
+	}
+	if cfg.Format == FormatJWE {
+		s.headers.Records = 1
+	}
+	now, err := s.clock.read()
+	if err != nil {
+		return err
+	}
+	example := *s.key.parts // with times that have as many digits as today's
+	example.issued = uint64(now.Unix())
+	example.expires = example.issued + s.limits.lifetime()
+	_, encoded := s.generator.encode(&example)
+	s.prefixSize = len(encoded)
 	return nil
 }
 
 func (s *Sealer) configureRSA(cfg SealerConfig) error {
 	s.rsa = cfg.Readers[0]
-	if !isBlock(s.rsa.Size()) {
+	if !isBlockSize(s.rsa.Size()) {
 		return fmt.Errorf("got an RSA key of %d bits, format %s takes 2048, 3072 or 4096", s.rsa.N.BitLen(), FormatRSA)
 	}
 	if cfg.SigningKey != nil {
@@ -116,9 +139,9 @@ func (s *Sealer) configureRSA(cfg SealerConfig) error {
 	return nil
 }
 
-// MaxPlaintext is how many bytes one record holds: [MaxMessage], or in the
-// format rsa those of the modulus less two hashes and two bytes (RFC 8017,
-// section 7.1.1), so 190, 318 or 446.
+// MaxPlaintext returns the longest message in bytes that one record holds:
+// [MaxMessage], or in the format rsa the modulus less two hashes and two bytes (RFC
+// 8017, section 7.1.1), which is 190, 318 or 446.
 func (s *Sealer) MaxPlaintext() int {
 	if s.format == FormatRSA {
 		return s.rsa.Size() - 2*sha256.Size - 2
@@ -126,80 +149,96 @@ func (s *Sealer) MaxPlaintext() int {
 	return MaxMessage
 }
 
-// Size is how many bytes the record of a message of n bytes has. It is the same
-// for all records of this sealer.
+// Size returns the length in bytes of the full record of a message of n bytes. No record
+// of such a message is longer.
 func (s *Sealer) Size(n int) int {
 	switch s.format {
 	case FormatRSA:
 		return base64.StdEncoding.EncodedLen(s.rsa.Size())
 	case FormatJWE:
 		enc := base64.RawURLEncoding
-		return s.fixed + enc.EncodedLen(ivSize) + 1 + enc.EncodedLen(n) + 1 + enc.EncodedLen(tagSize)
+		return s.prefixSize + enc.EncodedLen(ivSize) + 1 + enc.EncodedLen(n) + 1 + enc.EncodedLen(tagSize)
 	default:
-		return s.fixed + ivSize + n + tagSize
+		return s.prefixSize + ivSize + n + tagSize
 	}
 }
 
-// Seal appends the record's value to dst, which must not overlap the plaintext;
-// with room for [Sealer.Size] bytes more it allocates nothing. The record must
-// then be written to the partition given, which may not be negative; the format
-// rsa does not bind it. A message of more than MaxPlaintext bytes gives
-// [ErrTooLong] with both lengths; with an error dst is returned as it was.
+// Seal appends the value of one record to dst, which must not overlap the plaintext.
+// It allocates nothing if dst has a spare capacity of [Sealer.Size] bytes. The record
+// must be written to the partition given, which must not be negative; the format rsa
+// does not bind it. A message of more than [Sealer.MaxPlaintext] bytes gives
+// [ErrTooLong] with both lengths. With an error, Seal returns dst unchanged.
 //
-// To send one record again, send its bytes again. Sealing the same message once
-// more makes another record.
+// To send a record again, send its bytes again, but not after its data key has expired:
+// then seal its message again, see [Sealer.SealDated]. Sealing the same message a second
+// time makes another record.
+//
+// The record may be lean, if [SealerConfig] has such a policy. So write the records of a
+// partition in the order in which they were sealed.
 func (s *Sealer) Seal(dst, plaintext []byte, partition int32) ([]byte, error) {
+	value, _, err := s.SealDated(dst, plaintext, partition, false)
+	return value, err
+}
+
+// SealFull is Seal for a record that is never lean: one that may outlive the others, for
+// example because it has a key in a compacted topic.
+func (s *Sealer) SealFull(dst, plaintext []byte, partition int32) ([]byte, error) {
+	value, _, err := s.SealDated(dst, plaintext, partition, true)
+	return value, err
+}
+
+// SealDated is Seal, or SealFull if full is set, and also returns when the record's data
+// key expires. A record that was not written by then must not be written any more: readers
+// take it for one that was held back. In the format rsa, the time is zero: such records do
+// not expire.
+func (s *Sealer) SealDated(dst, plaintext []byte, partition int32, full bool) (value []byte, expires time.Time, err error) {
 	if got, limit := len(plaintext), s.MaxPlaintext(); got > limit {
-		return dst, fmt.Errorf("sealing a record: %w: got %d bytes, limit %d", ErrTooLong, got, limit)
+		return dst, expires, fmt.Errorf("sealing a record: %w: got %d bytes, limit %d", ErrTooLong, got, limit)
 	}
 	if s.format == FormatRSA {
-		return sealRSA(dst, plaintext, s.rsa)
+		value, err = sealRSA(dst, plaintext, s.rsa)
+		return value, expires, err
 	}
 	if partition < 0 {
-		return dst, fmt.Errorf("sealing a record: got partition %d, want 0 or more", partition)
+		return dst, expires, fmt.Errorf("sealing a record: got partition %d, want 0 or more", partition)
 	}
-	key, counter, err := s.reserve(partition, uint64(len(plaintext)))
+	key, counter, start, err := s.reserve(partition, len(plaintext), full)
 	if err != nil {
-		return dst, fmt.Errorf("sealing a record: %w", err)
+		return dst, expires, fmt.Errorf("sealing a record: %w", err)
 	}
-	out := append(slices.Grow(dst, s.Size(len(plaintext))), key.prefix...)
+	expires = time.Unix(int64(key.parts.expires), 0)
+	out := append(slices.Grow(dst, s.Size(len(plaintext))-s.prefixSize+len(start)), start...)
 	if s.format == FormatJWE {
-		return key.sealText(out, plaintext, partition, counter), nil
+		return key.sealText(out, plaintext, partition, counter), expires, nil
 	}
 	out = appendIV(out, partition, counter)
-	return key.aead.Seal(out, out[len(out)-ivSize:], plaintext, key.aad), nil
+	return key.aead.Seal(out, out[len(out)-ivSize:], plaintext, key.aad), expires, nil
 }
 
-func appendIV(dst []byte, partition int32, counter uint64) []byte {
-	dst = binary.BigEndian.AppendUint32(dst, uint32(partition)) //nolint:gosec // not negative
-	return binary.BigEndian.AppendUint64(dst, counter)
-}
-
-// textChunk is a multiple of three bytes, whose base64 has no loose bits.
+// textChunk is a multiple of three bytes, so its base64 has no padding bits.
 const textChunk = 3 << 8
 
-// sealText appends IV, cipher text and tag as text. It encrypts into the end of
-// the room that the text will take, and encodes from there to its front, a
-// chunk at a time: the text grows slower than it eats up what is ahead.
+// sealText appends IV, ciphertext and tag as text. To avoid a second buffer, it
+// encrypts into the end of the text's space, and encodes from there to the front in
+// chunks: the text never overwrites ciphertext that is not encoded yet.
 func (k *dataKey) sealText(out, plaintext []byte, partition int32, counter uint64) []byte {
 	enc := base64.RawURLEncoding
 	size := len(plaintext)
 	end := len(out) + enc.EncodedLen(ivSize) + 1 + enc.EncodedLen(size) + 1 + enc.EncodedLen(tagSize)
-	room := out[:end]
+	buf := out[:end]
 	at := end - size - tagSize
-	// The IV in bytes stands before the cipher text for a moment, where it is
-	// on the heap already: a slice of the stack would escape to it.
-	iv := appendIV(room[:at-ivSize], partition, counter)[at-ivSize:]
+	// The raw IV stands before the ciphertext until it is encoded. An array on the
+	// stack would escape to the heap.
+	iv := appendIV(buf[:at-ivSize], partition, counter)[at-ivSize:]
 	var chunk [textChunk]byte
 	copy(chunk[:], iv)
-	sealed := k.aead.Seal(room[:at], iv, plaintext, k.aad)[at:]
+	sealed := k.aead.Seal(buf[:at], iv, plaintext, k.aad)[at:]
 	out = append(enc.AppendEncode(out, chunk[:ivSize]), '.')
-	text, tag := sealed[:size], sealed[size:]
-	var last [tagSize]byte
-	copy(last[:], tag)
-	for len(text) > 0 {
-		n := copy(chunk[:], text)
-		out, text = enc.AppendEncode(out, chunk[:n]), text[n:]
+	ciphertext := sealed[:size]
+	tag := [tagSize]byte(sealed[size:])
+	for len(ciphertext) > 0 {
+		n := copy(chunk[:], ciphertext)
+		out, ciphertext = enc.AppendEncode(out, chunk[:n]), ciphertext[n:]
 	}
-	return enc.AppendEncode(append(out, '.'), last[:])
+	return enc.AppendEncode(append(out, '.'), tag[:])
 }

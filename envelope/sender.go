@@ -3,6 +3,7 @@ package envelope
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
@@ -11,26 +12,28 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"kafka-e2ee/envelope/internal/pemtext"
 )
 
-// SenderState is what is known of who sealed a record.
+// SenderState is the result of verifying the sender of a record.
 type SenderState string
 
 const (
-	// SenderUnchecked means that the record was not opened: only its own tag
-	// ties it to the signature.
+	// SenderUnchecked means that the record was not opened. Only its own tag ties
+	// it to the signature.
 	SenderUnchecked SenderState = "unchecked"
-	// SenderUnverified means that nothing says who sealed it, or that nobody is
-	// trusted to say so. Anyone with the public key can.
+	// SenderUnverified means that the record is not signed, or that no senders are
+	// trusted. Anyone with the public key could have sealed it.
 	SenderUnverified SenderState = "unverified"
-	// SenderUntrusted means that it is signed, but not by anybody trusted.
+	// SenderUntrusted means that the record is signed, but not by a trusted sender.
 	SenderUntrusted SenderState = "untrusted"
-	// SenderVerified means that its data key was signed by the sender named. A
-	// holder of a private key that opens it could have sealed it, too.
+	// SenderVerified means that the sender named signed the record's data key. A
+	// holder of a private key that opens the record could have sealed it, too.
 	SenderVerified SenderState = "verified"
 )
 
-// SenderReason says why a sender is not verified.
+// SenderReason tells why a sender is not verified.
 type SenderReason string
 
 // The reasons of SPEC.md, section 8.5.
@@ -41,7 +44,7 @@ const (
 	ReasonBadSignature  SenderReason = "bad signature"
 )
 
-// Sender tells who sealed a record.
+// Sender is who sealed a record.
 type Sender struct {
 	State  SenderState
 	Name   string       // from the trusted senders, if verified
@@ -49,15 +52,15 @@ type Sender struct {
 	Reason SenderReason // if unverified or untrusted
 }
 
-// TrustedSender is a public key and whose it is. One name may have several
-// keys, as while one replaces another.
+// TrustedSender is a sender's name and public key. One name may have several keys,
+// for example while a new key replaces an old one.
 type TrustedSender struct {
 	Name string
 	Key  ed25519.PublicKey
 }
 
-// SigningKeyID is the JWK thumbprint of an Ed25519 public key (RFC 8037,
-// appendix A.3).
+// SigningKeyID returns the JWK thumbprint of an Ed25519 public key (RFC 8037, appendix
+// A.3).
 func SigningKeyID(pub ed25519.PublicKey) string {
 	id := signingKeyID(pub)
 	return b64(id[:])
@@ -67,8 +70,8 @@ func signingKeyID(pub ed25519.PublicKey) [idSize]byte {
 	return sha256.Sum256([]byte(`{"crv":"Ed25519","kty":"OKP","x":"` + b64(pub) + `"}`))
 }
 
-// judge verifies a data key's signature.
-func (p *prefix) judge(trusted map[[idSize]byte]TrustedSender) Sender {
+// verifySender verifies the signature of a data key; SPEC.md, section 8.5.
+func (p *prefix) verifySender(trusted map[[idSize]byte]TrustedSender) Sender {
 	if !p.signed {
 		return Sender{State: SenderUnverified, Reason: ReasonUnsigned}
 	}
@@ -86,57 +89,69 @@ func (p *prefix) judge(trusted map[[idSize]byte]TrustedSender) Sender {
 	return Sender{State: SenderVerified, Name: sender.Name, KeyID: id}
 }
 
-// ParseSigningKey reads one PEM block "PRIVATE KEY" (PKCS#8, RFC 8410), not
-// encrypted, that holds an Ed25519 key. The errors never repeat the input.
+// ParseSigningKey parses one PEM block "PRIVATE KEY" (PKCS#8, RFC 8410) with an
+// Ed25519 key that is not encrypted. Errors never repeat the input.
 func ParseSigningKey(text []byte) (ed25519.PrivateKey, error) {
-	blocks, err := pemBlocks(text)
+	key, err := parseSigningKey(text)
 	if err != nil {
 		return nil, fmt.Errorf("parsing signing key: %w", err)
-	}
-	if len(blocks) != 1 || blocks[0].Type != "PRIVATE KEY" {
-		return nil, fmt.Errorf("parsing signing key: got %d PEM blocks, want 1 of type PRIVATE KEY, not encrypted", len(blocks))
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(blocks[0].Bytes)
-	if err != nil {
-		return nil, errors.New("parsing signing key: the block PRIVATE KEY holds no key that can be read")
-	}
-	key, ok := parsed.(ed25519.PrivateKey)
-	if !ok {
-		return nil, errors.New("parsing signing key: not an Ed25519 key")
 	}
 	return key, nil
 }
 
-// longestName is how many characters of a sender's name are shown anywhere.
-const longestName = 100
+func parseSigningKey(text []byte) (ed25519.PrivateKey, error) {
+	block, err := pemtext.One(text, pemtext.SigningKey)
+	switch {
+	case err != nil:
+		return nil, err
+	case block.Type == "RSA PRIVATE KEY":
+		return nil, pemtext.WrongKey((*rsa.PrivateKey)(nil), pemtext.SigningKey)
+	case block.Type != "PRIVATE KEY":
+		return nil, errors.New("not a private key (hint: the block must be PRIVATE KEY)")
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, errors.New("the PRIVATE KEY block holds no readable key")
+	}
+	key, ok := parsed.(ed25519.PrivateKey)
+	if !ok {
+		return nil, pemtext.WrongKey(parsed, pemtext.SigningKey)
+	}
+	return key, nil
+}
 
-// ParseTrustedSenders reads PEM blocks "PUBLIC KEY" with Ed25519 keys, each
-// with the sender's name in the lines before it:
+// maxSenderName is the longest name of a sender, in characters.
+const maxSenderName = 100
+
+// ParseTrustedSenders parses PEM blocks "PUBLIC KEY" with Ed25519 keys, each with the
+// sender's name in the lines before it:
 //
 //	# billing, Zurich
 //	-----BEGIN PUBLIC KEY-----
 //	…
 //
-// Leading '#' and blanks do not belong to the name; several lines are joined
-// with a blank. A name must be there, of at most 100 printable characters. Two
-// keys may have one name; one key must not be there twice. One bad block fails
-// them all. Without a block, and for an empty text, it is an error.
+// Leading '#' and spaces do not belong to the name; several lines are joined with a
+// space. A name has 1 to 100 printable characters. Two keys may have the same name,
+// but no key may occur twice. One bad block fails all of them, and a text without a
+// block is an error.
 func ParseTrustedSenders(text []byte) ([]TrustedSender, error) {
-	blocks, err := pemBlocks(text)
+	text = pemtext.Normalize(text)
+	blocks, err := pemtext.Blocks(text)
 	if err != nil {
 		return nil, fmt.Errorf("parsing trusted senders: %w", err)
 	}
 	senders := make([]TrustedSender, len(blocks))
 	seen := make(map[[idSize]byte]bool)
 	for i := range senders {
-		comment, rest, _ := bytes.Cut(text, []byte("-----BEGIN "))
-		_, text = pem.Decode(append([]byte("-----BEGIN "), rest...))
+		begin := bytes.Index(text, []byte(pemtext.Begin))
+		comment := text[:begin]
+		_, text = pem.Decode(text[begin:])
 		if senders[i], err = parseSender(comment, blocks[i]); err != nil {
 			return nil, fmt.Errorf("parsing trusted sender %d of %d: %w", i+1, len(senders), err)
 		}
 		id := signingKeyID(senders[i].Key)
 		if seen[id] {
-			return nil, fmt.Errorf("parsing trusted sender %d of %d: the key is there twice", i+1, len(senders))
+			return nil, fmt.Errorf("parsing trusted sender %d of %d: duplicate key", i+1, len(senders))
 		}
 		seen[id] = true
 	}
@@ -144,16 +159,22 @@ func ParseTrustedSenders(text []byte) ([]TrustedSender, error) {
 }
 
 func parseSender(comment []byte, block *pem.Block) (TrustedSender, error) {
+	if err := pemtext.CheckBlock(block, pemtext.PublicKey); err != nil {
+		return TrustedSender{}, err
+	}
+	if block.Type == "RSA PUBLIC KEY" {
+		return TrustedSender{}, pemtext.WrongKey((*rsa.PublicKey)(nil), pemtext.SigningKey)
+	}
 	if block.Type != "PUBLIC KEY" {
 		return TrustedSender{}, errors.New("not a public key (hint: the block must be PUBLIC KEY)")
 	}
 	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
-		return TrustedSender{}, errors.New("the block PUBLIC KEY holds no key that can be read")
+		return TrustedSender{}, errors.New("the PUBLIC KEY block holds no readable key")
 	}
 	key, ok := parsed.(ed25519.PublicKey)
 	if !ok {
-		return TrustedSender{}, errors.New("not an Ed25519 key")
+		return TrustedSender{}, pemtext.WrongKey(parsed, pemtext.SigningKey)
 	}
 	var words []string
 	for line := range strings.Lines(string(comment)) {
@@ -161,10 +182,10 @@ func parseSender(comment []byte, block *pem.Block) (TrustedSender, error) {
 	}
 	name := strings.Join(words, " ")
 	if name == "" {
-		return TrustedSender{}, errors.New("it has no name (hint: write it in a line before the block)")
+		return TrustedSender{}, errors.New("it has no name (hint: write the name in a line before the block)")
 	}
-	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > longestName || strings.ContainsFunc(name, unprintable) {
-		return TrustedSender{}, fmt.Errorf("the name is not one of at most %d printable characters", longestName)
+	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxSenderName || strings.ContainsFunc(name, unprintable) {
+		return TrustedSender{}, fmt.Errorf("the name does not have at most %d printable characters", maxSenderName)
 	}
 	return TrustedSender{Name: name, Key: key}, nil
 }

@@ -10,8 +10,8 @@ import (
 	"kafka-e2ee/envelope"
 )
 
-// Without this the id in a record would not be the one that other tools show.
-// The key and its thumbprint are those of RFC 8037, appendix A.3.
+// Without this, the id in a record would differ from the id in other tools. The key and
+// its thumbprint come from RFC 8037, appendix A.3.
 func TestSigningKeyIDOfTheRFC(t *testing.T) {
 	seed := []byte("\x9d\x61\xb1\x9d\xef\xfd\x5a\x60\xba\x84\x4a\xf4\x92\xec\x2c\xc4\x44\x49\xc5\x69\x7b\x32\x69\x19\x70\x3b\xac\x03\x1c\xae\x7f\x60")
 	if got := envelope.SigningKeyID(public(ed25519.NewKeyFromSeed(seed))); got != "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k" {
@@ -19,9 +19,9 @@ func TestSigningKeyIDOfTheRFC(t *testing.T) {
 	}
 }
 
-// Without this a broken signing key would be found out by those who read.
+// Without this, a broken signing key would show only at the readers.
 func TestParseSigningKey(t *testing.T) {
-	good := pkcs8(t, signer(1))
+	good := pkcs8(t, signingKey(1))
 	for _, c := range []struct{ name, text, says string }{
 		{"PKCS#8", good, ""},
 		{"empty", "", "empty"},
@@ -30,12 +30,12 @@ func TestParseSigningKey(t *testing.T) {
 		{"two", good + good, "2 PEM blocks"},
 		{"RSA", pkcs8(t, key2048()), "not an Ed25519 key"},
 		{"elliptic curve", pkcs8(t, newCurveKey(t)), "not an Ed25519 key"},
-		{"public", pkix(t, public(signer(1))), "of type PRIVATE KEY"},
-		{"encrypted", pemOf("ENCRYPTED PRIVATE KEY", []byte("x")), "not encrypted"},
-		{"garbage", pemOf("PRIVATE KEY", []byte("hunter2")), "can be read"},
+		{"public", pkix(t, public(signingKey(1))), "this is a public key"},
+		{"encrypted", pemOf("ENCRYPTED PRIVATE KEY", []byte("x")), "encrypted with a passphrase"},
+		{"garbage", pemOf("PRIVATE KEY", []byte("hunter2")), "no readable key"},
 	} {
 		key, err := envelope.ParseSigningKey([]byte(c.text))
-		if (err == nil) != (c.says == "") || err == nil && !key.Equal(signer(1)) {
+		if (err == nil) != (c.says == "") || err == nil && !key.Equal(signingKey(1)) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		if err != nil && (key != nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "hunter2")) {
@@ -44,10 +44,9 @@ func TestParseSigningKey(t *testing.T) {
 	}
 }
 
-// Without this a record would carry the wrong name, or one that draws a line
-// into a log.
+// Without this, a record would carry the wrong name, or one that breaks a line in a log.
 func TestParseTrustedSenders(t *testing.T) {
-	a, b := pkix(t, public(signer(1))), pkix(t, public(signer(2)))
+	a, b := pkix(t, public(signingKey(1))), pkix(t, public(signingKey(2)))
 	for _, c := range []struct {
 		name, text string
 		names      string
@@ -63,7 +62,7 @@ func TestParseTrustedSenders(t *testing.T) {
 		{"other letters", "# Zoë 山田\n" + a, "Zoë 山田", ""},
 		{"no name", a, "", "no name"},
 		{"second without name", "# alice\n" + a + b, "", "sender 2 of 2: it has no name"},
-		{"key twice", "# alice\n" + a + "# bob\n" + a, "", "there twice"},
+		{"key twice", "# alice\n" + a + "# bob\n" + a, "", "duplicate key"},
 		{"long name", "# " + strings.Repeat("x", 101) + "\n" + a, "", "at most 100"},
 		{"longest name", "# " + strings.Repeat("é", 100) + "\n" + a, strings.Repeat("é", 100), ""},
 		{"escape", "# a\x1b[31m\n" + a, "", "printable"},
@@ -73,8 +72,8 @@ func TestParseTrustedSenders(t *testing.T) {
 		{"text", "# alice\n", "", "not PEM"},
 		{"damaged", "# alice\n" + a[:len(a)-20], "", "damaged"},
 		{"RSA", "# alice\n" + pkix(t, &key2048().PublicKey), "", "not an Ed25519 key"},
-		{"private", "# alice\n" + pkcs8(t, signer(1)), "", "not a public key"},
-		{"garbage", "# alice\n" + pemOf("PUBLIC KEY", []byte("x")), "", "can be read"},
+		{"private", "# alice\n" + pkcs8(t, signingKey(1)), "", "this is a private key"},
+		{"garbage", "# alice\n" + pemOf("PUBLIC KEY", []byte("x")), "", "no readable key"},
 	} {
 		senders, err := envelope.ParseTrustedSenders([]byte(c.text))
 		var names []string
@@ -86,19 +85,19 @@ func TestParseTrustedSenders(t *testing.T) {
 		}
 	}
 	senders, err := envelope.ParseTrustedSenders([]byte("# alice\n" + a + "# bob\n" + b))
-	if err != nil || !senders[0].Key.Equal(public(signer(1))) || !senders[1].Key.Equal(public(signer(2))) {
-		t.Errorf("the names are not beside their keys: %v", err)
+	if err != nil || !senders[0].Key.Equal(public(signingKey(1))) || !senders[1].Key.Equal(public(signingKey(2))) {
+		t.Errorf("the names and keys do not match: %v", err)
 	}
 }
 
 func FuzzParseTrustedSenders(f *testing.F) {
-	f.Add([]byte("# alice\n" + pkix(f, public(signer(1)))))
-	f.Add([]byte(pkix(f, public(signer(1)))))
+	f.Add([]byte("# alice\n" + pkix(f, public(signingKey(1)))))
+	f.Add([]byte(pkix(f, public(signingKey(1)))))
 	f.Add([]byte("-----BEGIN PUBLIC KEY----------BEGIN "))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		senders, err := envelope.ParseTrustedSenders(text)
 		if (err == nil) != (len(senders) > 0) {
-			t.Error("senders and an error, or neither")
+			t.Error("got senders and an error, or neither")
 		}
 		for _, sender := range senders {
 			der, err := x509.MarshalPKIXPublicKey(sender.Key)
@@ -107,7 +106,7 @@ func FuzzParseTrustedSenders(f *testing.F) {
 			}
 			again, err := envelope.ParseTrustedSenders([]byte("# " + sender.Name + "\n" + string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))))
 			if err != nil || again[0].Name != sender.Name || !again[0].Key.Equal(sender.Key) {
-				t.Errorf("a sender that was taken is not taken again: %v", err)
+				t.Errorf("a parsed sender does not parse again: %v", err)
 			}
 		}
 	})

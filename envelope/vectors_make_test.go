@@ -16,7 +16,10 @@ import (
 
 const vectorMessage = "Msg 1: hello"
 
-// draft is a record before it is put together, so that any part can be wrong.
+// The times of the vectors' data keys: one hour, and the hold.
+const vectorIssued, vectorExpires = 1_764_489_600, vectorIssued + 4500
+
+// draft holds the parts of a record before it is sealed, so that a vector can change any.
 type draft struct {
 	prefix
 	key       []byte
@@ -24,12 +27,12 @@ type draft struct {
 	plaintext string
 }
 
-// newDraft is a record as it should be, for the keys in the files named.
+// newDraft returns the parts of a correct record for the keys in the files named.
 func newDraft(t *testing.T, readers ...string) *draft {
 	t.Helper()
 	d := &draft{key: make([]byte, 32), iv: appendIV(nil, 3, 5), plaintext: vectorMessage}
 	rand.Read(d.key)
-	d.topic = "t"
+	d.topic, d.issued, d.expires = "t", vectorIssued, vectorExpires
 	for _, name := range readers {
 		key := &testKeys(t, name)[0].PublicKey
 		d.recipients = append(d.recipients, recipient{id: keyID(key), wrapped: wrap(t, key, d.key, sha256.New())})
@@ -37,7 +40,7 @@ func newDraft(t *testing.T, readers ...string) *draft {
 	return d.commit()
 }
 
-// commit makes the commitment right again, after the recipients were changed.
+// commit updates the commitment after a change of the recipients.
 func (d *draft) commit() *draft {
 	d.commitment = d.commitTo(d.key)
 	return d
@@ -52,7 +55,7 @@ func wrap(t *testing.T, key *rsa.PublicKey, dataKey []byte, h hash.Hash) []byte 
 	return wrapped
 }
 
-// with changes a draft and gives it back.
+// with changes a draft and returns it.
 func (d *draft) with(change func(*draft)) *draft {
 	change(d)
 	return d
@@ -69,8 +72,8 @@ func (d *draft) sign(t *testing.T, name string) *draft {
 	return d
 }
 
-// strangers are recipients whose keys nobody has.
-func (d *draft) strangers(n, size int) *draft {
+// addStrangers adds recipients whose keys nobody has.
+func (d *draft) addStrangers(n, size int) *draft {
 	for range n {
 		r := recipient{wrapped: make([]byte, size)}
 		rand.Read(r.id[:])
@@ -92,10 +95,10 @@ func (d *draft) record() *record {
 	return &record{prefix: &d.prefix, iv: d.iv, sealed: d.seal(b64(d.header()))}
 }
 
-func (d *draft) binary() string  { return string(d.record().binary()) }
-func (d *draft) textual() string { return string(d.record().appendText(nil)) }
+func (d *draft) binary() string { return string(d.record().binary()) }
+func (d *draft) text() string   { return string(d.record().text()) }
 
-// compact is the Compact Serialization under any header.
+// compact returns the Compact Serialization with any header.
 func (d *draft) compact(header string) string {
 	aad := b64([]byte(header))
 	sealed := d.seal(aad)
@@ -103,9 +106,9 @@ func (d *draft) compact(header string) string {
 	return strings.Join([]string{aad, b64(d.recipients[0].wrapped), b64(d.iv), b64(sealed[:end]), b64(sealed[end:])}, ".")
 }
 
-// parts changes the five parts of the text.
+// parts returns the Compact Serialization with changed parts.
 func (d *draft) parts(change func(text []string)) string {
-	text := strings.Split(d.textual(), ".")
+	text := strings.Split(d.text(), ".")
 	change(text)
 	return strings.Join(text, ".")
 }
@@ -126,27 +129,29 @@ func replaced(text, from, to string) string {
 	return strings.Replace(text, from, to, 1)
 }
 
-func makeVectors(t *testing.T) set {
+func makeVectors(t *testing.T) vectorSet {
 	t.Helper()
-	s := make(set)
-	acceptOurs(t, s)
-	acceptOthers(t, s)
+	s := make(vectorSet)
+	acceptNative(t, s)
+	acceptForeign(t, s)
 	refusePlain(t, s)
 	refuseBinary(t, s)
 	refuseText(t, s)
 	refuseHeaders(t, s)
-	refuseOurHeaders(t, s)
+	refuseNativeHeaders(t, s)
 	refuseJSON(t, s)
 	refuseKeys(t, s)
+	requiring(t, s)
+	leanRecords(t, s)
 	return s
 }
 
-func acceptOurs(t *testing.T, s set) {
+func acceptNative(t *testing.T, s vectorSet) {
 	t.Helper()
 	one := func() *draft { return newDraft(t, "reader.pem") }
 	two := func() *draft { return newDraft(t, "second.pem", "reader.pem") }
 	ok := func(record string) vector {
-		return vector{record: []byte(record), plaintext: vectorMessage, counted: true, bound: true, partition: 3, counter: 5}
+		return vector{record: []byte(record), plaintext: vectorMessage, counted: true, bound: true, partition: 3, counter: 5, issued: vectorIssued, expires: vectorExpires}
 	}
 	accept := func(name, comment string, v vector, change func(*vector)) {
 		t.Helper()
@@ -167,12 +172,23 @@ func acceptOurs(t *testing.T, s set) {
 		func(v *vector) { v.partition, v.counter = math.MaxInt32, math.MaxUint64 })
 	long := "AZaz09._-" + strings.Repeat("x", 240)
 	accept("envelope_longest_topic", "249 characters, with all kinds", ok(one().with(func(d *draft) { d.topic = long }).binary()), func(v *vector) { v.topic = long })
+	dated := func(issued, expires uint64) (*draft, func(*vector)) {
+		return one().with(func(d *draft) { d.issued, d.expires = issued, expires }), func(v *vector) { v.issued, v.expires = int64(issued), int64(expires) }
+	}
+	shortest, short := dated(vectorIssued, vectorIssued+1)
+	accept("envelope_valid_for_one_second", "the shortest time between iat and exp", ok(shortest.binary()), short)
+	longest, day := dated(vectorIssued, vectorIssued+maxLifetime)
+	accept("envelope_valid_for_one_day", "the longest time between iat and exp", ok(longest.binary()), day)
+	first, past := dated(1, 2)
+	accept("envelope_of_1970", "the lowest iat, in one digit", ok(first.binary()), past)
+	last, future := dated(maxTime-1, maxTime)
+	accept("envelope_of_9999", "the highest exp, in twelve digits", ok(last.binary()), future)
 	accept("envelope_several_keys_held", "the reader holds others, too", ok(one().binary()), func(v *vector) { v.keys = "stranger.pem second.pem reader.pem" })
 	accept("envelope_two_readers", "the second of two opens", ok(two().binary()), same)
 	accept("envelope_two_readers_other", "the first of two opens", ok(two().binary()), func(v *vector) { v.keys, v.key = "second.pem", "second.pem" })
 	accept("envelope_first_wrapped_key_broken", "both keys are held, the first wrapped key is altered",
 		ok(two().with(func(d *draft) { d.recipients[0].wrapped[9] ^= 1 }).commit().binary()), func(v *vector) { v.keys = "second.pem reader.pem" })
-	accept("envelope_16_readers", "as many as there can be, with the longest wrapped keys", ok(one().strangers(15, 1024).binary()), same)
+	accept("envelope_16_readers", "as many as there can be, with the longest wrapped keys", ok(one().addStrangers(15, 1024).binary()), same)
 	accept("envelope_signed", "by a sender who is trusted", ok(one().sign(t, "alice.pem").binary()), as(SenderVerified, "alice, billing", ""))
 	accept("envelope_signed_two_readers", "the transcript covers both", ok(two().sign(t, "alice.pem").binary()), as(SenderVerified, "alice, billing", ""))
 	accept("envelope_unsigned_with_trust", "senders are trusted, but nobody signed", ok(one().binary()), as(SenderUnverified, "", ReasonUnsigned))
@@ -188,27 +204,37 @@ func acceptOurs(t *testing.T, s set) {
 			d.sign(t, "mallory.pem").signer = signer
 		}).binary()), as(SenderUntrusted, "", ReasonBadSignature))
 	accept("envelope_reader_added_after_signing", "the signature does not cover the second reader",
-		ok(one().strangers(2, 256).with(func(d *draft) {
+		ok(one().addStrangers(2, 256).with(func(d *draft) {
 			all := d.recipients
 			d.recipients = all[:2]
 			d.sign(t, "alice.pem").recipients = all
 		}).binary()), as(SenderUntrusted, "", ReasonBadSignature))
-	accept("jwe", "one reader, not signed", ok(one().textual()), text)
-	accept("jwe_empty", "a plaintext of no bytes", ok(one().with(func(d *draft) { d.plaintext = "" }).textual()), func(v *vector) { v.format, v.plaintext = FormatJWE, "" })
-	accept("jwe_signed", "by a sender who is trusted", ok(one().sign(t, "alice.pem").textual()), func(v *vector) {
+	accept("envelope_dated_after_signing", "the signature covers the times",
+		ok(one().sign(t, "alice.pem").with(func(d *draft) { d.issued, d.expires = d.issued+1, d.expires+1 }).binary()), func(v *vector) {
+			as(SenderUntrusted, "", ReasonBadSignature)(v)
+			v.issued, v.expires = vectorIssued+1, vectorExpires+1
+		})
+	accept("jwe", "one reader, not signed", ok(one().text()), text)
+	accept("jwe_empty", "a plaintext of no bytes", ok(one().with(func(d *draft) { d.plaintext = "" }).text()), func(v *vector) { v.format, v.plaintext = FormatJWE, "" })
+	early, ancient := dated(1, 2)
+	accept("jwe_of_1970", "the lowest iat, in one digit", ok(early.text()), func(v *vector) {
+		ancient(v)
+		text(v)
+	})
+	accept("jwe_signed", "by a sender who is trusted", ok(one().sign(t, "alice.pem").text()), func(v *vector) {
 		as(SenderVerified, "alice, billing", "")(v)
 		text(v)
 	})
-	accept("json", "two readers, not signed", ok(two().textual()), text)
-	accept("json_signed", "two readers, by a sender who is trusted", ok(two().sign(t, "alice.pem").textual()), func(v *vector) {
+	accept("json", "two readers, not signed", ok(two().text()), text)
+	accept("json_signed", "two readers, by a sender who is trusted", ok(two().sign(t, "alice.pem").text()), func(v *vector) {
 		as(SenderVerified, "alice, billing", "")(v)
 		text(v)
 	})
 }
 
-const othersHeader = `{"alg":"RSA-OAEP-256","enc":"A256GCM"}`
+const foreignHeader = `{"alg":"RSA-OAEP-256","enc":"A256GCM"}`
 
-func acceptOthers(t *testing.T, s set) {
+func acceptForeign(t *testing.T, s vectorSet) {
 	t.Helper()
 	id := KeyID(&testKeys(t, "reader.pem")[0].PublicKey)
 	for name, c := range map[string]struct {
@@ -216,15 +242,15 @@ func acceptOthers(t *testing.T, s set) {
 		bound           bool
 		keys            string
 	}{
-		"others":                {"no member but alg and enc", othersHeader, false, ""},
-		"others_many_keys_held": {"without kid, every key is tried", othersHeader, false, "stranger.pem second.pem reader.pem"},
+		"others":                {"no member but alg and enc", foreignHeader, false, ""},
+		"others_many_keys_held": {"without kid, every key is tried", foreignHeader, false, "stranger.pem second.pem reader.pem"},
 		"others_kid":            {"kid is the thumbprint", `{"alg":"RSA-OAEP-256","enc":"A256GCM","kid":"` + id + `"}`, false, "stranger.pem reader.pem"},
 		"others_named_kid":      {"kid is not a thumbprint", `{"alg":"RSA-OAEP-256","enc":"A256GCM","kid":"prod-2026"}`, false, ""},
 		"others_topic":          {"bound to the topic", `{"enc":"A256GCM","topic":"t","alg":"RSA-OAEP-256"}`, true, ""},
 		"others_typ":            {"another typ", `{"typ":"JOSE","alg":"RSA-OAEP-256","enc":"A256GCM"}`, false, ""},
 		"others_blank":          {"the header starts with a brace and a blank", `{ "alg": "RSA-OAEP-256", "enc": "A256GCM" }`, false, ""},
 		"others_line_break":     {"the header starts with a brace and a line break", "{\n\"alg\":\"RSA-OAEP-256\",\"enc\":\"A256GCM\"}\n", false, ""},
-		"others_ignored":        {"members that are ignored, and addresses that nobody may visit", `{"alg":"RSA-OAEP-256","enc":"A256GCM","jku":"https://x.test/","commitment":1,"signature":"AA","a":[{"b":1},{"b":1}]}`, false, ""},
+		"others_ignored":        {"members that are ignored, and addresses that nobody may visit", `{"alg":"RSA-OAEP-256","enc":"A256GCM","jku":"https://x.test/","commitment":1,"iat":"now","exp":-1.5,"signature":"AA","a":[{"b":1},{"b":1}]}`, false, ""},
 		"others_nested_16":      {"as deep as it may be", `{"alg":"RSA-OAEP-256","enc":"A256GCM","x":` + strings.Repeat("[", 15) + strings.Repeat("]", 15) + `}`, false, ""},
 		"others_8192":           {"the longest header", `{"alg":"RSA-OAEP-256","enc":"A256GCM","x":"` + strings.Repeat("x", 8192-45) + `"}`, false, ""},
 	} {
@@ -234,7 +260,7 @@ func acceptOthers(t *testing.T, s set) {
 		})
 	}
 	s.add(t, "others_iv_of_negative_partition", "an IV of others is no partition", vector{
-		record:    []byte(newDraft(t, "reader.pem").with(func(d *draft) { d.iv = bytes.Repeat([]byte{0xff}, ivSize) }).compact(othersHeader)),
+		record:    []byte(newDraft(t, "reader.pem").with(func(d *draft) { d.iv = bytes.Repeat([]byte{0xff}, ivSize) }).compact(foreignHeader)),
 		plaintext: vectorMessage, format: FormatJWE,
 	})
 	for _, name := range []string{"reader.pem", "second.pem"} {
@@ -245,7 +271,7 @@ func acceptOthers(t *testing.T, s set) {
 	}
 }
 
-func refusePlain(t *testing.T, s set) {
+func refusePlain(t *testing.T, s vectorSet) {
 	t.Helper()
 	s.refuse(t, "not encrypted", map[string]string{
 		"plain_empty":           "",

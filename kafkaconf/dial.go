@@ -3,29 +3,52 @@ package kafkaconf
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/IBM/sarama"
 )
 
-// dialer makes connections that are ready for use: TLS is up and the client is signed in, with what the files hold at
-// that moment. sarama by itself would use one password for ever, and give up on records while a password is refused.
+// dialer opens connections on which the TLS handshake and the sign-in are done, with the current content of the files.
+// sarama alone would use one password forever, and give up on records while the password is refused.
 type dialer struct {
-	settings Settings
-	conf     sarama.Config // for signing in
-	tokens   tokenSource   // for OAUTHBEARER
-	wrap     func(net.Conn) net.Conn
-	last     atomic.Pointer[connectError]
+	settings    Settings
+	conf        sarama.Config // for signing in
+	tokens      tokenSource   // for OAUTHBEARER
+	wrap        func(net.Conn) net.Conn
+	lastFailure atomic.Pointer[connectError]
 }
 
-// Wrap makes a client with this configuration use its connections through others: they are ready for requests then,
-// with TLS up and the client signed in. For a configuration by [Settings.Sarama], before a client is made of it.
-func Wrap(c *sarama.Config, wrap func(net.Conn) net.Conn) {
-	if d, ok := c.Net.Proxy.Dialer.(*dialer); ok {
-		d.wrap = wrap
+// errForeign means that this package does not open the connections of a configuration.
+var errForeign = errors.New("the Kafka configuration is not by Settings.Sarama")
+
+// dialerOf returns the dialer of a configuration.
+func dialerOf(c *sarama.Config) (*dialer, error) {
+	d, ok := c.Net.Proxy.Dialer.(*dialer)
+	if !ok || !c.Net.Proxy.Enable {
+		return nil, errForeign
 	}
+	return d, nil
+}
+
+// Wrap makes clients with this configuration use wrap's connections. wrap gets each connection when it is ready for
+// requests, after the TLS handshake and the sign-in. Call Wrap before you make a client. It returns an error if the
+// configuration is not by [Settings.Sarama] or is wrapped already; do not make a client then.
+func Wrap(c *sarama.Config, wrap func(net.Conn) net.Conn) error {
+	d, err := dialerOf(c)
+	switch {
+	case err != nil:
+		return fmt.Errorf("wrapping connections to Kafka: %w", err)
+	case wrap == nil:
+		return errors.New("wrapping connections to Kafka: got no wrapper")
+	case d.wrap != nil:
+		return errors.New("wrapping connections to Kafka: they are wrapped already")
+	}
+	d.wrap = wrap
+	return nil
 }
 
 func newDialer(s Settings, c *sarama.Config) (*dialer, error) {
@@ -42,29 +65,29 @@ func newDialer(s Settings, c *sarama.Config) (*dialer, error) {
 	return d, err
 }
 
-// connectError is a connection that could not be made. It hides what sarama would take for a refusal for good.
+// connectError is the failure of a step. It has no Unwrap, so that sarama keeps retrying whatever the cause is.
 type connectError struct {
 	addr string
-	at   stage
+	step step
 	err  error
 }
 
-// stage is how far a connection came.
-type stage string
+// step is a step of opening a connection.
+type step string
 
 const (
-	reaching  stage = "reaching"
-	handshake stage = "TLS handshake with"
-	signingIn stage = "signing in at"
+	connecting step = "reaching"
+	handshake  step = "TLS handshake with"
+	signingIn  step = "signing in at"
 )
 
-// Error names the address only: a broker chooses what the rest says. See Explain.
-func (e *connectError) Error() string { return fmt.Sprintf("%s %s failed", e.at, e.addr) }
+// Error returns the step and the address. It omits the cause, whose text a broker may have chosen; see [Settings.Explain].
+func (e *connectError) Error() string { return fmt.Sprintf("%s %s failed", e.step, e.addr) }
 
 // Dial connects to one broker. sarama calls it for each new connection.
 func (d *dialer) Dial(network, addr string) (net.Conn, error) {
 	conn, failed := d.dial(network, addr)
-	d.last.Store(failed)
+	d.lastFailure.Store(failed)
 	if failed != nil {
 		return nil, failed
 	}
@@ -77,80 +100,97 @@ func (d *dialer) Dial(network, addr string) (net.Conn, error) {
 func (d *dialer) dial(network, addr string) (net.Conn, *connectError) {
 	conn, err := (&net.Dialer{Timeout: d.conf.Net.DialTimeout}).Dial(network, addr)
 	if err != nil {
-		return nil, &connectError{addr, reaching, err}
+		return nil, &connectError{addr, connecting, err}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), d.conf.Net.ReadTimeout)
 	defer cancel()
 	if d.settings.usesTLS() {
-		secure, err := d.secure(ctx, conn, addr)
+		tlsConn, err := d.startTLS(ctx, conn, addr)
 		if err != nil {
-			_ = conn.Close() //nolint:errcheck // of no use any more
+			_ = conn.Close() //nolint:errcheck // the connection is unusable
 			return nil, &connectError{addr, handshake, err}
 		}
-		conn = secure
+		conn = tlsConn
 	}
 	if d.settings.usesSASL() {
-		if err := d.signIn(ctx, conn, addr); err != nil {
-			_ = conn.Close() //nolint:errcheck // of no use any more
+		lifetime, err := d.signIn(ctx, conn, addr)
+		if err != nil {
+			_ = conn.Close() //nolint:errcheck // the connection is unusable
 			return nil, &connectError{addr, signingIn, err}
+		}
+		if lifetime > 0 {
+			conn = newReauthConn(conn, lifetime, d.conf.Net.ReadTimeout, func(conn net.Conn) (time.Duration, error) { return d.signInAgain(conn, addr) })
 		}
 	}
 	return conn, nil
 }
 
-func (d *dialer) secure(ctx context.Context, conn net.Conn, addr string) (net.Conn, error) {
+func (d *dialer) startTLS(ctx context.Context, conn net.Conn, addr string) (net.Conn, error) {
 	c, err := d.settings.tls()
 	if err != nil {
 		return nil, err
 	}
-	c.ServerName = host(addr)
-	secure := tls.Client(conn, c)
-	return secure, secure.HandshakeContext(ctx)
+	c.ServerName = hostOf(addr)
+	tlsConn := tls.Client(conn, c)
+	return tlsConn, tlsConn.HandshakeContext(ctx)
 }
 
-// signIn lends the connection to a broker of sarama's own, which does nothing with it but sign in.
-func (d *dialer) signIn(ctx context.Context, conn net.Conn, addr string) error {
+// signInAgain signs in on a connection that is in use.
+func (d *dialer) signInAgain(conn net.Conn, addr string) (lifetime time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), d.conf.Net.ReadTimeout)
+	defer cancel()
+	if lifetime, err = d.signIn(ctx, conn, addr); err != nil {
+		failed := &connectError{addr, signingIn, err}
+		d.lastFailure.Store(failed)
+		return 0, failed
+	}
+	return lifetime, nil
+}
+
+// signIn lets a temporary sarama.Broker sign in on the connection. It returns how long the client stays signed in; 0
+// means without limit.
+func (d *dialer) signIn(ctx context.Context, conn net.Conn, addr string) (lifetime time.Duration, err error) {
 	c := d.conf
 	if c.Net.SASL.Mechanism == oauthBearer {
 		token, err := d.tokens(ctx)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		c.Net.SASL.TokenProvider = bearer(token)
+		c.Net.SASL.TokenProvider = bearerToken(token)
 	} else {
-		var err error
 		if c.Net.SASL.User, c.Net.SASL.Password, err = d.settings.password(); err != nil {
-			return err
+			return 0, err
 		}
-		c.Net.SASL.SCRAMClientGeneratorFunc = newConversation(c.Net.SASL.Mechanism)
+		c.Net.SASL.SCRAMClientGeneratorFunc = newSCRAM(c.Net.SASL.Mechanism)
 	}
-	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, lent{conn}
+	observed := observeLifetime(conn, func(d time.Duration) { lifetime = d })
+	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, borrowedConn{observed}
 	broker := sarama.NewBroker(addr)
 	if err := broker.Open(&c); err != nil {
-		return err
+		return 0, err
 	}
 	if _, err := broker.Connected(); err != nil {
-		return err
+		return 0, err
 	}
-	return broker.Close()
+	err = broker.Close()
+	return lifetime, err
 }
 
-// lent is a connection that survives its user.
-type lent struct{ net.Conn }
+// borrowedConn is a connection that its user cannot close.
+type borrowedConn struct{ net.Conn }
 
-// Dial gives the connection itself.
-func (l lent) Dial(string, string) (net.Conn, error) { return l, nil }
+func (c borrowedConn) Dial(string, string) (net.Conn, error) { return c, nil }
+func (c borrowedConn) Close() error                          { return nil }
 
-// Close does nothing.
-func (l lent) Close() error { return nil }
-
-// LastFailure is why the latest connection of a client with this configuration could not be made; nil if it could.
-// For [Settings.Explain], where sarama itself reports nothing because it goes on trying.
+// LastFailure returns why the latest attempt to connect failed, or nil if it succeeded. Pass it to [Settings.Explain]:
+// sarama reports nothing while it retries. For a configuration that is not by [Settings.Sarama] it returns an error.
 func LastFailure(c *sarama.Config) error {
-	if d, ok := c.Net.Proxy.Dialer.(*dialer); ok {
-		if failed := d.last.Load(); failed != nil {
-			return failed
-		}
+	d, err := dialerOf(c)
+	if err != nil {
+		return err
+	}
+	if failed := d.lastFailure.Load(); failed != nil {
+		return failed
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 	"kafka-e2ee/kafkaconf"
 )
 
-// peer listens, and does with each connection what it is told.
+// peer listens and passes each connection to serve.
 func peer(t *testing.T, serve func(net.Conn)) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -40,9 +40,8 @@ func peer(t *testing.T, serve func(net.Conn)) (addr string) {
 	return l.Addr().String()
 }
 
-// Without it "connection lost" would be all that a person learns of a
-// certificate, a port or a name that is wrong.
-func TestFailuresAreToldApart(t *testing.T) {
+// Without it a person would only read "connection lost" if a certificate, a port or a name is wrong.
+func TestFailuresAreDistinguished(t *testing.T) {
 	t.Parallel()
 	server := func(c x509.Certificate) (string, func(net.Conn)) {
 		c.KeyUsage = x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign
@@ -97,7 +96,7 @@ func TestFailuresAreToldApart(t *testing.T) {
 		c.Metadata.Retry.Max, c.Metadata.Full = 0, true
 		_, err = sarama.NewClient(test.s.Brokers, c)
 		got := test.s.Explain(err)
-		if err == nil || !strings.Contains(got.What, test.what) || !strings.Contains(got.Check, test.check) || got.Refused {
+		if err == nil || !strings.Contains(got.What, test.what) || !strings.Contains(got.Hint, test.check) || got.Refused {
 			t.Errorf("%s: got %+v of %v, want %q and %q", name, got, err, test.what, test.check)
 		}
 		if name != "TLS in clear" {
@@ -108,18 +107,29 @@ func TestFailuresAreToldApart(t *testing.T) {
 	}
 }
 
-// Without it what Kafka itself refuses would be shown as a number or as an outage.
-func TestRefusalsAreToldApart(t *testing.T) {
+// Without it a refusal by Kafka would be shown as a number or as an outage.
+func TestRefusalsAreDistinguished(t *testing.T) {
 	t.Parallel()
 	s := kafkaconf.Settings{Brokers: []string{"a:1"}}
+	refused := func(code kafkaconf.Code, what, check string) kafkaconf.Cause {
+		detail := strings.TrimPrefix(what, "Kafka answers with error code ")
+		if detail == what {
+			detail = ""
+		}
+		return kafkaconf.Cause{Code: code, What: what, Hint: check, Detail: detail, Refused: true}
+	}
 	for want, err := range map[kafkaconf.Cause]error{
-		{What: "this user is not authorized for the topic", Check: "TOPIC, and the user's rights (ACLs)", Refused: true}:                  sarama.ErrTopicAuthorizationFailed,
-		{What: "this user is not authorized for the consumer group", Check: "CONSUMERGROUP, and the user's rights (ACLs)", Refused: true}: fmt.Errorf("joining: %w", sarama.ErrGroupAuthorizationFailed),
-		{What: "the topic does not exist", Check: "TOPIC", Refused: true}:                                                                 sarama.ErrUnknownTopicOrPartition,
-		{What: "the message is too large for the topic", Check: "the topic's max.message.bytes", Refused: true}:                           &sarama.ProducerError{Err: sarama.ErrMessageSizeTooLarge},
-		{What: "the broker does not know this version of the protocol", Check: "KAFKA_VERSION", Refused: true}:                            sarama.ErrUnsupportedVersion,
-		{What: sarama.ErrNotEnoughReplicas.Error(), Check: "the brokers' logs"}:                                                           sarama.Wrap(sarama.ErrOutOfBrokers, sarama.ErrNotEnoughReplicas),
-		{What: "no broker answers", Check: "BROKERS"}:                                                                                     errors.New("text that a broker chose"),
+		refused("topic_forbidden", "this user is not authorized for the topic", "TOPIC, and the user's rights (ACLs)"):                               sarama.ErrTopicAuthorizationFailed,
+		refused("group_forbidden", "this user is not authorized for the consumer group", "CONSUMERGROUP, and the user's rights (ACLs)"):              fmt.Errorf("joining: %w", sarama.ErrGroupAuthorizationFailed),
+		refused("assignor_mismatch", "another program is in the consumer group, with another assignor", "CONSUMERGROUP"):                             sarama.ErrInconsistentGroupProtocol,
+		refused("topic_missing", "the topic does not exist", "TOPIC"):                                                                                sarama.ErrUnknownTopicOrPartition,
+		refused("message_too_large", "the message is too large for the topic", "the topic's max.message.bytes"):                                      &sarama.ProducerError{Err: sarama.ErrMessageSizeTooLarge},
+		refused("version_unsupported", "the broker does not know this version of the protocol", "KAFKA_VERSION"):                                     sarama.ErrUnsupportedVersion,
+		refused("replicas_missing", "fewer replicas are in sync than the topic demands", "the brokers, and the topic's min.insync.replicas"):         sarama.Wrap(sarama.ErrOutOfBrokers, sarama.ErrNotEnoughReplicas),
+		refused(kafkaconf.PasswordRefused, "Kafka does not accept the user name or the password", "KAFKA_SASL_USER and KAFKA_SASL_PASSWORD_FILE"):    sarama.ErrSASLAuthenticationFailed,
+		refused(kafkaconf.UnknownErrorCode, "Kafka answers with error code 999", "the brokers' logs"):                                                sarama.KError(999),
+		{Code: kafkaconf.NoAnswer, What: "no broker answers", Hint: "BROKERS"}:                                                                       errors.New("text that a broker chose"),
+		{Code: kafkaconf.AnswerUnreadable, What: "a broker's answer cannot be read", Hint: "KAFKA_VERSION, and what listens at the port in BROKERS"}: sarama.PacketDecodingError{Info: "text that a broker chose"},
 	} {
 		if got := s.Explain(err); got != want {
 			t.Errorf("%v: got %+v, want %+v", err, got, want)

@@ -17,6 +17,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"kafka-e2ee/settings"
 )
 
 // Without it a damaged secret could crash the program, or end in its log.
@@ -33,8 +35,7 @@ func FuzzConnectionString(f *testing.F) {
 	})
 }
 
-// Without it a damaged token file could crash the program, or put bytes of its
-// own into the sign-in.
+// Without it a damaged token file could crash the program, or inject bytes into the sign-in.
 func FuzzToken(f *testing.F) {
 	f.Add("eyJhbGciOiJub25lIn0." + base64.RawURLEncoding.EncodeToString([]byte(`{"exp":1700000000}`)) + ".sig")
 	f.Add("opaque==")
@@ -42,7 +43,7 @@ func FuzzToken(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		expires, err := parseToken(text)
 		if err == nil && (text == "" || strings.ContainsAny(text, "\x00\x01 ,\r\n")) {
-			t.Errorf("%q is taken for a token", text)
+			t.Errorf("%q is accepted as a token", text)
 		}
 		if !expires.IsZero() && expires.Unix() <= 0 {
 			t.Errorf("expires at %v", expires)
@@ -53,13 +54,13 @@ func FuzzToken(f *testing.F) {
 
 func checkProblem(t *testing.T, err error) {
 	t.Helper()
-	var wrong *problem
-	if err != nil && (!errors.As(err, &wrong) || wrong.variable == "" || len(wrong.what) > 120) {
+	var wrong *settings.Error
+	if err != nil && (!errors.As(err, &wrong) || wrong.Variable == "" || len(wrong.Err.Error()) > 120) {
 		t.Errorf("the error could hold what was parsed: %v", err)
 	}
 }
 
-// Without it a token that has expired would be sent, and Kafka's refusal not say why.
+// Without it an expired token would be sent, and Kafka's refusal would not say why.
 func TestExpiredTokenIsNamed(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "token")
@@ -72,19 +73,19 @@ func TestExpiredTokenIsNamed(t *testing.T) {
 	s := Settings{Brokers: []string{"a:1"}, Protocol: saslSSL, Mechanism: "OAUTHBEARER", TokenFile: path}
 	write(time.Unix(1_700_000_000, 0))
 	if err := s.Check(); err != nil {
-		t.Errorf("a token that may be renewed any moment keeps the program from starting: %v", err)
+		t.Errorf("an expired token, which may be renewed at any moment, stops the program from starting: %v", err)
 	}
-	_, err := s.freshToken(context.Background())
-	if cause := s.Explain(err); !strings.Contains(cause.What, "expired at 2023-11-14T22:13:20Z") || cause.Check != "KAFKA_TOKEN_FILE" {
+	_, err := s.currentToken(context.Background())
+	if cause := s.Explain(err); !strings.Contains(cause.What, "expired at 2023-11-14T22:13:20Z") || cause.Hint != "KAFKA_TOKEN_FILE" {
 		t.Errorf("got %v", cause)
 	}
 	write(time.Now().Add(time.Hour))
-	if token, err := s.freshToken(context.Background()); err != nil || !strings.HasPrefix(token, "e30.") {
+	if token, err := s.currentToken(context.Background()); err != nil || !strings.HasPrefix(token, "e30.") {
 		t.Errorf("%q, %v", token, err)
 	}
 }
 
-// authority answers as Microsoft Entra does, and remembers what it was asked.
+// authority answers like Microsoft Entra, and records requests.
 type authority struct {
 	asked  []string
 	status int
@@ -106,8 +107,7 @@ func (a *authority) Do(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Header: http.Header{"Content-Type": {"application/json"}}, Request: r}, nil
 }
 
-// Without it a pod with a workload identity would ask for a token of the wrong
-// scope, or tell nobody why it gets none.
+// Without it a pod with a workload identity would request a token of the wrong scope, or not say why it gets none.
 func TestAzureWorkloadIdentity(t *testing.T) {
 	t.Parallel()
 	assertion := filepath.Join(t.TempDir(), "assertion")
@@ -140,7 +140,7 @@ func TestAzureWorkloadIdentity(t *testing.T) {
 	_, err = ask()
 	s := Settings{Preset: "event-hubs"}
 	cause := s.Explain(&connectError{"ns:9093", signingIn, err})
-	if !strings.Contains(cause.What, "Microsoft Entra gives no token AADSTS70021") || strings.Contains(cause.String(), "canary") || !strings.Contains(cause.Check, "AZURE_CLIENT_ID") {
+	if !strings.Contains(cause.What, "Microsoft Entra gives no token AADSTS70021") || strings.Contains(cause.String(), "canary") || !strings.Contains(cause.Hint, "AZURE_CLIENT_ID") {
 		t.Errorf("got %q of %v", cause, err)
 	}
 }

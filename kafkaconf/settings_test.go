@@ -17,6 +17,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"kafka-e2ee/kafkaconf"
+	"kafka-e2ee/settings"
 )
 
 const secret = "canary-7d1f-do-not-print"
@@ -32,7 +33,7 @@ func file(t *testing.T, text string) string {
 	return path
 }
 
-// pair is a certificate of its own authority, and its key.
+// pair returns a self-signed certificate and its key.
 func pair(t *testing.T, c x509.Certificate) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -54,11 +55,10 @@ func pair(t *testing.T, c x509.Certificate) (cert, key string) {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secretDER}))
 }
 
-// Without it a wrong setting is found one restart at a time, by a retry that
-// never ends, or with a password in the log.
-func TestWrongSettingsAreAllToldAtOnce(t *testing.T) {
+// Without it wrong settings would be found one restart at a time or by an endless retry, or put a password into the log.
+func TestAllWrongSettingsAreReportedAtOnce(t *testing.T) {
 	for _, name := range []string{"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"} {
-		t.Setenv(name, "") // put back after the test
+		t.Setenv(name, "") // restored after the test
 		if err := os.Unsetenv(name); err != nil {
 			t.Fatal(err)
 		}
@@ -67,13 +67,14 @@ func TestWrongSettingsAreAllToldAtOnce(t *testing.T) {
 	_, otherKey := pair(t, x509.Certificate{})
 	for name, test := range map[string]struct {
 		set  map[string]string
-		want []string // what the error says; none: no error
+		want []string // parts of the error; none: no error
 	}{
 		"nothing set":   {nil, nil},
 		"several":       {map[string]string{"KAFKA_PRESET": secret, "KAFKA_VERSION": secret, "KAFKA_CLIENT_ID": secret + " ", "KAFKA_SECURITY_PROTOCOL": secret}, []string{"KAFKA_PRESET: want", "KAFKA_VERSION: want", "KAFKA_CLIENT_ID: want", "KAFKA_SECURITY_PROTOCOL: want"}},
 		"old version":   {map[string]string{"KAFKA_VERSION": "0.11.0.0"}, []string{"KAFKA_VERSION: want a version such as 3.6.0, from 1.0.0"}},
 		"unknown yet":   {map[string]string{"KAFKA_VERSION": "99.0.0"}, []string{"KAFKA_VERSION: "}},
 		"TLS":           {map[string]string{"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_CA_FILE": file(t, cert), "KAFKA_CLIENT_CERT_FILE": file(t, cert), "KAFKA_CLIENT_KEY_FILE": file(t, key)}, nil},
+		"from Windows":  {map[string]string{"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_CA_FILE": file(t, windows(cert)), "KAFKA_CLIENT_CERT_FILE": file(t, windows(cert)), "KAFKA_CLIENT_KEY_FILE": file(t, windows(key))}, nil},
 		"TLS not used":  {map[string]string{"KAFKA_CA_FILE": "/" + secret, "KAFKA_CLIENT_CERT_FILE": "/" + secret, "KAFKA_CLIENT_KEY_FILE": "/" + secret}, []string{"KAFKA_CA_FILE: is for TLS only", "KAFKA_CLIENT_CERT_FILE: is for", "KAFKA_CLIENT_KEY_FILE: is for"}},
 		"no such files": {map[string]string{"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_CA_FILE": "/" + secret, "KAFKA_CLIENT_CERT_FILE": "/" + secret, "KAFKA_CLIENT_KEY_FILE": "/" + secret}, []string{"KAFKA_CA_FILE: reading the file: no such file", "KAFKA_CLIENT_CERT_FILE: reading", "KAFKA_CLIENT_KEY_FILE: reading"}},
 		"not PEM":       {map[string]string{"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_CA_FILE": file(t, secret), "KAFKA_CLIENT_CERT_FILE": file(t, secret), "KAFKA_CLIENT_KEY_FILE": file(t, secret)}, []string{"KAFKA_CA_FILE: the file holds no certificate", "KAFKA_CLIENT_CERT_FILE and KAFKA_CLIENT_KEY_FILE: "}},
@@ -93,14 +94,15 @@ func TestWrongSettingsAreAllToldAtOnce(t *testing.T) {
 		"token":         {map[string]string{"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "OAUTHBEARER", "KAFKA_TOKEN_FILE": file(t, "abc.def=\n")}, nil},
 		"no token":      {map[string]string{"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "OAUTHBEARER"}, []string{"KAFKA_TOKEN_FILE: is not set"}},
 		"not a token":   {map[string]string{"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "OAUTHBEARER", "KAFKA_TOKEN_FILE": file(t, "Bearer "+secret)}, []string{"KAFKA_TOKEN_FILE: the file does not hold a bearer token alone"}},
-		"no identity":   {map[string]string{"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "OAUTHBEARER", "KAFKA_AZURE_SCOPE": "s"}, []string{"AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_FEDERATED_TOKEN_FILE: are not all set"}},
+		"no identity":   {map[string]string{"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "OAUTHBEARER", "KAFKA_AZURE_SCOPE": "https://ns.servicebus.windows.net/.default\n"}, []string{"AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_FEDERATED_TOKEN_FILE: are not all set"}},
+		"scopes":        {map[string]string{"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "OAUTHBEARER", "KAFKA_AZURE_SCOPE": "https://" + secret + "/"}, []string{"KAFKA_AZURE_SCOPE: want a scope such as"}},
 		"event hubs":    {map[string]string{"BROKERS": "ns.servicebus.windows.net:9093", "KAFKA_PRESET": "event-hubs", "KAFKA_CONNECTION_STRING_FILE": file(t, connectionString+"\n")}, nil},
-		"no preset":     {map[string]string{"BROKERS": "ns.servicebus.windows.net:9093"}, []string{"KAFKA_PRESET: BROKERS names Azure Event Hubs"}},
+		"no preset":     {map[string]string{"BROKERS": "NS.ServiceBus.Windows.net:9093"}, []string{"KAFKA_PRESET: BROKERS names Azure Event Hubs"}},
 		"other hubs":    {map[string]string{"BROKERS": "other.servicebus.windows.net:9093", "KAFKA_PRESET": "event-hubs", "KAFKA_CONNECTION_STRING_FILE": file(t, connectionString)}, []string{"KAFKA_CONNECTION_STRING_FILE: the connection string is for another namespace"}},
 		"half a string": {map[string]string{"KAFKA_PRESET": "event-hubs", "KAFKA_CONNECTION_STRING_FILE": file(t, "Endpoint=sb://a/;SharedAccessKey="+secret)}, []string{"KAFKA_CONNECTION_STRING_FILE: the connection string lacks"}},
 	} {
 		var s kafkaconf.Settings
-		if err := kafkaconf.Load(&s, from(test.set)); err != nil {
+		if err := settings.Load(&s, from(test.set)); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		_, err := s.Sarama("test")
@@ -119,9 +121,8 @@ func TestWrongSettingsAreAllToldAtOnce(t *testing.T) {
 	}
 }
 
-// Without it a program would connect to Event Hubs and fail there at the first
-// large, compressed or idempotent batch. These are Microsoft's rules, checked in
-// the resulting configuration: no test here reaches Event Hubs itself.
+// Without it a program would connect to Event Hubs and fail at the first large, compressed or idempotent batch. The test
+// checks Microsoft's rules in the resulting configuration; it does not reach Event Hubs itself.
 func TestEventHubsRules(t *testing.T) {
 	s := kafkaconf.Settings{Brokers: []string{"ns.servicebus.windows.net:9093"}, Preset: "event-hubs", ConnectionStringFile: file(t, connectionString)}
 	c, err := s.Sarama("x")
@@ -137,20 +138,20 @@ func TestEventHubsRules(t *testing.T) {
 		t.Errorf("idempotent %v, batch limit %d", s.Idempotent(), s.BatchLimit())
 	}
 	if other := (kafkaconf.Settings{}); !other.Idempotent() || other.BatchLimit() != 0 {
-		t.Error("other Kafka is held to the rules of Event Hubs")
+		t.Error("the rules of Event Hubs are applied to other Kafka")
 	}
 	for codec, allowed := range map[string]bool{"": true, "none": true, "gzip": true, "snappy": false, "lz4": false, "zstd": false} {
 		if err := (kafkaconf.Batching{Compression: codec}).Check(s); (err == nil) != allowed {
 			t.Errorf("compression %q: %v", codec, err)
 		}
 	}
-	s.Version = "2.8.0" // a later tier may speak more
+	s.Version = "2.8.0" // later tiers may support more
 	if c, err = s.Sarama("x"); err != nil || c.Version != sarama.V2_8_0_0 {
 		t.Errorf("KAFKA_VERSION does not win over the preset: %v, %v", c.Version, err)
 	}
 }
 
-// Without it batches would be other than asked for, or wait for ever.
+// Without it batches would not be as configured, or wait forever.
 func TestBatching(t *testing.T) {
 	t.Parallel()
 	for codec, want := range map[string]sarama.CompressionCodec{
@@ -173,7 +174,7 @@ func TestBatching(t *testing.T) {
 	}
 }
 
-// Without it the insecure switch would be set and nobody see it.
+// Without it nobody would notice that the insecure switch is set.
 func TestNotice(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -188,4 +189,9 @@ func TestNotice(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
+}
+
+// windows returns a text as editors on Windows write it.
+func windows(text string) string {
+	return "\ufeff" + strings.TrimSuffix(strings.ReplaceAll(text, "\n", "\r\n"), "\n")
 }

@@ -1,9 +1,9 @@
-// Package lab holds what a laptop lacks: a Kafka broker, and hardware, attestation
-// service, vault and sidecar for the release of a key. Run puts them together
-// with the programs, in one process, and tells the story.
+// Package lab emulates the parts that a laptop lacks: a Kafka broker, SEV-SNP
+// hardware, an attestation service, a vault and a sidecar. Run starts them and
+// the programs in one process, and prints where to look.
 //
-// The programs are the real ones and encrypt for real. The release is decided
-// for real, too, but about emulated hardware: nothing here protects anything.
+// The programs are the real ones and really encrypt. The release is really
+// decided, too, but about emulated hardware: nothing here protects anything.
 package lab
 
 import (
@@ -19,35 +19,36 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kfake"
-
 	"kafka-e2ee/consumer"
+	"kafka-e2ee/consumer/keys"
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
-	"kafka-e2ee/lab/stage"
+	"kafka-e2ee/lab/env"
 	"kafka-e2ee/producer"
+	"kafka-e2ee/web/access"
 )
 
-// Config says where the pages are what the records look like, and what happens to the confidential pod.
+// Config configures Run.
 type Config struct {
-	Port     int             // of the confidential pod's page; the ordinary pod's is Port+1
+	Port     int             // of the confidential pod's page; the ordinary pod's is Port+1, the attested address Port+10
 	Format   envelope.Format // of the records
-	Scenario string          // tampered, debug, no-role, late, rotate, throttled, ordinary; empty: all goes well; help: only lists them
-	// After is the clock of what a scenario does later; nil means time.After.
+	Scenario string          // a name in scenarios, or help, which only lists them; empty: nothing goes wrong
+	// After replaces time.After for the scenario's later events. Nil means time.After.
 	After func(time.Duration) <-chan time.Time
 }
 
 const (
 	topic       = "kafka-demo-topic"
 	akvEndpoint = "vault.lab.example"
-	// nowhere is an address at which nothing listens: an ordinary pod has no sidecar.
-	nowhere = "http://127.0.0.1:9"
-	notice  = "Lab: hardware, attestation and vault are emulated on this computer."
+	// attestedPort is how much the attested address's port is above the page's.
+	attestedPort = 10
+	// noSidecarURL is an address at which nothing listens.
+	noSidecarURL = "http://127.0.0.1:9"
 )
 
-// Run runs the demo until ctx ends, all of it in this process. Lines read from
-// in become messages. What runs where is written to out; logs go to a file that
-// out names.
+// Run runs the demo in this process until ctx ends. Lines read from in become
+// messages. Run prints the addresses to out, and writes logs to a file whose name
+// it prints.
 func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	if cfg.Scenario == "help" {
 		return listScenarios(out)
@@ -62,8 +63,8 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	if cfg.After == nil {
 		cfg.After = time.After
 	}
-	pages, free, err := holdPages(ctx, cfg.Port)
-	defer free()
+	pages, attested, release, err := reservePorts(ctx, cfg.Port)
+	defer release()
 	if err != nil {
 		return err
 	}
@@ -71,20 +72,20 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("creating the log file: %w", err)
 	}
-	defer logFile.Close() //nolint:errcheck // a lost last log line harms no one
+	defer logFile.Close() //nolint:errcheck // a lost last log line does no harm
 	log := slog.New(slog.NewJSONHandler(logFile, nil))
 
-	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topic))
+	broker, err := newBroker(retentionBytes)
 	if err != nil {
-		return fmt.Errorf("starting the embedded broker: %w", err)
+		return err
 	}
 	defer broker.Close()
-	files, err := os.MkdirTemp("", "kafka-e2ee-lab-*")
+	dir, err := os.MkdirTemp("", "kafka-e2ee-lab-*")
 	if err != nil {
 		return fmt.Errorf("creating a folder for the pods' files: %w", err)
 	}
-	defer os.RemoveAll(files) //nolint:errcheck // they protect nothing
-	sender, err := newSender(files, cfg.Format)
+	defer os.RemoveAll(dir) //nolint:errcheck // the files protect nothing
+	sender, err := newSender(dir, cfg.Format)
 	if err != nil {
 		return err
 	}
@@ -92,27 +93,33 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cloud, err := stage.New(ctx, stage.Config{
-		AttestationHost: maa, VaultHost: akvEndpoint, Listen: maa, Sidecar: "127.0.0.1:0", Files: files,
-		Guest: plan.guest, Role: plan.role, Logger: log.With(slog.String("part", "cloud")),
+	podAttested := attested
+	if plan.impostor {
+		if podAttested, err = unusedAddr(ctx); err != nil {
+			return err
+		}
+	}
+	environment, err := env.New(ctx, env.Config{
+		AttestationHost: maa, VaultHost: akvEndpoint, Listen: maa, SidecarAddr: "127.0.0.1:0", PublicDir: dir,
+		ChangeGuest: plan.changeGuest, Role: plan.role, Rotations: plan.rotations, Logger: log.With(slog.String("part", "cloud")),
 	})
 	if err != nil {
 		return err
 	}
-	defer cloud.Close() //nolint:errcheck // the process ends next
-	sidecar := cloud.Sidecar.URL()
-	if plan.without {
-		sidecar = nowhere
+	defer environment.Close() //nolint:errcheck // the process ends next
+	sidecar := environment.Sidecar.URL()
+	if plan.noSidecar {
+		sidecar = noSidecarURL
 	}
 	if plan.before != nil {
-		if err := plan.before(ctx, cloud); err != nil {
+		if err := plan.before(environment); err != nil {
 			return err
 		}
 	}
-	free()
+	release()
 
 	kafka := kafkaconf.Settings{Brokers: broker.ListenAddrs()}
-	fmt.Fprintf(out, story, cfg.Format, pages[0], plan.about, sender.seen, pages[1], ciphertext(cfg.Format), kafka.Brokers[0], kafka.Brokers[0], topic, logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
+	fmt.Fprintf(out, greeting, cfg.Format, pages[0], plan.summary, sender.note, attested, verifyCommand(dir, attested), pages[1], ciphertext(cfg.Format), kafka.Brokers[0], kafka.Brokers[0], topic, logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -125,27 +132,42 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 		})
 	}
 	pods := consumer.Config{
-		Settings: kafka, Topic: topic, KeyNames: stage.KeyName, MAAEndpoint: maa, AKVEndpoint: akvEndpoint,
-		AttestationCAFile: filepath.Join(files, stage.AuthorityFile), PolicyFile: filepath.Join(files, stage.PolicyFile), TrustedSendersFile: sender.trusted,
-		WebHistory: 1000, UnpackedBytes: 16 << 20, WebNotice: notice,
+		Settings: kafka, Topic: topic, TrustedSenders: sender.trusted,
+		Keys: keys.Settings{
+			Names: env.KeyName, MAAEndpoint: maa, AKVEndpoint: akvEndpoint,
+			AttestationCAFile: filepath.Join(dir, env.AuthorityFile), PolicyFile: filepath.Join(dir, env.PolicyFile),
+		},
+		WebHistory: 1000, UnpackedBytes: 16 << 20, WebNotice: "lab",
+		Access: access.Settings{Hosts: []string{"localhost", "127.0.0.1", "::1"}}, // against DNS rebinding
 	}
-	for name, pod := range map[string]struct{ page, sidecar string }{"confidential": {pages[0], sidecar}, "ordinary": {pages[1], nowhere}} {
-		cfg := pods // both are the same but for the sidecar
-		cfg.WebAddr, cfg.SkrURL, cfg.Group = pod.page, pod.sidecar, name
+	if cfg.Format == envelope.FormatEnvelope {
+		requireProof(&pods, environment.KeyIDs())
+	}
+	for name, pod := range map[string]struct{ page, attested, sidecar string }{
+		"confidential": {pages[0], podAttested, sidecar}, "ordinary": {pages[1], "", noSidecarURL},
+	} {
+		cfg := pods // the sidecar is the only difference between the pods, beside their addresses
+		cfg.Access.Addr, cfg.Access.AttestedAddr, cfg.Keys.SkrURL, cfg.Group = pod.page, pod.attested, pod.sidecar, name
 		run(name+" pod", func(log *slog.Logger) error { return consumer.Run(ctx, cfg, consumer.Build{Version: "lab"}, log) })
 	}
 	producing := producer.Config{
 		Settings: kafka, Topic: topic, Format: cfg.Format, Message: "Azure Confidential Computing",
-		PublicKeyFile: filepath.Join(files, stage.PublicKeyFile), SigningKeyFile: sender.signing,
-		Pace: producer.Pace{Rate: 1, SendDuration: 1}, // a burst of one message in one second, and no rest
+		PublicKeyFile: filepath.Join(dir, env.PublicKeyFile), SigningKeyFile: sender.signing,
+		Pace: producer.Pace{Rate: 1, SendDuration: 1}, // one message a second, without rests
 	}
 	for name, lines := range map[string]io.Reader{"producer": nil, "typed lines": in} {
 		run(name, func(log *slog.Logger) error {
+			if lines != nil {
+				log = slog.New(&teeHandler{Handler: log.Handler(), terminal: out})
+			}
 			_, err := producer.Run(ctx, producing, producer.Build{Version: "lab"}, lines, log)
 			return err
 		})
 	}
-	run("scenario", func(*slog.Logger) error { return plan.play(ctx, cloud, cfg.After) })
+	if plan.impostor {
+		run("impostor", func(log *slog.Logger) error { return impersonate(ctx, attested, podAttested, log) })
+	}
+	run("scenario", func(*slog.Logger) error { return plan.play(ctx, environment, cfg.After) })
 	<-ctx.Done()
 	parts.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -154,15 +176,19 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	return nil
 }
 
-const story = `
+const greeting = `
   One message a second is encrypted (format %s), stored in Kafka, and read twice:
 
   confidential pod   http://%s   %s%s
+                     https://%s  the same page, for you to verify: in another terminal, in this folder
+
+  %s
+
   ordinary pod       http://%s   same program, no sidecar: %s
   Kafka              %s         holds only ciphertext:
                      kcat -C -b %s -t %s
 
-  Type a line and press Enter: it becomes a message too. Ctrl-C ends it all.
+  Type a line and press Enter: it becomes a message, too. Ctrl-C stops everything.
   Logs: %s
 
 `
@@ -172,10 +198,10 @@ func checkFormat(format envelope.Format) error {
 	case envelope.FormatRSA, envelope.FormatEnvelope, envelope.FormatJWE:
 		return nil
 	}
-	return errors.New("the format is not known (hint: rsa, envelope, jwe)")
+	return fmt.Errorf("the format %q is not known (hint: rsa, envelope, jwe)", format)
 }
 
-// ciphertext is what the records look like without a key.
+// ciphertext describes a record without its key.
 func ciphertext(format envelope.Format) string {
 	switch format {
 	case envelope.FormatEnvelope:
@@ -187,28 +213,37 @@ func ciphertext(format envelope.Format) string {
 	}
 }
 
-// holdPages takes the ports of both pages before anything else starts, and keeps
-// them until free is called: broker and cloud choose ports of their own.
-func holdPages(ctx context.Context, port int) (addrs [2]string, free func(), err error) {
-	var held []net.Listener
-	free = func() {
-		for _, l := range held {
-			_ = l.Close() //nolint:errcheck // that of a page tells if it is still taken
-		}
-	}
-	for i := range addrs {
-		addrs[i] = net.JoinHostPort("localhost", strconv.Itoa(port+i))
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addrs[i])
-		if err != nil {
-			return addrs, free, fmt.Errorf("port %d cannot be used (hint: choose two others with: make demo PORT=4000): %w", port+i, err)
-		}
-		held = append(held, l)
-	}
-	return addrs, free, nil
+// verifyCommand returns the command that verifies the attested address. Its files
+// are from here, because here is who created the key.
+func verifyCommand(dir, addr string) string {
+	file := func(name string) string { return filepath.Join(dir, name) }
+	return fmt.Sprintf("go run ./cmd/verify -policy %s -ca %s -key %s https://%s", file(env.PolicyFile), file(env.AuthorityFile), file(env.PublicKeyFile), addr)
 }
 
-// unusedAddr is a loopback address at which nothing listens now. The attestation
-// service's port is part of its name, so it must be known before.
+// reservePorts listens on the ports of the pages, so that broker and cloud
+// cannot choose them. The ports stay reserved until release is called.
+func reservePorts(ctx context.Context, port int) (pages [2]string, attested string, release func(), err error) {
+	var listeners []net.Listener
+	release = func() {
+		for _, l := range listeners {
+			_ = l.Close() //nolint:errcheck // if the port is still taken, starting the page reports it
+		}
+	}
+	var addrs []string
+	for _, port := range []int{port, port + 1, port + attestedPort} {
+		addr := net.JoinHostPort("localhost", strconv.Itoa(port))
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+		if err != nil {
+			return pages, "", release, fmt.Errorf("port %d cannot be used (hint: choose others with: make demo PORT=4000): %w", port, err)
+		}
+		listeners, addrs = append(listeners, l), append(addrs, addr)
+	}
+	return [2]string(addrs), addrs[2], release, nil
+}
+
+// unusedAddr returns a loopback address with a free port. The attestation
+// service's port is part of its name, so it must be known before the service
+// starts.
 func unusedAddr(ctx context.Context) (string, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "localhost:0")
 	if err != nil {

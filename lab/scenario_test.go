@@ -8,30 +8,30 @@ import (
 	"kafka-e2ee/lab"
 )
 
-// Without it "make help" would promise a list that is not there.
+// "make help" would promise a list that does not exist.
 func TestHelpListsScenarios(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	if err := lab.Run(t.Context(), lab.Config{Scenario: "help"}, nil, &out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"got the key", "  tampered ", "  debug ", "  no-role ", "  late ", "  rotate ", "  throttled ", "  ordinary "} {
+	for _, want := range []string{"got the key", "  tampered ", "  debug ", "  no-role ", "  late ", "  rotate ", "  throttled ", "  impostor ", "  ordinary "} {
 		if strings.Count(out.String(), want) != 1 {
 			t.Errorf("want %q once in:\n%s", want, &out)
 		}
 	}
 }
 
-// Without it a slip would be told below a greeting that says that all is well.
-func TestSlipsAreToldFirst(t *testing.T) {
+// A typo would be reported below a greeting that says that all is well.
+func TestMistakesAreReportedFirst(t *testing.T) {
 	t.Parallel()
 	for want, cfg := range map[string]lab.Config{
 		"hint: rsa, envelope, jwe": {Format: "foo"},
-		"hint: debug, late":        {Scenario: "foo", Format: "rsa"},
+		"hint: debug, impostor":    {Scenario: "foo", Format: "rsa"},
 	} {
 		var out bytes.Buffer
 		if err := lab.Run(t.Context(), cfg, nil, &out); err == nil || !strings.Contains(err.Error(), want) || out.Len() > 0 {
-			t.Errorf("%+v: %v, after %q", cfg, err, &out)
+			t.Errorf("%+v: got error %v after printing %q, want one about %q and nothing printed", cfg, err, &out, want)
 		}
 	}
 }

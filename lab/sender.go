@@ -12,17 +12,17 @@ import (
 	"kafka-e2ee/envelope"
 )
 
-// senderName is what the consumers call the holder of the signing key.
+// senderName is the name of the signing key in the consumers' list.
 const senderName = "lab producer"
 
-// sender is the files that prove who wrote a record.
+// sender is what proves who wrote a record.
 type sender struct {
 	signing string // the producer's SIGNING_KEY_FILE
-	trusted string // the consumers' TRUSTED_SENDERS_FILE
-	seen    string // what there is to see of it
+	trusted string // the consumers' TRUSTED_SENDERS
+	note    string // for the greeting
 }
 
-// newSender makes a signing key where the format can carry its signature.
+// newSender makes a signing key if the format carries signatures.
 func newSender(dir string, format envelope.Format) (sender, error) {
 	if format == envelope.FormatRSA {
 		return sender{}, nil
@@ -35,22 +35,16 @@ func newSender(dir string, format envelope.Format) (sender, error) {
 	if err != nil {
 		return sender{}, fmt.Errorf("encoding the signing key: %w", err)
 	}
-	known, err := x509.MarshalPKIXPublicKey(public)
+	verification, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
 		return sender{}, fmt.Errorf("encoding the signing key: %w", err)
 	}
 	s := sender{
-		signing: filepath.Join(dir, "signing-key.pem"), trusted: filepath.Join(dir, "trusted-senders.pem"),
-		seen: ", from a proven sender",
+		signing: filepath.Join(dir, "signing-key.pem"), note: ", from a proven sender",
+		trusted: senderName + "\n" + string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: verification})),
 	}
-	files := map[string][]byte{
-		s.signing: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}),
-		s.trusted: append([]byte(senderName+"\n"), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: known})...),
-	}
-	for name, text := range files {
-		if err := os.WriteFile(name, text, 0o600); err != nil {
-			return sender{}, fmt.Errorf("writing the sender's keys: %w", err)
-		}
+	if err := os.WriteFile(s.signing, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600); err != nil {
+		return sender{}, fmt.Errorf("writing the signing key: %w", err)
 	}
 	return s, nil
 }

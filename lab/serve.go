@@ -10,9 +10,9 @@ import (
 	"kafka-e2ee/lab/vault"
 )
 
-// ServeCloud serves the emulated cloud alone, for other programs, until ctx
-// ends. It writes its authority's certificate to caFile and what there is to
-// know to out.
+// ServeCloud serves only the emulated cloud, for other programs, until ctx ends.
+// It writes its authority's certificate to caFile, and prints to out how to use
+// the cloud.
 func ServeCloud(ctx context.Context, cfg cloud.Config, caFile string, out io.Writer) error {
 	c, err := cloud.New(cfg)
 	if err != nil {
@@ -23,16 +23,16 @@ func ServeCloud(ctx context.Context, cfg cloud.Config, caFile string, out io.Wri
 		return fmt.Errorf("%w (hint: -listen and -listen-metadata choose other addresses; ports below 1024 may need root)", err)
 	}
 	defer c.Close()
-	// Only now: one that runs already has written its own there.
-	if err := os.WriteFile(caFile, c.Authority.PEM(), 0o644); err != nil { //nolint:gosec // a certificate is for everyone
+	// Only after Start: a cloud that already runs has written its own certificate there.
+	if err := os.WriteFile(caFile, c.Authority.PEM(), 0o644); err != nil { //nolint:gosec // a certificate is public
 		return fmt.Errorf("writing the authority's certificate: %w (hint: -ca-file names another file)", err)
 	}
-	fmt.Fprintf(out, cloudStory, cfg.AttestationHost, cfg.VaultHost, c.Addr(), c.MetadataURL(), caFile, c.Vault.Resource(), cloud.OperatorID, cloud.PodID) //nolint:errcheck // a closed terminal is not our failure
+	fmt.Fprintf(out, cloudGreeting, cfg.AttestationHost, cfg.VaultHost, c.Addr(), c.MetadataURL(), caFile, c.Vault.Resource(), cloud.OperatorID, cloud.PodID) //nolint:errcheck // a closed terminal is not our failure
 	<-ctx.Done()
 	return nil
 }
 
-const cloudStory = `
+const cloudGreeting = `
   Emulated cloud: nothing here protects anything.
 
   attestation        https://%[1]s   at %[3]s
@@ -40,11 +40,11 @@ const cloudStory = `
   certificates, identities   %[4]s
   trust this         %[5]s   (for Go programs: SSL_CERT_FILE=%[5]s)
 
-  Clients find the two host names through /etc/hosts. An access token for the vault, into the file token:
+  Clients resolve the two host names with /etc/hosts. This writes an access token for the vault to the file token:
 
   curl -sH Metadata:true '%[4]s/metadata/identity/oauth2/token?api-version=2018-02-01&resource=%[6]s&client_id=%[7]s' |
     sed 's/.*"access_token":"\([^"]*\)".*/\1/' >token
 
-  The identity %[7]s may do everything with keys, the identity %[8]s may release them. Ctrl-C ends it all.
+  The identity %[7]s may do everything with keys, the identity %[8]s may release them. Ctrl-C stops everything.
 
 `

@@ -28,8 +28,8 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// Without this another program could not use the emulated cloud: it is given
-// addresses, names and a file with the certificate to trust, and nothing else.
+// Another program could not use the emulated cloud. It gets addresses, names and
+// a file with the certificate to trust, and nothing else.
 func TestServeCloud(t *testing.T) {
 	cfg := cloud.Config{
 		AttestationHost: "maa.example", VaultHost: "akv.example", Names: []string{"127.0.0.1"},
@@ -42,7 +42,11 @@ func TestServeCloud(t *testing.T) {
 
 	pool := x509.NewCertPool()
 	for !pool.AppendCertsFromPEM(read(file)) {
-		time.Sleep(10 * time.Millisecond)
+		select {
+		case err := <-done: // another program may have taken a port in the meantime
+			t.Fatalf("serving ended early: %v", err)
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 	client := &http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: pool},
@@ -73,7 +77,7 @@ func TestServeCloud(t *testing.T) {
 			t.Errorf("%s: %v: %s", url, err, body)
 		}
 	}
-	// Another that cannot listen must say what to do, and leave the certificate of this one alone.
+	// A second cloud that cannot listen must say what to do, and must not replace the certificate of the first.
 	for listen, metadata := range map[string]string{cfg.Listen: freeAddr(t), freeAddr(t): cfg.ListenMetadata, "foo": freeAddr(t)} {
 		second := cfg
 		second.Listen, second.ListenMetadata = listen, metadata
@@ -82,16 +86,16 @@ func TestServeCloud(t *testing.T) {
 			t.Errorf("listening at %s and %s: %v", listen, metadata, err)
 		}
 		if !bytes.Equal(read(file), before) {
-			t.Errorf("listening at %s and %s: the certificate of the running one was replaced", listen, metadata)
+			t.Errorf("listening at %s and %s: the certificate of the running cloud was replaced", listen, metadata)
 		}
 	}
 	cancel()
 	if err := <-done; err != nil {
-		t.Errorf("it ended with: %v", err)
+		t.Errorf("ending: %v", err)
 	}
 	for _, want := range []string{"https://maa.example", cfg.Listen, "client_id=operator", "resource=https://example"} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("it does not say %s: %s", want, out)
+			t.Errorf("the greeting does not contain %s: %s", want, out)
 		}
 	}
 }

@@ -6,99 +6,109 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"strconv"
-	"strings"
+	"time"
 
 	"kafka-e2ee/envelope"
+	"kafka-e2ee/health"
 	"kafka-e2ee/kafkaconf"
+	"kafka-e2ee/settings"
 )
 
-// ErrSettings marks an error that only other settings can mend.
-var ErrSettings = errors.New("wrong settings")
-
-// Config holds the producer's settings. None is secret: the public keys are no secret, and the signing key is in a file.
+// Config holds the producer's settings. None is secret: the signing key is in a file.
 type Config struct {
 	kafkaconf.Settings
 
-	Topic          string          `envconfig:"TOPIC" default:"my-topic" desc:"topic to write to"`
-	Message        string          `envconfig:"MSG" desc:"text that follows \"Msg 1: \", \"Msg 2: \" and so on"`
+	Topic          string          `envconfig:"TOPIC" empty:"default" default:"my-topic" desc:"topic to write to"`
+	Message        string          `envconfig:"MSG" empty:"default" default:"Azure confidential computing. Increase data privacy by protecting data in use" desc:"text that follows \"Msg 1: \", \"Msg 2: \" and so on"`
 	Format         envelope.Format `envconfig:"FORMAT" default:"rsa" desc:"format of the records: rsa, envelope or jwe"`
-	PublicKey      string          `envconfig:"PUBKEY" desc:"RSA public key to encrypt with, PEM (PKIX or PKCS#1), 2048 bits or more; envelope takes up to 16, one PEM block after the other"`
-	PublicKeyFile  string          `envconfig:"PUBKEY_FILE" desc:"file that holds the public keys, instead of PUBKEY; read again when it changes"`
-	SigningKeyFile string          `envconfig:"SIGNING_KEY_FILE" desc:"file with an Ed25519 private key (PKCS#8 PEM) that proves the sender; envelope and jwe"`
-	Count          uint64          `envconfig:"COUNT" default:"0" desc:"stop after that many messages; 0 means never"`
-	MetricsAddr    string          `envconfig:"METRICS_ADDR" default:":9464" desc:"address of /metrics and /healthz; empty: none; another one for each program where several run on one machine"`
+	PublicKey      string          `envconfig:"PUBKEY" desc:"RSA public key to encrypt with, PEM (PKIX or PKCS#1), 2048 bits or more; FORMAT=envelope allows up to 16 PEM blocks"`
+	PublicKeyFile  string          `envconfig:"PUBKEY_FILE" desc:"file with the public keys, instead of PUBKEY; reread when it changes"`
+	SigningKeyFile string          `envconfig:"SIGNING_KEY_FILE" desc:"file with the Ed25519 private key (PKCS#8 PEM) that signs records, for FORMAT=envelope and jwe; reread when it changes"`
+	PublicKeyGrace time.Duration   `envconfig:"PUBKEY_GRACE" default:"10m" desc:"how long the keys before stay in use if PUBKEY_FILE or SIGNING_KEY_FILE changes and cannot be used, at most 24h; then messages wait until the file is mended; 0s: they wait at once"`
+	Key            string          `envconfig:"KEY" desc:"key of every record, not encrypted: Kafka's operators can read it. Records with the same key go to the same partition, and a compacted topic keeps the last one; empty: no key"`
+	Count          uint64          `envconfig:"COUNT" default:"0" desc:"number of messages to send; 0: no limit"`
 
+	health.Config
 	kafkaconf.Batching
 	Pace
+
+	// Limits are those of the data keys, for programs that embed the producer. Zero means the defaults.
+	Limits envelope.Limits
+
+	// KeySeparator, if not empty, ends the key in each line of the input. It is a flag, not a variable.
+	KeySeparator string
+
+	ignoredVariables string // a hint about variables of the original program that have no effect here
 }
 
-// Pace is the rhythm of the messages: a burst, spread evenly over some seconds, then a rest.
-// Each deviation is the most by which a burst differs from the value before it. All zero means as fast as Kafka takes them.
+// Pace is the rhythm of the messages: a burst, spread evenly over some seconds, then a rest. Each burst varies by up to the
+// deviations. All zero means as fast as Kafka takes the messages.
 type Pace struct {
-	Rate                  float64 `envconfig:"RATE" default:"10" desc:"messages in a burst"`
-	RateDeviation         float64 `envconfig:"RATEDEVIATION" default:"2" desc:"most messages more or less in a burst"`
-	SendDuration          float64 `envconfig:"SENDDURATION" default:"5" desc:"seconds that a burst takes"`
-	SendDurationDeviation float64 `envconfig:"SENDDURATIONDEVIATION" default:"2" desc:"most seconds more or less in a burst"`
-	RestDuration          float64 `envconfig:"RESTDURATION" default:"10" desc:"seconds of rest after a burst"`
-	RestDurationDeviation float64 `envconfig:"RESTDURATIONDEVIATION" default:"2" desc:"most seconds more or less in a rest"`
+	Rate                  float64 `envconfig:"RATE" empty:"default" default:"10" desc:"messages in a burst"`
+	RateDeviation         float64 `envconfig:"RATEDEVIATION" empty:"default" default:"2" desc:"largest random deviation from RATE"`
+	SendDuration          float64 `envconfig:"SENDDURATION" empty:"default" default:"5" desc:"duration of a burst in seconds"`
+	SendDurationDeviation float64 `envconfig:"SENDDURATIONDEVIATION" empty:"default" default:"2" desc:"largest random deviation from SENDDURATION"`
+	RestDuration          float64 `envconfig:"RESTDURATION" empty:"default" default:"10" desc:"pause after a burst in seconds"`
+	RestDurationDeviation float64 `envconfig:"RESTDURATIONDEVIATION" empty:"default" default:"2" desc:"largest random deviation from RESTDURATION"`
 }
 
-// Load reads the settings, usually through [os.LookupEnv]. The error is an [ErrSettings] that joins all problems,
+// Load reads the settings, usually through [os.LookupEnv]. The error is a [settings.ErrInvalid] that joins all problems,
 // each with its variable's name and never its value.
 func Load(lookup func(string) (string, bool)) (Config, error) {
 	var cfg Config
-	parsing := kafkaconf.Load(&cfg, lookup)
-	_, checking := cfg.sealer()
+	parsing := settings.Load(&cfg, lookup)
+	cfg.ignoredVariables = kafkaconf.IgnoredVariables(lookup)
+	_, checking := cfg.newEnvelopeSealer()
 	if err := errors.Join(parsing, checking); err != nil {
-		return Config{}, fmt.Errorf("%w: %w", ErrSettings, err)
+		return Config{}, settings.Invalid(err)
 	}
 	return cfg, nil
 }
 
-// sealer checks the settings and makes of them what encrypts, with what the files hold now. The error joins all problems.
-func (c Config) sealer() (*envelope.Sealer, error) {
-	problems := []error{c.Settings.Check(), c.Batching.Check(c.Settings), c.checkPace(), checkTopic(c.Topic), c.checkFormat()}
-	if c.MetricsAddr != "" {
-		problems = append(problems, kafkaconf.CheckAddr("METRICS_ADDR", c.MetricsAddr))
-	}
+// check checks the settings, except the length of MSG, and reads the key files. The error joins all problems.
+func (c Config) check() (envelope.SealerConfig, error) {
+	problems := []error{c.Settings.Check(), c.Batching.Check(c.Settings), c.checkPace(), kafkaconf.CheckTopic("TOPIC", c.Topic), c.checkFormat(), c.checkKeys(), c.checkGrace(), c.CheckMetricsAddr()}
 	readers, err := c.readers()
 	problems = append(problems, err)
 	signing, err := c.signingKey()
 	if err := errors.Join(append(problems, err)...); err != nil {
+		return envelope.SealerConfig{}, err
+	}
+	return envelope.SealerConfig{Format: c.Format, Topic: c.Topic, Readers: readers, SigningKey: signing, Limits: c.Limits}, nil
+}
+
+// newEnvelopeSealer checks the settings and returns a sealer. The sealer's limit decides whether MSG is too long.
+func (c Config) newEnvelopeSealer() (*envelope.Sealer, error) {
+	checked, err := c.check()
+	if err != nil {
 		return nil, err
 	}
-	sealer, err := envelope.NewSealer(envelope.SealerConfig{Format: c.Format, Topic: c.Topic, Readers: readers, SigningKey: signing})
+	sealer, err := envelope.NewSealer(checked)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.keyVariable(), err) // all else was checked
+		source, _ := c.publicKey() //nolint:errcheck // check has succeeded, so only the keys can be wrong
+		return nil, settings.Errorf(source.Variable, "%w", err)
 	}
 	if got, limit := len(c.Message), sealer.MaxPlaintext()-len(c.prefix()); got > limit {
-		return nil, fmt.Errorf("MSG: %d bytes, but %s holds at most %d beside the %q in front; hint: %s", got, holder(c.Format), limit, c.prefix(), shorter(c.Format))
+		by, hint := lengthLimit(c.Format)
+		return nil, fmt.Errorf("MSG: %d bytes, but %s holds at most %d beside the %q in front (hint: %s)", got, by, limit, c.prefix(), hint)
 	}
 	return sealer, nil
 }
 
-// holder is what limits the length of a message.
-func holder(format envelope.Format) string {
+// lengthLimit names what limits the length of a message, and what to do about it.
+func lengthLimit(format envelope.Format) (by, hint string) {
 	if format == envelope.FormatRSA {
-		return "this key"
+		return "this key", "shorten it, use a larger key, or set FORMAT=envelope"
 	}
-	return "a record"
-}
-
-func shorter(format envelope.Format) string {
-	if format == envelope.FormatRSA {
-		return "shorten it, use a larger key, or set FORMAT=envelope"
-	}
-	return "shorten it"
+	return "a record", "shorten it"
 }
 
 func (c Config) checkFormat() error {
 	switch c.Format {
 	case envelope.FormatRSA:
 		if c.SigningKeyFile != "" {
-			return errors.New("SIGNING_KEY_FILE: records of FORMAT=rsa cannot be signed; hint: set FORMAT=envelope or FORMAT=jwe")
+			return errors.New("SIGNING_KEY_FILE: records of FORMAT=rsa cannot be signed (hint: set FORMAT=envelope or FORMAT=jwe)")
 		}
 	case envelope.FormatEnvelope, envelope.FormatJWE:
 	default:
@@ -107,89 +117,62 @@ func (c Config) checkFormat() error {
 	return nil
 }
 
-// checkTopic holds a name to Kafka's own rule.
-func checkTopic(topic string) error {
-	if topic == "" {
-		return errors.New("TOPIC: is empty")
-	}
-	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
-	if len(topic) > 249 || topic == "." || topic == ".." || strings.Trim(topic, allowed) != "" {
-		return errors.New("TOPIC: want at most 249 letters, digits, dots, underscores and hyphens")
+func (c Config) checkGrace() error {
+	if c.PublicKeyGrace < 0 || c.PublicKeyGrace > 24*time.Hour {
+		return errors.New("PUBKEY_GRACE: want 0s to 24h")
 	}
 	return nil
 }
 
-func (c Config) keyVariable() string {
-	if c.PublicKeyFile != "" {
-		return "PUBKEY_FILE"
+// publicKey returns where the public keys are.
+func (c Config) publicKey() (settings.Source, error) {
+	source, err := settings.OneOf("PUBKEY", c.PublicKey, c.PublicKeyFile)
+	if err == nil && !source.IsSet() {
+		err = errors.New("PUBKEY: is not set (hint: set it to the PEM text of the key, or PUBKEY_FILE to its path)")
 	}
-	return "PUBKEY"
+	return source, err
 }
 
-// keyFile is what PUBKEY_FILE holds now; nil where there is none.
-func (c Config) keyFile() []byte {
-	text, err := os.ReadFile(c.PublicKeyFile)
-	if err != nil {
-		return nil
-	}
-	return text
-}
-
-// readers are the public keys to encrypt for.
+// readers returns the public keys to encrypt for.
 func (c Config) readers() ([]*rsa.PublicKey, error) {
-	text := []byte(c.PublicKey)
-	switch {
-	case c.PublicKey != "" && c.PublicKeyFile != "":
-		return nil, errors.New("PUBKEY and PUBKEY_FILE: both are set; hint: keep one")
-	case c.PublicKeyFile != "":
-		var err error
-		if text, err = readFile("PUBKEY_FILE", c.PublicKeyFile); err != nil {
-			return nil, err
-		}
-	case c.PublicKey == "":
-		return nil, errors.New("PUBKEY: is not set; hint: set it to the PEM text of the key, or PUBKEY_FILE to its path")
+	source, err := c.publicKey()
+	if err != nil {
+		return nil, err
+	}
+	text, err := source.Read()
+	if err != nil {
+		return nil, err
 	}
 	keys, err := envelope.ParsePublicKeys(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.keyVariable(), err)
+		return nil, settings.Errorf(source.Variable, "%w", err)
 	}
 	if len(keys) > 1 && (c.Format == envelope.FormatRSA || c.Format == envelope.FormatJWE) {
-		return nil, fmt.Errorf("%s: got %d public keys, FORMAT=%s takes exactly one; hint: FORMAT=envelope takes several", c.keyVariable(), len(keys), c.Format)
+		return nil, settings.Errorf(source.Variable, "got %d public keys, FORMAT=%s takes exactly one (hint: FORMAT=envelope takes several)", len(keys), c.Format)
 	}
 	return keys, nil
 }
 
-// signingKey is what proves the sender; nil where none is set.
+// signingKey returns the key that proves the sender; nil if none is set.
 func (c Config) signingKey() (ed25519.PrivateKey, error) {
 	if c.SigningKeyFile == "" || c.Format == envelope.FormatRSA {
 		return nil, nil
 	}
-	text, err := readFile("SIGNING_KEY_FILE", c.SigningKeyFile)
+	const hint = "(hint: openssl genpkey -algorithm ed25519 makes one)"
+	text, err := settings.ReadFile("SIGNING_KEY_FILE", c.SigningKeyFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w %s", err, hint)
 	}
 	defer clear(text)
 	key, err := envelope.ParseSigningKey(text)
 	if err != nil {
-		return nil, fmt.Errorf("SIGNING_KEY_FILE: %w; hint: openssl genpkey -algorithm ed25519 makes one", err)
+		return nil, fmt.Errorf("SIGNING_KEY_FILE: %w %s", err, hint)
 	}
 	return key, nil
 }
 
-// readFile reports a cause without the path, which is the variable's value.
-func readFile(variable, path string) ([]byte, error) {
-	text, err := os.ReadFile(path) //nolint:gosec // the operator says which
-	if pathError := (*os.PathError)(nil); errors.As(err, &pathError) {
-		err = pathError.Err
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: reading the file: %w", variable, err)
-	}
-	return text, nil
-}
-
-// prefix is the longest that a message's prefix becomes: with COUNT that of the last message, else one of ten
-// digits, which ten messages a second reach after thirty years.
+// prefix returns the longest prefix of a message: with COUNT that of the last message, else one with ten digits, which ten
+// messages a second reach after thirty years.
 func (c Config) prefix() string {
 	if c.Count > 0 {
 		return prefix(c.Count)

@@ -2,6 +2,7 @@ package producer
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -13,154 +14,274 @@ import (
 	"kafka-e2ee/kafkaconf"
 )
 
-// The values of the metrics' outcome label.
+// Limits on the records in flight. At the limit the source waits. They bound the memory, because sarama itself buffers
+// without limit while a broker is away. Each record counts for at least minWeight bytes, which bounds their number, too.
 const (
-	outcomeAcknowledged = "acknowledged"
-	outcomeFailed       = "failed"
+	maxInFlight = 32 << 20
+	minWeight   = 8 << 10
 )
 
-// What may wait for Kafka; then the source waits. It bounds the memory, since sarama itself buffers without limit
-// while a broker is away. Each record counts for at least lightest bytes, so that their number is bounded, too.
-const (
-	inFlight = 32 << 20
-	lightest = 8 << 10
-)
+func weight(size int) int64 { return int64(min(max(size, minWeight), maxInFlight)) }
 
-func weight(size int) int64 { return int64(min(max(size, lightest), inFlight)) }
-
-// parcel is a record on its way. It and its room are used again once Kafka has it.
-type parcel struct {
-	sarama.ProducerMessage
-	value []byte
-	home  *sync.Pool
-}
-
-// largestRoom is how many bytes a parcel keeps for the next record: more than usual ones need, and little in thousands.
-const largestRoom = 16 << 10
-
-// newParcel gives one with room for a value of so many bytes.
-func newParcel(home *sync.Pool, size int) *parcel {
-	p, ok := home.Get().(*parcel)
-	if !ok || cap(p.value) < size {
-		p = &parcel{value: make([]byte, 0, size), home: home}
-	}
-	return p
-}
-
-// free may be called once nobody else holds the parcel.
-func (p *parcel) free() {
-	if cap(p.value) > largestRoom {
-		return
-	}
-	p.ProducerMessage, p.value = sarama.ProducerMessage{}, p.value[:0]
-	p.home.Put(p)
-}
-
-// Encode gives the value's bytes to sarama, again for each try to send them.
-func (p *parcel) Encode() ([]byte, error) { return p.value, nil }
-
-// Length is the value's, in bytes.
-func (p *parcel) Length() int { return len(p.value) }
-
-// delivery hands records to Kafka and counts what becomes of them.
+// delivery seals the messages of the formats whose records expire, sends records to Kafka and counts the results.
 type delivery struct {
-	link
-	explain func(error) kafkaconf.Cause
+	cfg     Config
+	sealer  *sealer
+	status  *status
 	metrics metrics
 	log     *slog.Logger
-	window  *semaphore.Weighted // the bytes under way
-	counted chan struct{}       // closed when sarama has nothing more to say
+	window  *semaphore.Weighted // bytes in flight
+
+	connect func(ctx context.Context) (connected, error)
+	current atomic.Pointer[connection]
+
+	// The turn is held by whoever uses or replaces the connection's producer, so that records are sealed in the order in
+	// which they are sent.
+	turn     *semaphore.Weighted
+	producer sarama.AsyncProducer // nil once it is closed
+	maxValue int                  // the producer's limit
+	counted  chan struct{}        // closed when every result of the producer was counted
+
+	stopRenewing context.CancelFunc
+	renewing     sync.WaitGroup
 
 	sent, skipped         uint64
 	acknowledged, refused atomic.Uint64
+	loggedAt              time.Time // the latest line about a record that failed
 }
 
-func newDelivery(l link, explain func(error) kafkaconf.Cause, m metrics, log *slog.Logger) *delivery {
-	d := &delivery{link: l, explain: explain, metrics: m, log: log, window: semaphore.NewWeighted(inFlight), counted: make(chan struct{})}
-	go d.count()
+// newDelivery uses the first connection, and those that connect makes, until drainCtx ends.
+func newDelivery(drainCtx context.Context, first connected, connect func(context.Context) (connected, error), sealer *sealer, s *status, log *slog.Logger) *delivery {
+	d := &delivery{
+		cfg: sealer.cfg, sealer: sealer, status: s, metrics: sealer.metrics, log: log, connect: connect,
+		window: semaphore.NewWeighted(maxInFlight), turn: semaphore.NewWeighted(1),
+	}
+	d.use(first)
+	var ctx context.Context
+	ctx, d.stopRenewing = context.WithCancel(drainCtx)
+	d.renewing.Go(func() { d.watchExpiry(ctx) })
+	d.renewing.Go(func() { d.renewConnections(ctx, drainCtx) })
 	return d
+}
+
+// use uses a new connection.
+func (d *delivery) use(next connected) {
+	d.current.Store(next.connection)
+	d.producer, d.maxValue = next.producer, next.maxValue
+	d.startCounting()
+}
+
+func (d *delivery) conn() *connection { return d.current.Load() }
+
+func (d *delivery) partitioner() *partitioner {
+	return &partitioner{
+		writable: func() ([]int32, error) { return d.conn().client.WritablePartitions(d.cfg.Topic) },
+		all:      func() ([]int32, error) { return d.conn().client.Partitions(d.cfg.Topic) },
+		onWait:   d.status.inFlight.waitForPartition,
+	}
+}
+
+// startCounting counts the results of the current producer.
+func (d *delivery) startCounting() {
+	conn, producer, counted := d.conn(), d.producer, make(chan struct{})
+	d.counted = counted
+	go func() {
+		defer close(counted)
+		var both sync.WaitGroup
+		both.Go(func() {
+			for message := range producer.Successes() {
+				d.count(message, nil)
+			}
+		})
+		both.Go(func() {
+			for failure := range producer.Errors() {
+				if !conn.expired() { // otherwise the message is sealed again
+					d.count(failure.Msg, failure.Err)
+				}
+			}
+		})
+		both.Wait()
+	}()
 }
 
 // skip counts a message that could not be sealed.
 func (d *delivery) skip() {
 	d.skipped++
-	d.metrics.records.WithLabelValues(outcomeFailed).Inc()
+	d.metrics.failed.Inc()
 }
 
-// send hands a record over. It waits while too much is under way, and gives up once hurry is done.
-func (d *delivery) send(hurry context.Context, topic string, r record) {
+// send sends a message. It waits while too much is in flight, and gives up when drainCtx ends. The error is why the message
+// cannot be sealed.
+func (d *delivery) send(drainCtx context.Context, m *pooledMessage) error {
 	d.sent++
 	d.metrics.queue.Inc()
-	if d.window.Acquire(hurry, weight(r.parcel.Length())) != nil {
-		return
+	d.status.inFlight.add(m)
+	m.weight = weight(max(m.Length(), d.sealer.current.Load().Size(len(m.text))+len(m.text)))
+	for {
+		if d.window.Acquire(drainCtx, m.weight) != nil || d.turn.Acquire(drainCtx, 1) != nil {
+			return nil
+		}
+		if d.producer != nil && d.maxValue == d.sealer.current.Load().maxValue {
+			break
+		}
+		d.turn.Release(1)
+		d.window.Release(m.weight)
+		if !d.replaceProducer(drainCtx) {
+			return nil
+		}
 	}
-	r.parcel.Topic, r.parcel.Partition, r.parcel.Value = topic, r.partition, r.parcel
+	defer d.turn.Release(1)
+	err := d.hand(drainCtx, m)
+	if err != nil {
+		d.sent--
+		d.drop(m)
+	}
+	return err
+}
+
+// hand seals a message, if its record was not sealed ahead, and hands it to sarama. It is called with the turn held. The
+// error is why the message cannot be sealed.
+func (d *delivery) hand(drainCtx context.Context, m *pooledMessage) error {
+	if isDated(d.cfg.Format) {
+		if err := d.sealer.keys.wait(drainCtx); err != nil {
+			return err
+		}
+		expires, err := d.sealer.seal(m)
+		if err != nil {
+			return err
+		}
+		d.status.inFlight.setExpiry(m, expires)
+	}
+	m.ProducerMessage = sarama.ProducerMessage{Topic: d.cfg.Topic, Partition: m.partition, Value: m}
+	if m.hasKey {
+		m.Key = sarama.ByteEncoder(m.key)
+	}
+	m.handed = true
 	select {
-	case d.producer.Input() <- &r.parcel.ProducerMessage:
-	case <-hurry.Done():
+	case d.producer.Input() <- &m.ProducerMessage:
+	case <-d.conn().ctx.Done(): // renew hands it over again, or nobody waits for it any more
+	}
+	return nil
+}
+
+// drop forgets a message that was not handed to sarama.
+func (d *delivery) drop(m *pooledMessage) {
+	d.status.inFlight.remove(m)
+	d.metrics.queue.Dec()
+	d.window.Release(m.weight)
+	m.free()
+}
+
+// replaceProducer makes a producer with the sealer's limit. Every record in flight gets its result first, so that the
+// order stays. It returns false if drainCtx ends.
+func (d *delivery) replaceProducer(drainCtx context.Context) bool {
+	if !d.flush(drainCtx) {
+		return false
+	}
+	defer d.window.Release(maxInFlight)
+	if d.turn.Acquire(drainCtx, 1) != nil {
+		return false
+	}
+	defer d.turn.Release(1)
+	if d.conn().expired() {
+		return true // renew makes the next producer
+	}
+	d.closeProducer()
+	select {
+	case <-d.counted: // at once, because nothing is in flight
+	case <-drainCtx.Done():
+		return false
+	}
+	maxValue := d.sealer.current.Load().maxValue
+	for n := 0; ; n++ {
+		next, err := await(drainCtx, func() (sarama.AsyncProducer, error) { return d.conn().newProducer(maxValue) })
+		if err == nil {
+			d.producer, d.maxValue = next, maxValue
+			d.startCounting()
+			d.log.InfoContext(drainCtx, "the topic takes records of another length now", slog.Int("bytes", maxValue))
+			return true
+		}
+		if drainCtx.Err() == nil {
+			d.status.report(drainCtx, err)
+		}
+		if !sleep(drainCtx, kafkaconf.Backoff(n, maxBackoff)) {
+			return false
+		}
 	}
 }
 
-// count follows sarama's answers until it is closed.
-func (d *delivery) count() {
-	defer close(d.counted)
-	successes, failures := d.producer.Successes(), d.producer.Errors()
-	var logged time.Time
-	for successes != nil || failures != nil {
-		var size int
-		select {
-		case success, more := <-successes:
-			if !more {
-				successes = nil
-				continue
-			}
-			size = success.Value.Length()
-			if done, ok := success.Value.(*parcel); ok {
-				done.free()
-			}
-			d.acknowledged.Add(1)
-			d.metrics.records.WithLabelValues(outcomeAcknowledged).Inc()
-		case failure, more := <-failures:
-			if !more {
-				failures = nil
-				continue
-			}
-			size = failure.Msg.Value.Length()
-			d.refused.Add(1)
-			d.metrics.records.WithLabelValues(outcomeFailed).Inc()
-			if time.Since(logged) > time.Second { // one line stands for a whole batch
-				logged = time.Now()
-				d.log.Error("record not acknowledged", slog.Uint64("failed", d.refused.Load()), slog.String("cause", d.explain(failure.Err).String()))
-			}
-		}
-		d.metrics.queue.Dec()
-		d.window.Release(weight(size))
-	}
-}
-
-// finish waits until every record has its answer or hurry is done, closes the link and sums up.
-func (d *delivery) finish(hurry context.Context) Summary {
-	if d.settle(hurry) {
-		// Only now: closing sarama while it retries may fail records that it could still deliver.
-		d.producer.AsyncClose()
-		<-d.counted
-		if err := d.client.Close(); err != nil {
-			d.log.WarnContext(hurry, "closing the connection to Kafka failed", slog.Any("error", err))
-		}
+// count counts the result of a record. err is nil if Kafka has stored it.
+func (d *delivery) count(message *sarama.ProducerMessage, err error) {
+	m, _ := message.Value.(*pooledMessage) //nolint:errcheck // hand hands over nothing else
+	weight := m.weight
+	d.status.inFlight.remove(m)
+	if err == nil {
+		m.free()
+		d.acknowledged.Add(1)
+		d.status.recordAcknowledged()
+		d.metrics.acknowledged.Inc()
 	} else {
-		// sarama's retries end only one by one; nobody waits for them.
-		d.producer.AsyncClose()
-		go func() { _ = d.client.Close() }() //nolint:errcheck // nobody is left to tell
+		d.metrics.failed.Inc()
+		d.refused.Add(1)
+		cause := d.status.recordFailed(err)
+		if errors.Is(err, sarama.ErrMessageSizeTooLarge) {
+			d.sealer.limitStale.Store(true)
+		}
+		if time.Since(d.loggedAt) > time.Second { // one line for a whole batch
+			d.loggedAt = time.Now()
+			d.log.Error("record not acknowledged", slog.Uint64("failed", d.refused.Load()), slog.String("cause", cause.String()))
+		}
+	}
+	d.metrics.queue.Dec()
+	d.window.Release(weight)
+}
+
+// finish waits until every record has its result or drainCtx ends, closes the connection and returns the counts.
+func (d *delivery) finish(drainCtx context.Context) Summary {
+	flushed := d.flush(drainCtx)
+	d.stopRenewing()
+	d.renewing.Wait()
+	d.closeProducer() // not before: sarama may fail records when it is closed during a retry
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		if flushed { // otherwise sarama's retries end one by one, and only after its client is closed
+			<-d.counted
+		}
+		d.closeClient(drainCtx)
+	}()
+	if flushed {
+		select {
+		case <-closed:
+		case <-drainCtx.Done():
+		case <-time.After(gracePeriod): // Kafka has every record, so there is nothing left to lose
+		}
 	}
 	acknowledged, refused := d.acknowledged.Load(), d.refused.Load()
 	if open := d.sent - acknowledged - refused; open > 0 {
-		d.metrics.records.WithLabelValues(outcomeFailed).Add(float64(open))
-		d.log.ErrorContext(hurry, "records not acknowledged in time", slog.Uint64("records", open))
+		d.metrics.failed.Add(float64(open))
+		d.log.ErrorContext(drainCtx, "records not acknowledged in time", slog.Uint64("records", open))
 	}
 	return Summary{Sent: d.sent, Acknowledged: acknowledged, Failed: d.sent - acknowledged + d.skipped}
 }
 
-// settle says whether every record under way got its answer: then the whole window is free.
-func (d *delivery) settle(hurry context.Context) bool {
-	return d.window.Acquire(hurry, inFlight) == nil
+// closeProducer starts to close the producer, unless it is closed.
+func (d *delivery) closeProducer() {
+	if d.producer != nil {
+		d.producer.AsyncClose()
+		d.producer = nil
+	}
+}
+
+// closeClient closes the connection, unless it is closed.
+func (d *delivery) closeClient(ctx context.Context) {
+	if err := d.conn().client.Close(); err != nil && !errors.Is(err, sarama.ErrClosedClient) {
+		d.log.WarnContext(ctx, "closing the connection to Kafka failed", slog.Any("error", err))
+	}
+}
+
+// flush waits until every record in flight has its result, and then holds the whole window. It returns false if drainCtx
+// ends.
+func (d *delivery) flush(drainCtx context.Context) bool {
+	return d.window.Acquire(drainCtx, maxInFlight) == nil
 }

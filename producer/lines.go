@@ -7,69 +7,54 @@ import (
 	"io"
 )
 
-// lines reads lines into room that is used again once they are sealed.
-type lines chan []byte
+// lineLimit returns the length of the longest line that can be sent, in bytes: as last known, or after asking Kafka again.
+type lineLimit func(refresh bool) int
 
-func newLines() lines { return make(lines, 64) }
-
-// free gives back the room of a line that nobody holds any more.
-func (l lines) free(line []byte) {
-	if cap(line) > largestRoom {
-		return
-	}
-	select {
-	case l <- line[:0]:
-	default:
-	}
-}
-
-func (l lines) room() []byte {
-	select {
-	case room := <-l:
-		return room
-	default:
-		return nil
-	}
-}
-
-// read yields each line of in as it is, without its newline, until in ends, there were count (0: no end) or yield says no.
-// It holds at most limit bytes of a line: a longer one is yielded as too long. The limit is asked for anew for each.
-func (l lines) read(in io.Reader, count uint64, limit func() int, yield func(message) bool) error {
+// readLines yields each line of in without its newline, until in ends, count lines were read (0: no limit) or yield
+// returns false. It buffers no more than limit(false) bytes of a line. It refreshes the limit before it gives up a
+// longer line, which it yields as too long, without the text.
+func readLines(in io.Reader, pool linePool, count uint64, limit lineLimit, yield func(message) bool) error {
 	r := bufio.NewReaderSize(in, 64<<10)
 	for n := uint64(1); ; n++ {
-		line, tooLong, err := readLine(r, l.room(), limit())
+		line, size, err := readLine(r, pool.get(), limit)
 		last := errors.Is(err, io.EOF)
 		if err != nil && !last {
 			return fmt.Errorf("reading line %d: %w", n, err)
 		}
-		if last && len(line) == 0 && !tooLong {
+		if last && size == 0 {
 			return nil
 		}
-		if !yield(message{number: n, text: line, tooLong: tooLong}) || last || n == count {
+		if !yield(message{number: n, text: line, line: line, size: size, tooLong: size > len(line)}) || last || n == count {
 			return nil
 		}
 	}
 }
 
-// readLine reads up to and with the next newline, which it drops. It drops the text of a line longer than limit too.
-func readLine(r *bufio.Reader, room []byte, limit int) (line []byte, tooLong bool, err error) {
-	line = room
+// readLine reads up to the next newline into buffer and drops the newline. It drops the text of a line over the limit,
+// too. size counts the bytes of the line in any case.
+func readLine(r *bufio.Reader, buffer []byte, limit lineLimit) (line []byte, size int, err error) {
+	line = buffer
+	longest, refreshed := limit(false), false
 	for {
 		part, err := r.ReadSlice('\n')
-		ended := err == nil
-		if ended {
+		complete := err == nil
+		if complete {
 			part = part[:len(part)-1]
 		}
-		if tooLong = tooLong || len(line)+len(part) > limit; tooLong {
+		size += len(part)
+		if !refreshed && size > longest {
+			longest, refreshed = limit(true), true
+		}
+		if size > longest {
 			line = nil
 		} else {
 			line = append(line, part...)
 		}
-		if ended {
-			return line, tooLong, nil
+		if complete {
+			return line, size, nil
 		}
 		if !errors.Is(err, bufio.ErrBufferFull) {
-			return line, tooLong, err
+			return line, size, err
 		}
 	}
 }

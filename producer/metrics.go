@@ -2,67 +2,88 @@ package producer
 
 import (
 	"context"
-	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"kafka-e2ee/kafkaconf"
+	"kafka-e2ee/health"
+	"kafka-e2ee/settings"
 )
 
-// metrics counts; no label holds anything of a message or a key.
+// metrics are the producer's metrics. No label holds a part of a message or a key.
 type metrics struct {
-	registry *prometheus.Registry
-	records  *prometheus.CounterVec
-	seal     prometheus.Histogram
-	queue    prometheus.Gauge
+	status               *status
+	keys                 *keyFiles
+	registry             *prometheus.Registry
+	acknowledged, failed prometheus.Counter
+	seal                 prometheus.Histogram
+	queue                prometheus.Gauge
 }
 
-func newMetrics(build Build) metrics {
-	m := metrics{
-		registry: prometheus.NewRegistry(),
-		records: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "e2ee_producer_records_total", Help: "Records by outcome: acknowledged by Kafka, or failed.",
-		}, []string{"outcome"}),
-		seal: prometheus.NewHistogram(prometheus.HistogramOpts{
+func newMetrics(build Build, s *status, keys *keyFiles) metrics {
+	registry := health.NewRegistry("produce", build)
+	register := promauto.With(registry)
+	register.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "e2ee_producer_oldest_unacknowledged_seconds", Help: "Age of the oldest record that waits for Kafka; 0 if none does.",
+	}, func() float64 { return s.inFlight.oldest().Seconds() })
+	for _, each := range states() {
+		register.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "e2ee_kafka_state", Help: "1 for the state of the connection to Kafka, 0 for all others.",
+			ConstLabels: prometheus.Labels{"state": string(each)},
+		}, func() float64 {
+			if current, _ := s.current(); current == each {
+				return 1
+			}
+			return 0
+		})
+	}
+	register.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "e2ee_producer_keys_stale", Help: "1 if PUBKEY_FILE or SIGNING_KEY_FILE changed and cannot be used, 0 otherwise.",
+	}, func() float64 {
+		if keys.unusableSince.Load() != nil {
+			return 1
+		}
+		return 0
+	})
+	records := register.NewCounterVec(prometheus.CounterOpts{
+		Name: "e2ee_producer_records_total", Help: "Records by outcome: acknowledged by Kafka, or failed.",
+	}, []string{"outcome"})
+	return metrics{
+		status: s, keys: keys, registry: registry,
+		acknowledged: records.WithLabelValues("acknowledged"), failed: records.WithLabelValues("failed"),
+		seal: register.NewHistogram(prometheus.HistogramOpts{
 			Name: "e2ee_producer_seal_seconds", Help: "Time to encrypt one message.",
 			Buckets: prometheus.ExponentialBuckets(50e-6, 2, 12),
 		}),
-		queue: prometheus.NewGauge(prometheus.GaugeOpts{
+		queue: register.NewGauge(prometheus.GaugeOpts{
 			Name: "e2ee_producer_queue", Help: "Records accepted and not yet acknowledged or failed.",
 		}),
 	}
-	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "e2ee_build_info", Help: "Always 1; the labels say what runs.",
-		ConstLabels: prometheus.Labels{"program": "produce", "version": build.Version, "commit": build.Commit},
-	})
-	info.Set(1)
-	for _, outcome := range []string{outcomeAcknowledged, outcomeFailed} {
-		m.records.WithLabelValues(outcome)
-	}
-	m.registry.MustRegister(m.records, m.seal, m.queue, info,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return m
 }
 
-// serve answers /metrics and /healthz on addr until the returned function is called. An empty addr means not at all.
+// missing lists what the producer waits for, for /readyz.
+func (m metrics) missing() []string {
+	missing := m.keys.missing()
+	state, cause := m.status.current()
+	switch {
+	case state == stateWriting:
+		return missing
+	case cause.What == "":
+		return append(missing, "kafka: "+string(state))
+	}
+	return append(missing, "kafka: "+string(state)+": "+cause.String())
+}
+
+// serve serves /metrics, /healthz and /readyz on addr until stop is called. It does nothing if addr is empty.
 func (m metrics) serve(ctx context.Context, addr string) (stop func() error, err error) {
 	if addr == "" {
 		return func() error { return nil }, nil
 	}
-	listener, err := kafkaconf.Listen(ctx, "METRICS_ADDR", addr)
+	listener, err := settings.Listen(ctx, "METRICS_ADDR", addr)
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
-	server := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
-		WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-	}
+	server := health.NewServer(m.registry, m.missing)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	return func() error {

@@ -9,96 +9,132 @@ import (
 	"kafka-e2ee/envelope"
 )
 
-// pipeline takes messages from their source and seals them, in order.
+// pipeline reads messages from their source and chooses their partitions, in order. It seals those of the format rsa.
 type pipeline struct {
-	cfg        Config
-	in         io.Reader
-	sealing    *sealing
-	partitions *chooser
-	lines      lines
-	broken     error // why the source ended early; set before each returns
+	drainCtx    context.Context //nolint:containedctx // ends the wait for Kafka, later than the context of run
+	cfg         Config
+	in          io.Reader // nil: generate messages
+	sealer      *sealer
+	partitioner *partitioner
+	lines       linePool
 }
 
-// record is a sealed message, or the reason why there is none.
+// record is a message that can be sent, or the reason why there is none.
 type record struct {
-	number    uint64
-	partition int32
-	parcel    *parcel
-	err       error
+	number  uint64
+	message *pooledMessage
+	err     error
 }
 
-// each calls handle for every message in the order of the source, until that ends or ctx is done.
-func (p *pipeline) each(ctx context.Context, handle func(record)) {
-	// The order is the channel's, and its size bounds the work ahead.
-	begun := make(chan func() record, min(4*runtime.GOMAXPROCS(0), 64))
-	ended := make(chan error, 1)
+// run calls handle for every message in the order of the source, until the source ends or ctx does. The error is why the
+// source ended early.
+func (p *pipeline) run(ctx context.Context, handle func(record)) error {
+	// The channel keeps the order, and its size limits the work ahead.
+	started := make(chan func() record, min(4*runtime.GOMAXPROCS(0), 64))
+	var sourceErr error // set before started is closed
 	go func() {
-		ended <- p.source(ctx, func(msg message) bool {
+		defer close(started)
+		sourceErr = p.read(ctx, func(msg message) bool {
 			select {
 			case <-ctx.Done():
 				return false
-			case begun <- p.begin(msg):
+			case started <- p.start(msg):
 				return ctx.Err() == nil
 			}
 		})
-		close(begun)
 	}()
-	for {
+	for ctx.Err() == nil {
 		select {
-		case finish, more := <-begun:
+		case finish, more := <-started:
 			if !more {
-				p.broken = <-ended
-				return
+				return sourceErr
 			}
 			handle(finish())
 		case <-ctx.Done():
-			// The source may sit in a read that never returns, so take what is there and go.
-			for {
-				select {
-				case finish, more := <-begun:
-					if !more {
-						return
-					}
-					handle(finish())
-				default:
-					return
-				}
+		}
+	}
+	// The source may be in a read that never returns, so handle only the messages that are already here.
+	for {
+		select {
+		case finish, more := <-started:
+			if !more {
+				return sourceErr
 			}
+			handle(finish())
+		default:
+			return nil
 		}
 	}
 }
 
-func (p *pipeline) source(ctx context.Context, yield func(message) bool) error {
+func (p *pipeline) read(ctx context.Context, yield func(message) bool) error {
 	if p.in != nil {
-		return p.lines.read(p.in, p.cfg.Count, p.sealing.limit, yield)
+		return readLines(p.in, p.lines, p.cfg.Count, p.sealer.lineLimit, func(msg message) bool { return yield(p.cfg.withKey(msg)) })
 	}
-	p.cfg.numbered(ctx, realClock(), yield)
+	p.cfg.generate(ctx, jitter, yield)
 	return nil
 }
 
-// begin starts sealing a message, and returns what waits for the result. The results are waited for one by one, in
-// the order of the messages.
+// start starts to prepare a message, and returns a function that waits for the result. The functions are called one by one,
+// in the order of the messages.
 //
-// A record of the format rsa costs an operation with the public key, so it is sealed ahead on any core. One of the
-// others costs less than handing it to another core would, and takes the next counter of its partition: it is
-// sealed when its turn comes, so that the counters reach Kafka in their order.
-func (p *pipeline) begin(msg message) func() record {
-	if p.cfg.Format != envelope.FormatRSA {
+// A record of the format rsa costs an operation with the public key, so any core seals it ahead. A record of the other
+// formats costs less than the handover to another core, takes the next counter of its partition, and expires. So delivery
+// seals it, when it can be sent.
+func (p *pipeline) start(msg message) (finish func() record) {
+	if isDated(p.cfg.Format) {
 		return func() record {
-			defer p.lines.free(msg.text)
-			return p.sealing.seal(msg, p.partitions.next(p.sealing.size(msg), time.Now()))
+			defer p.lines.free(msg.line)
+			r := p.admit(msg)
+			if r.err != nil {
+				return r
+			}
+			var partition int32
+			if partition, r.err = p.partition(msg, p.sealer.size(msg)); r.err == nil {
+				r.message = p.sealer.newMessage(msg, partition)
+			}
+			return r
 		}
 	}
 	sealed := make(chan record, 1)
-	go func() {
-		defer p.lines.free(msg.text)
-		sealed <- p.sealing.seal(msg, 0)
-	}()
+	go func() { sealed <- p.sealAhead(msg) }()
 	return func() record {
 		r := <-sealed
+		defer p.lines.free(msg.line)
 		if r.err == nil {
-			r.partition = p.partitions.next(r.parcel.Length(), time.Now())
+			r.message.partition, r.err = p.partition(msg, r.message.Length())
 		}
 		return r
 	}
+}
+
+// isDated reports whether records of the format expire.
+func isDated(format envelope.Format) bool { return format != envelope.FormatRSA }
+
+// admit checks a message, and waits while nothing may be sealed.
+func (p *pipeline) admit(msg message) record {
+	r := record{number: msg.number, err: p.sealer.admit(msg)}
+	if r.err == nil {
+		r.err = p.sealer.keys.wait(p.drainCtx)
+	}
+	return r
+}
+
+func (p *pipeline) sealAhead(msg message) record {
+	r := p.admit(msg)
+	if r.err != nil {
+		return r
+	}
+	r.message = p.sealer.newMessage(msg, 0)
+	_, r.err = p.sealer.seal(r.message)
+	r.message.dropText()
+	return r
+}
+
+// partition chooses the partition of a message whose record has the given size.
+func (p *pipeline) partition(msg message, size int) (int32, error) {
+	if msg.key != nil {
+		return p.partitioner.byKey(p.drainCtx, msg.key, time.Now())
+	}
+	return p.partitioner.sticky(p.drainCtx, size, time.Now())
 }

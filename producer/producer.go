@@ -3,8 +3,8 @@
 //	cfg, err := producer.Load(os.LookupEnv)
 //	summary, err := producer.Run(ctx, cfg, producer.Build{}, nil, log)
 //
-// Kafka, its disks and its network see ciphertext only. They do see when a record is written, where to, and how long
-// it is; and anyone who has the public key can write records like ours.
+// Kafka, its disks and its network see only ciphertext. They do see when a record is written, its topic and partition, and
+// its length; and anyone with the public key can write records like ours.
 package producer
 
 import (
@@ -14,91 +14,100 @@ import (
 	"io"
 	"log/slog"
 	"time"
+
+	"github.com/IBM/sarama"
+
+	"kafka-e2ee/health"
+	"kafka-e2ee/settings"
 )
 
-// Build says which build is running; it is shown in /metrics.
-type Build struct{ Version, Commit string }
+// Build is the version that runs.
+type Build = health.Build
 
-// Summary says what became of the messages. Each one is acknowledged or failed.
+// Summary counts the messages. Each one was acknowledged or failed.
 type Summary struct {
-	Sent         uint64 // encrypted and handed to the Kafka client
+	Sent         uint64 // encrypted and passed to the Kafka client
 	Acknowledged uint64 // stored by Kafka on all replicas in sync
 	Failed       uint64 // too long, refused by Kafka, or not acknowledged in time at the end
 }
 
-// Run produces until COUNT messages are sent, in ends, or ctx is done, and then waits for Kafka's acknowledgments:
-// without limit in the first two cases, 10 seconds once ctx is done.
-// If in is not nil, each of its lines is one message, as it is and at once; otherwise they are "Msg 1: <MSG>" and so on.
+// Run produces until COUNT messages are sent, in ends, or ctx ends, and then waits for Kafka's acknowledgments: without
+// limit in the first two cases, 10 seconds after ctx has ended. If in is not nil, each of its lines is one message, sent
+// unchanged and at once; otherwise the messages are "Msg 1: <MSG>" and so on.
 //
-// A broker that is away is waited for. The error is an [ErrSettings], or says that Kafka was never reached, that
-// metrics cannot be served, that reading in failed, or that messages failed.
-// A read from in that is under way when ctx is done is left to end by itself.
+// Run waits for absent brokers. The error is a [settings.ErrInvalid], or says that Kafka was never reached, that
+// metrics cannot be served, that the input cannot be read, or that messages failed. Run does not wait for a read from
+// in that is in progress when ctx ends.
 func Run(ctx context.Context, cfg Config, build Build, in io.Reader, log *slog.Logger) (sum Summary, err error) {
-	keys := cfg.keyFile() // before it is used, so that no change is missed
-	first, err := cfg.sealer()
-	if err != nil {
-		return Summary{}, fmt.Errorf("%w: %w", ErrSettings, err)
+	keys := newKeyFiles(cfg, log)
+	if err := keys.load(); err != nil {
+		return Summary{}, settings.Invalid(err)
+	}
+	if cfg.ignoredVariables != "" {
+		log.WarnContext(ctx, "variables of the original program do nothing here", slog.String("hint", cfg.ignoredVariables))
 	}
 	if insecure := cfg.Notice(); insecure != "" {
 		log.WarnContext(ctx, "insecure setting", slog.String("notice", insecure))
 	}
-	m := newMetrics(build)
+	if cfg.KeySeparator != "" && in == nil {
+		return Summary{}, settings.Invalid(errors.New("-key-separator: needs -stdin"))
+	}
+	state := newStatus(cfg.Explain, log)
+	m := newMetrics(build, state, keys)
 	stop, err := m.serve(ctx, cfg.MetricsAddr)
 	if err != nil {
 		return Summary{}, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 
-	hurry, cancel := graceAfter(ctx)
+	drainCtx, cancel := drainContext(ctx)
 	defer cancel()
-	link, err := connect(ctx, hurry, cfg, log)
+	connecting := func(ctx context.Context) (connected, error) { return connect(ctx, drainCtx, cfg, state, log) }
+	conn, err := connecting(ctx)
 	if err != nil {
 		unsent := "nothing was sent"
 		if in != nil {
 			unsent = "nothing was sent, and no line of the input was read"
 		}
-		return Summary{}, fmt.Errorf("connecting to Kafka: %w: %s; hint: check BROKERS and TOPIC", err, unsent)
+		return Summary{}, fmt.Errorf("connecting to Kafka: %w: %s (hint: check BROKERS and TOPIC)", err, unsent)
 	}
-	sealing := newSealing(cfg, first, link.room, m, log)
-	if cfg.PublicKeyFile != "" {
-		following, stop := context.WithCancel(ctx)
-		defer stop()
-		go sealing.follow(following, keys)
+	watchCtx, stopWatch := context.WithCancel(context.WithoutCancel(ctx)) // ctx may end before the last acknowledgment
+	defer stopWatch()
+	sealer := newSealer(cfg, keys, conn.maxValue, func() (int, error) { return queryMaxValue(drainCtx, cfg) }, m)
+	if len(keys.reloader.Sources) > 0 {
+		sealer.reloadKeys(watchCtx) // they may have changed while Kafka was away
+		go settings.Follow(watchCtx, time.Tick(settings.ReloadEvery), func() { sealer.reloadKeys(watchCtx) })
 	}
-	work := &pipeline{cfg: cfg, in: in, sealing: sealing, partitions: link.chooser(cfg.Topic), lines: newLines()}
-	d := newDelivery(link, cfg.Explain, m, log)
-	work.each(ctx, func(r record) {
+	d := newDelivery(drainCtx, conn, connecting, sealer, state, log)
+	go state.watch(watchCtx, cfg.Linger, func() *sarama.Config { return d.conn().conf }, func() error { return probeTopic(cfg) })
+	p := &pipeline{drainCtx: drainCtx, cfg: cfg, in: in, sealer: sealer, partitioner: d.partitioner(), lines: newLinePool()}
+	kafkaFailed := false // for at least one message
+	sourceErr := p.run(ctx, func(r record) {
+		if r.err == nil {
+			r.err = d.send(drainCtx, r.message)
+		}
 		if r.err != nil {
 			log.ErrorContext(ctx, "message not sent", slog.Uint64("line", r.number), slog.Any("error", r.err))
+			kafkaFailed = kafkaFailed || errors.Is(r.err, errNoPartition)
 			d.skip()
-			return
 		}
-		d.send(hurry, cfg.Topic, r)
 	})
-	sum = d.finish(hurry)
+	sum = d.finish(drainCtx)
 	if sum.Failed > 0 {
 		err = fmt.Errorf("producing to topic %q: %d messages failed", cfg.Topic, sum.Failed)
+		if cause := state.lastCause(); cause != "" && (kafkaFailed || sum.Acknowledged < sum.Sent) {
+			err = fmt.Errorf("%w: last cause: %s", err, cause)
+		}
 	}
-	return sum, errors.Join(work.broken, err)
+	return sum, errors.Join(sourceErr, err)
 }
 
-// grace is how long acknowledgments are waited for once the program shall end; Kubernetes kills after 30 seconds.
-const grace = 10 * time.Second
+// gracePeriod is the wait for acknowledgments after ctx has ended. Kubernetes kills the program after 30 seconds.
+const gracePeriod = 10 * time.Second
 
-// graceAfter gives a context that ends the grace period after ctx does.
-func graceAfter(ctx context.Context) (hurry context.Context, cancel context.CancelFunc) {
-	hurry, cancel = context.WithCancel(context.WithoutCancel(ctx))
-	go func() {
-		select {
-		case <-ctx.Done():
-		case <-hurry.Done():
-			return
-		}
-		select {
-		case <-time.After(grace):
-			cancel()
-		case <-hurry.Done():
-		}
-	}()
-	return hurry, cancel
+// drainContext returns a context that ends gracePeriod after ctx.
+func drainContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	drainCtx, end := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(gracePeriod, end) })
+	return drainCtx, func() { stop(); end() }
 }

@@ -11,7 +11,7 @@ import (
 	"kafka-e2ee/kafkaconf"
 )
 
-// Without it a person who stops a producer that never reached Kafka would not know what became of the messages.
+// Without it a person who stops a producer that never reached Kafka would not know that nothing was sent.
 func TestEndBeforeKafkaIsReached(t *testing.T) {
 	t.Parallel()
 	cfg := Config{Settings: kafkaconf.Settings{Brokers: []string{"127.0.0.1:1"}}, Topic: "t", Format: envelope.FormatRSA, PublicKey: rsaPEM(t, 2048)}

@@ -4,120 +4,130 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
-	"slices"
+	"reflect"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
+	"kafka-e2ee/skrclient/policy"
 )
 
-// clockSkew is how far this pod's clock may be from the attestation service's.
+// clockSkew is the tolerated difference between the clocks of this pod and the attestation service.
 const clockSkew = time.Minute
 
-// AttesterConfig says whom to ask and whom to believe.
+// AttesterConfig configures an [Attester].
 type AttesterConfig struct {
 	Client      *Client
 	MAAEndpoint string // the attestation service: a host name without scheme, optionally with a port
 	CAFile      string // PEM roots for the attestation service's TLS; empty means the system's
 }
 
-// Attester gets tokens of this pod's own. They are obtained after, not for, the release of a key, and say what this pod
-// is now.
+// Attester gets attestation tokens for this pod. They describe the pod now, and are obtained after the release of a key,
+// not for it.
 type Attester struct {
 	client    *Client
 	endpoint  string
-	authority *authority
+	authority *Authority
 }
 
-// NewAttester checks the configuration and reads the roots; it does not connect.
+// NewAttester checks the configuration and reads the roots. It does not connect.
 func NewAttester(cfg AttesterConfig) (*Attester, error) {
 	if cfg.Client == nil {
 		return nil, errors.New("making attester: want a client")
 	}
-	if err := CheckEndpoint(cfg.MAAEndpoint); err != nil {
-		return nil, fmt.Errorf("checking attestation endpoint: %w", err)
-	}
-	authority, err := newAuthority(cfg)
+	authority, err := NewAuthority(cfg.MAAEndpoint, cfg.CAFile)
 	if err != nil {
 		return nil, err
 	}
 	return &Attester{client: cfg.Client, endpoint: cfg.MAAEndpoint, authority: authority}, nil
 }
 
-// Attestation is a token about this pod and what it says.
+// Attestation is a token about this pod.
 type Attestation struct {
-	Claims Claims
-	// Checked is whether the signature was checked and is good. A token with a wrong one is an error, but the keys for
-	// checking may be out of reach: then Unchecked tells why, and the claims are hearsay.
+	Issued  time.Time
+	Expires time.Time // keys released before stay released
+	// Checked reports whether the signature was verified. A wrong signature is an error. If the signing keys are out of
+	// reach, Unchecked gives the reason, and nobody vouches for the claims.
 	Checked   bool
 	Unchecked *Error
 	token     *string // behind a pointer, so that printing the struct does not show it
-	tree      claimTree
+	claims    policy.Claims
 }
 
-// Token returns the token itself, for verification elsewhere. It holds a nonce in its runtime data and no wrapping key,
-// so no vault releases a key for it.
+// Token returns the encoded token, for verification elsewhere. Its runtime data has no wrapping key, so no vault releases a
+// key for it.
 func (a *Attestation) Token() string { return *a.token }
 
-// Attest asks the sidecar for a token about a new nonce. It never holds up [Client.Release]: it ends its request when a
-// release is due, and asks anew after that. The error is an *[Error], or that of ctx when it ends.
+// Attest asks the sidecar for a token with a new nonce. It never delays [Client.Release], which interrupts the request;
+// Attest then repeats it. The error is an *[Error] or, after ctx has ended, the context's cause.
 func (a *Attester) Attest(ctx context.Context) (*Attestation, error) {
-	nonce := rand.Text()
-	runtime, err := json.Marshal(map[string]string{"nonce": nonce}) // never a member keys: that would plant a wrapping key
+	runtime, err := json.Marshal(map[string]string{"nonce": rand.Text()})
 	if err != nil {
-		return nil, tokenError(KindFailed, CauseRequest)
+		return nil, tokenError(KindFailed, CauseBadRequest)
 	}
-	body, err := json.Marshal(map[string]string{"maa_endpoint": a.endpoint, "runtime_data": base64.StdEncoding.EncodeToString(runtime)})
+	return a.AttestRuntimeData(ctx, runtime)
+}
+
+// AttestRuntimeData is [Attester.Attest] with runtime data of the caller's, a JSON object, in place of the nonce. It refuses a
+// member "keys": a vault would encrypt a released key for the keys in it.
+func (a *Attester) AttestRuntimeData(ctx context.Context, data []byte) (*Attestation, error) {
+	sent, err := policy.ParseClaims(data)
+	if _, plants := sent["keys"]; err != nil || plants || len(sent) == 0 {
+		return nil, tokenError(KindFailed, CauseBadRequest)
+	}
+	body, err := json.Marshal(map[string]string{"maa_endpoint": a.endpoint, "runtime_data": base64.StdEncoding.EncodeToString(data)})
 	if err != nil {
-		return nil, tokenError(KindFailed, CauseRequest)
+		return nil, tokenError(KindFailed, CauseBadRequest)
 	}
-	token, err := exchangeLast(ctx, a.client.sidecar, call{http.MethodPost, "attest/maa", body}, parseToken)
+	token, err := send(ctx, a.client.sidecar, call{method: http.MethodPost, path: "attest/maa", body: body, lowPriority: true}, parseToken)
 	if err != nil {
 		return nil, err
 	}
-	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
-	if err != nil {
-		return nil, tokenError(KindMalformed, CauseNoToken)
-	}
-	tree, failure := a.authority.claims(jws.UnsafePayloadWithoutVerification(), nonce, time.Now())
+	claims, unchecked, failure := a.authority.verify(ctx, token, time.Now(), clockSkew)
 	if failure != nil {
 		return nil, failure
 	}
-	keys, unchecked := a.authority.keys(ctx, jws.Signatures[0].Header.KeyID)
-	if unchecked == nil && !signedByOne(jws, keys) {
-		return nil, tokenError(KindRefused, CauseSignature)
+	runtime := claim[map[string]any](claims, "x-ms-runtime")
+	for name, value := range sent {
+		if !reflect.DeepEqual(runtime[name], value) {
+			return nil, tokenError(KindRefused, CauseNonce)
+		}
 	}
-	return &Attestation{Claims: tree.claims(), Checked: unchecked == nil, Unchecked: unchecked, token: &token, tree: tree}, nil
-}
-
-func signedByOne(jws *jose.JSONWebSignature, keys []*rsa.PublicKey) bool {
-	return slices.ContainsFunc(keys, func(key *rsa.PublicKey) bool {
-		_, err := jws.Verify(key)
-		return err == nil
-	})
+	return &Attestation{
+		Issued: claims.Time("iat"), Expires: claims.Time("exp"),
+		Checked: unchecked == nil, Unchecked: unchecked, token: &token, claims: claims,
+	}, nil
 }
 
 func tokenError(kind Kind, cause Cause) *Error {
 	return &Error{Step: StepAttestation, Kind: kind, Cause: cause}
 }
 
-// parseToken reads {"token":"<JWT>"}, or the first document of a failure: the sidecar may send a second one after it.
+// parseToken reads {"token":"<JWT>"}, or the first document of an error: after a 403 the sidecar sends a second one,
+// {"token":""}.
 func parseToken(status int, body []byte) (string, *Error) {
-	var answer struct {
-		Token string `json:"token"`
-		Error string `json:"error"`
+	var response struct {
+		Token string          `json:"token"`
+		Error json.RawMessage `json:"error"`
 	}
-	switch {
-	case status == http.StatusOK && json.Unmarshal(body, &answer) == nil && answer.Token != "" && len(answer.Token) <= maxToken:
-		return answer.Token, nil
-	case status == http.StatusForbidden && json.NewDecoder(bytes.NewReader(body)).Decode(&answer) == nil:
-		return "", classify("attestation failed: " + answer.Error)
-	default:
-		return "", &Error{Step: StepAttestation, Kind: KindMalformed, Cause: CauseNoToken, Status: status}
+	whole := json.Unmarshal(body, &response) == nil
+	if status == http.StatusOK && whole && response.Token != "" && len(response.Token) <= maxToken {
+		return response.Token, nil
 	}
+	if status != http.StatusOK && (whole || json.NewDecoder(bytes.NewReader(body)).Decode(&response) == nil) && response.Error != nil {
+		switch status {
+		case http.StatusBadRequest:
+			return "", &Error{Step: StepAttestation, Kind: KindRefused, Cause: CauseBadRequest, Status: status}
+		case http.StatusInternalServerError:
+			return "", &Error{Step: StepAttestation, Kind: KindRefused, Cause: CauseNotReady, Status: status}
+		case http.StatusForbidden:
+			var text string
+			if json.Unmarshal(response.Error, &text) == nil {
+				return "", classify("attestation failed: " + text)
+			}
+		}
+	}
+	return "", &Error{Step: StepAttestation, Kind: KindMalformed, Cause: CauseNotToken, Status: status}
 }

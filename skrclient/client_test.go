@@ -1,11 +1,13 @@
 package skrclient_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -65,8 +67,8 @@ func failure(t *testing.T, err error) *skrclient.Error {
 	return failure
 }
 
-// A user would lose messages for ever if a sidecar that starts after the program, or is restarted, were not found.
-func TestReleaseWhenSidecarComesAndGoes(t *testing.T) {
+// A user would lose messages forever if the client did not find a sidecar that starts late or restarts.
+func TestReleaseFromRestartedSidecar(t *testing.T) {
 	sidecar := newSidecar(t)
 	server := skrtest.NewServer(sidecar, "127.0.0.1:0")
 	for round := range 2 {
@@ -88,7 +90,7 @@ func TestReleaseWhenSidecarComesAndGoes(t *testing.T) {
 	}
 }
 
-// A user would lose the token of another time: one renewed in its file must be used at once.
+// A user would be refused if the client kept using a token that was renewed in its file.
 func TestReleaseSendsToken(t *testing.T) {
 	sidecar := newSidecar(t)
 	server := httptest.NewServer(sidecar)
@@ -102,8 +104,8 @@ func TestReleaseSendsToken(t *testing.T) {
 		if _, err := client.Release(t.Context(), request("demo")); err != nil {
 			t.Fatal(err)
 		}
-		want := skrtest.Asked{KeyName: "demo", MAAEndpoint: "maa.example.net", AKVEndpoint: "demo.vault.azure.net", AccessToken: token}
-		if got := sidecar.Asked(); got != want {
+		want := skrtest.KeyRequest{KeyName: "demo", MAAEndpoint: "maa.example.net", AKVEndpoint: "demo.vault.azure.net", AccessToken: token}
+		if got := sidecar.LastRequest(); got != want {
 			t.Errorf("got request %+v, want %+v", got, want)
 		}
 	}
@@ -111,12 +113,12 @@ func TestReleaseSendsToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := client.Release(t.Context(), request("demo"))
-	if got := failure(t, err); got.Cause != skrclient.CauseToken {
-		t.Errorf("got %v, want the empty token file named", got)
+	if got := failure(t, err); got.Cause != skrclient.CauseAccessToken {
+		t.Errorf("got %v, want CauseAccessToken", got)
 	}
 }
 
-// A user would lose the cause of a refusal, which the sidecar hides in its text.
+// A user would not learn the cause of a refusal, which the sidecar gives only in its text.
 func TestReleaseNamesCause(t *testing.T) {
 	sidecar := newSidecar(t)
 	server := httptest.NewServer(sidecar)
@@ -129,24 +131,27 @@ func TestReleaseNamesCause(t *testing.T) {
 		status    int
 		temporary bool
 	}{
-		{skrtest.RefusalUnknown, skrclient.StepSidecar, skrclient.CauseUnknown, 403, true},
-		{skrtest.RefusalMAAName, skrclient.StepAttestation, skrclient.CauseName, 403, true},
+		{skrtest.RefusalUnknown, skrclient.StepSidecar, skrclient.CauseUnknownReason, 403, true},
+		{skrtest.RefusalMAAName, skrclient.StepAttestation, skrclient.CauseHostNotFound, 403, true},
 		{skrtest.RefusalAttestation, skrclient.StepAttestation, skrclient.CauseAttestation, 400, false},
 		{skrtest.RefusalTCB, skrclient.StepAttestation, skrclient.CauseTCB, 403, true},
 		{skrtest.RefusalNoCertificate, skrclient.StepAttestation, skrclient.CauseTCB, 403, true},
-		{skrtest.RefusalIdentity, skrclient.StepVault, skrclient.CauseIdentity, 400, true},
-		{skrtest.RefusalAKVName, skrclient.StepVault, skrclient.CauseName, 403, true},
+		{skrtest.RefusalNoReport, skrclient.StepAttestation, skrclient.CauseNoReport, 403, true},
+		{skrtest.RefusalNoIdentity, skrclient.StepIdentity, skrclient.CauseIdentityProvider, 403, true},
+		{skrtest.RefusalIdentity, skrclient.StepIdentity, skrclient.CauseIdentity, 400, true},
+		{skrtest.RefusalAKVName, skrclient.StepVault, skrclient.CauseHostNotFound, 403, true},
 		{skrtest.RefusalAKVNetwork, skrclient.StepVault, skrclient.CauseNetwork, 403, true},
 		{skrtest.RefusalToken, skrclient.StepVault, skrclient.CauseIdentity, 401, true},
-		{skrtest.RefusalRole, skrclient.StepVault, skrclient.CauseRole, 403, true},
+		{skrtest.RefusalRole, skrclient.StepVault, skrclient.CauseNoRole, 403, true},
 		{skrtest.RefusalPolicy, skrclient.StepPolicy, skrclient.CausePolicy, 403, false},
 		{skrtest.RefusalForbidden, skrclient.StepVault, skrclient.CauseForbidden, 403, true},
 		{skrtest.RefusalNoKey, skrclient.StepVault, skrclient.CauseNoKey, 404, false},
 		{skrtest.RefusalThrottled, skrclient.StepVault, skrclient.CauseThrottled, 429, true},
-		{skrtest.RefusalVaultDown, skrclient.StepVault, skrclient.CauseService, 503, true},
+		{skrtest.RefusalVaultDown, skrclient.StepVault, skrclient.CauseServiceFailed, 503, true},
 	} {
 		sidecar.Refuse(test.refusal)
-		for _, name := range []string{"demo", "attestation-tcb-akv-vault"} { // a key's name must not mislead
+		for i, name := range []string{"demo", "attestation-tcb-akv-vault", "demo"} { // a key's name must not mislead
+			sidecar.SetOld(i == 2)
 			_, err := client.Release(t.Context(), request(name))
 			got := failure(t, err)
 			want := skrclient.Error{KeyName: name, Step: test.step, Kind: skrclient.KindRefused, Cause: test.cause, Status: test.status}
@@ -157,14 +162,14 @@ func TestReleaseNamesCause(t *testing.T) {
 	}
 }
 
-// A user would lose the program to a sidecar that misbehaves.
-func TestReleaseSurvivesNonsense(t *testing.T) {
+// A user would lose the program to a malformed response.
+func TestReleaseSurvivesMalformedResponses(t *testing.T) {
 	sidecar := newSidecar(t)
 	server := httptest.NewServer(sidecar)
 	defer server.Close()
 	for behaviour, want := range map[skrtest.Behaviour]skrclient.Cause{
-		skrtest.Stall: skrclient.CauseStalled, skrtest.Garbage: skrclient.CauseAnswer, skrtest.TwoDocuments: skrclient.CauseAnswer,
-		skrtest.Huge: skrclient.CauseTooLong, skrtest.NotReady: skrclient.CauseNotReady,
+		skrtest.Stall: skrclient.CauseTimeout, skrtest.Garbage: skrclient.CauseBadAnswer, skrtest.TwoDocuments: skrclient.CauseBadAnswer,
+		skrtest.Huge: skrclient.CauseAnswerTooLong, skrtest.NotReady: skrclient.CauseNotReady,
 	} {
 		timeout := time.Minute
 		if behaviour == skrtest.Stall {
@@ -178,21 +183,52 @@ func TestReleaseSurvivesNonsense(t *testing.T) {
 	}
 }
 
+// A user would look for a missing sidecar although it is there and breaks off, or another server listens at its port.
+func TestReleaseFromIncompleteHTTP(t *testing.T) {
+	for name, answer := range map[string]string{
+		"nothing": "", "another protocol": "\x15\x03\x01\x00\x02\x02\x46", "a banner": "220 mail ESMTP\r\n", "half a header": "HTTP/1.1 200 OK\r\nContent-",
+		"a header without end": "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: " + strings.Repeat("x", 100<<10) + "\r\n\r\n{}",
+		"half a body":          "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+	} {
+		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+				_, _ = io.WriteString(conn, answer) //nolint:errcheck // the client may have gone, and then there is no one to tell
+			}
+		}()
+		_, err = newClient(t, skrclient.Config{URL: "http://" + listener.Addr().String()}).Release(t.Context(), request("demo"))
+		if got := failure(t, err); got.Cause != skrclient.CauseIncompleteAnswer || got.Kind != skrclient.KindMalformed {
+			t.Errorf("%s: got %v, want an incomplete answer", name, got)
+		}
+		if err := listener.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A user would lose the token or the key to another host if a redirect or a proxy were followed.
 func TestReleaseGoesNowhereElse(t *testing.T) {
-	var strayed atomic.Int32
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { strayed.Add(1) }))
+	var misdirected atomic.Int32
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { misdirected.Add(1) }))
 	defer elsewhere.Close()
 	t.Setenv("HTTP_PROXY", elsewhere.URL)
 	server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
 	defer server.Close()
 	_, err := newClient(t, skrclient.Config{URL: server.URL}).Release(t.Context(), request("demo"))
-	if got := failure(t, err); got.Cause != skrclient.CauseForeign || got.Status != http.StatusTemporaryRedirect || strayed.Load() != 0 {
-		t.Errorf("got %v and %d strayed requests, want the redirect refused", got, strayed.Load())
+	if got := failure(t, err); got.Cause != skrclient.CauseUnexpectedStatus || got.Status != http.StatusTemporaryRedirect || misdirected.Load() != 0 {
+		t.Errorf("got %v and %d misdirected requests, want the redirect refused", got, misdirected.Load())
 	}
 }
 
-// A user would lose the services' goodwill, and a waiting program its way to stop, without one try at a time.
+// Without one request at a time a user would overload the services. A waiting program must still stop.
 func TestReleaseOneInFlight(t *testing.T) {
 	sidecar := newSidecar(t)
 	sidecar.Behave(skrtest.Stall)
@@ -222,9 +258,9 @@ func TestReleaseOneInFlight(t *testing.T) {
 	}
 }
 
-// A user would lose the key to the network, or an hour to a wrong setting.
+// A user would lose the key to the network, or an hour to an invalid setting.
 func TestSettingsAreChecked(t *testing.T) {
-	for _, url := range []string{"", "localhost:8080", "https://localhost:8080", "http://10.0.0.1:8080", "http://sidecar:8080", "http://u:p@localhost", "http://localhost/key/release", "http://localhost?a=b", "http://[::1", "http://localhost.evil.net"} {
+	for _, url := range []string{"", "localhost:8080", "https://localhost:8080", "http://10.0.0.1:8080", "http://sidecar:8080", "http://u:p@localhost", "http://localhost/key/release", "http://localhost?a=b", "http://[::1", "http://localhost:", "http://localhost:99999", "http://localhost:0", "http://localhost:8080\n", "http://localhost.evil.net"} {
 		if _, err := skrclient.New(skrclient.Config{URL: url}); err == nil {
 			t.Errorf("URL %q is accepted", url)
 		}
@@ -256,8 +292,7 @@ func TestSettingsAreChecked(t *testing.T) {
 	}
 }
 
-// Without it a service that stalls on attestation, which only tells something to people, would keep a pod from its key
-// for minutes.
+// Without it a stalled attestation, which is only informative, would delay a pod's key for minutes.
 func TestReleaseGoesBeforeAttestation(t *testing.T) {
 	p := newPlatform(t)
 	stalled, mux := make(chan struct{}), http.NewServeMux()
@@ -291,6 +326,6 @@ func TestReleaseGoesBeforeAttestation(t *testing.T) {
 		}
 	}
 	if err := <-attested; err != nil || attempts.Load() < 2 {
-		t.Errorf("the attestation after it: %v, after %d requests", err, attempts.Load())
+		t.Errorf("the interrupted attestation: %v, after %d requests", err, attempts.Load())
 	}
 }

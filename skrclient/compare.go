@@ -1,108 +1,55 @@
 package skrclient
 
-import "slices"
+import (
+	"cmp"
+	"fmt"
+	"slices"
 
-// Result says how a claim stands to a policy.
-type Result string
-
-// The results.
-const (
-	Equal      Result = "equal"
-	Different  Result = "different"
-	NotChecked Result = "not_checked" // nothing is expected, or the token's signature could not be checked
+	"kafka-e2ee/skrclient/policy"
 )
 
-// Check is one claim of a token beside what is expected of it.
-type Check struct {
-	Claim    string // as in the token, such as x-ms-sevsnpvm-hostdata
-	Expected string // empty if nothing is
-	Actual   string // empty if the token does not say
-	Result   Result
+// ReadPolicyFile reads a copy of a key's release policy. It is for display: the vault uses its own.
+func ReadPolicyFile(path string) (*policy.Policy, error) {
+	text, err := readFile(path, policy.MaxBytes)
+	if err != nil {
+		return nil, fmt.Errorf("reading release policy: %w", err)
+	}
+	p, err := policy.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return &p, nil
 }
 
-// Compare puts the token's claims beside what the policy asks; without a policy nothing is expected. The policy is
-// satisfied if and only if the token was checked and no claim is [Different]. Of alternatives that all fail, those are
-// shown that differ the least.
-func (a *Attestation) Compare(policy *Policy) []Check {
-	var expected []Check
-	if policy != nil {
-		expected = policy.compare(a.tree)
+// displayedClaims are the claims worth displaying, in the order of a page.
+func displayedClaims() []string {
+	const snp = "x-ms-sevsnpvm-"
+	return []string{
+		policy.ClaimType, policy.ClaimCompliance, policy.ClaimHostData, policy.ClaimDebug, policy.ClaimVMPL, snp + "launchmeasurement",
+		snp + "bootloader-svn", snp + "tee-svn", snp + "snpfw-svn", snp + "microcode-svn", "iss",
 	}
-	var checks []Check
-	for _, claim := range shown() {
-		mine := func(check Check) bool { return check.Claim == claim }
-		if at := slices.IndexFunc(expected, mine); at >= 0 {
-			for _, check := range expected {
-				if mine(check) {
-					checks = append(checks, check)
-				}
-			}
-			expected = slices.DeleteFunc(expected, mine)
-			continue
+}
+
+// Compare compares the token's claims with the policy, as [policy.Policy.Compare] does, and adds the other claims worth
+// displaying. A nil policy expects nothing. If the token was not checked, neither is any claim.
+func (a *Attestation) Compare(expected *policy.Policy) []policy.Check {
+	var checks []policy.Check
+	if expected != nil {
+		checks = expected.Compare(a.claims)
+	}
+	displayed := displayedClaims()
+	for _, claim := range displayed {
+		if !slices.ContainsFunc(checks, func(check policy.Check) bool { return check.Claim == claim }) {
+			actual, _ := a.claims.Text(claim)
+			checks = append(checks, policy.Check{Claim: claim, Actual: actual, Result: policy.NotChecked})
 		}
-		value, _ := a.tree.lookup(claim)
-		actual, _ := plain(value)
-		checks = append(checks, Check{Claim: claim, Actual: actual, Result: NotChecked})
 	}
-	checks = append(checks, expected...)
+	place := func(check policy.Check) uint { return uint(slices.Index(displayed, check.Claim)) } // others, at -1, come last
+	slices.SortStableFunc(checks, func(a, b policy.Check) int { return cmp.Compare(place(a), place(b)) })
 	if !a.Checked {
 		for i := range checks {
-			checks[i].Result = NotChecked
+			checks[i].Result = policy.NotChecked
 		}
 	}
 	return checks
-}
-
-func (p *Policy) compare(tree claimTree) []Check {
-	var best []Check
-	issuer := as[string](tree, "iss")
-	for _, entry := range p.entries {
-		if entry.authority == issuer {
-			best = nearer(best, append(entry.condition.compare(tree), check(tree, "iss", entry.authority)))
-		}
-	}
-	if best == nil {
-		return []Check{check(tree, "iss", p.entries[0].authority)}
-	}
-	return best
-}
-
-func (c condition) compare(tree claimTree) []Check {
-	if c.claim != "" {
-		return []Check{check(tree, c.claim, c.equals)}
-	}
-	var all, best []Check
-	for _, part := range c.all {
-		all = append(all, part.compare(tree)...)
-	}
-	for _, part := range c.any {
-		best = nearer(best, part.compare(tree))
-	}
-	return append(all, best...) // one of them is empty
-}
-
-// nearer returns the list in which fewer claims differ, the first if both are as near.
-func nearer(first, second []Check) []Check {
-	different := func(checks []Check) (n int) {
-		for _, check := range checks {
-			if check.Result == Different {
-				n++
-			}
-		}
-		return n
-	}
-	if first == nil || different(second) < different(first) {
-		return second
-	}
-	return first
-}
-
-func check(tree claimTree, claim, expected string) Check {
-	value, there := tree.lookup(claim)
-	actual, comparable := plain(value)
-	result := Different
-	if there && comparable && actual == expected {
-		result = Equal
-	}
-	return Check{Claim: claim, Expected: expected, Actual: actual, Result: result}
 }

@@ -5,65 +5,66 @@ import (
 	"fmt"
 )
 
-// Step names the part of a release that failed. It is safe as a metric label.
+// Step names the part of a release that failed. It is safe to use as a metric label.
 type Step string
 
-// The steps in the order in which a release passes them.
+// The steps, in the order of a release.
 const (
-	StepSidecar     Step = "sidecar"     // reaching the sidecar and understanding its answer
-	StepAttestation Step = "attestation" // proving to the attestation service what this pod is
-	StepVault       Step = "vault"       // reaching the vault and being known to it
+	StepSidecar     Step = "sidecar"     // reaching the sidecar and understanding its response
+	StepAttestation Step = "attestation" // attesting this pod to the attestation service
+	StepIdentity    Step = "identity"    // getting a token for the pod's identity from the identity provider
+	StepVault       Step = "vault"       // reaching the vault and being authorized there
 	StepPolicy      Step = "policy"      // satisfying the key's release policy
 	StepKey         Step = "key"         // using the key that was released
 )
 
-// Kind tells a program what sort of failure it was. It is safe as a metric label.
+// Kind classifies a failure for programs. It is safe to use as a metric label.
 type Kind string
 
 // The kinds of failure.
 const (
-	KindUnreachable Kind = "unreachable" // nothing accepted a connection, or it broke
-	KindTimeout     Kind = "timeout"     // connected, but no answer within the time limit
-	KindRefused     Kind = "refused"     // the sidecar answered that it does not give the key
-	KindMalformed   Kind = "malformed"   // the answer is not what the protocol says, or the key is broken
-	KindUnsupported Kind = "unsupported" // a sound key of a sort that this package does not use
-	KindFailed      Kind = "failed"      // the try failed before the sidecar was asked
+	KindUnreachable Kind = "unreachable" // nothing accepted a connection, or the address is not on loopback
+	KindTimeout     Kind = "timeout"     // connected, but no response within the time limit
+	KindRefused     Kind = "refused"     // the sidecar refused the key
+	KindMalformed   Kind = "malformed"   // the response does not follow the protocol, or the key is broken
+	KindUnsupported Kind = "unsupported" // a sound key of a type that this package does not use
+	KindUnexpected  Kind = "unexpected"  // a sound key that is not one of those expected
+	KindFailed      Kind = "failed"      // the attempt failed before the request was sent
 )
 
-// Error is a try that gave no key or no attestation token. It carries fixed words and numbers only, never a part of an answer, a token or a
-// key, so it is safe to log and to show.
+// Error is a failed attempt to get a key or an attestation token. It holds fixed words and numbers only, never a part of a
+// response, a token or a key, so it is safe to log and to display.
 type Error struct {
-	KeyName string // the name that was asked for; empty if it was an attestation token
+	KeyName string // as in the request; empty for an attestation token
 	Step    Step
 	Kind    Kind
 	Cause   Cause
-	// Status is the HTTP status that decided: the attestation service's or the vault's where a refusal names one,
-	// else the sidecar's; 0 if there was no answer.
+	// Status is the decisive HTTP status: that of the attestation service or the vault if a refusal names one, else that
+	// of the sidecar; 0 without a response.
 	Status int
 }
 
-// Error says what happened, in fixed words.
+// Error describes the failure in fixed words.
 func (e *Error) Error() string {
-	what := "getting attestation token"
+	action := "getting attestation token"
 	if e.KeyName != "" {
-		what = fmt.Sprintf("releasing key %q", e.KeyName)
+		action = fmt.Sprintf("releasing key %q", e.KeyName)
 	}
-	text := fmt.Sprintf("%s: %s at %s: %s", what, e.Kind, e.Step, e.Cause)
+	text := fmt.Sprintf("%s: %s at %s: %s", action, e.Kind, e.Step, e.Cause.Text())
 	if e.Status != 0 {
 		text += fmt.Sprintf(" (status %d)", e.Status)
 	}
 	return text
 }
 
-// Hint says what a person can do about it.
-func (e *Error) Hint() string { return e.Cause.details().hint }
+// Hint tells a person what to do about the failure.
+func (e *Error) Hint() string { return e.Cause.reason().hint }
 
-// Temporary reports whether the failure may pass without anyone doing something. An unknown cause counts as
-// temporary.
-func (e *Error) Temporary() bool { return !e.Cause.details().permanent }
+// Temporary reports whether the failure may pass without a person's help. An unknown cause counts as temporary.
+func (e *Error) Temporary() bool { return !e.Cause.reason().permanent }
 
-// named says which key an error is about.
-func named(err error, keyName string) error {
+// withKeyName adds the key's name to an error.
+func withKeyName(err error, keyName string) error {
 	if err == nil {
 		return nil
 	}
@@ -74,10 +75,10 @@ func named(err error, keyName string) error {
 	return fmt.Errorf("releasing key %q: %w", keyName, err)
 }
 
-// AsError keeps the words of an error of unknown origin out of what is logged and shown.
+// AsError returns err as an *Error. It drops the text of any other error, which might hold a secret.
 func AsError(err error) *Error {
 	if failure, ok := errors.AsType[*Error](err); ok {
 		return failure
 	}
-	return &Error{Step: StepSidecar, Kind: KindFailed, Cause: CauseNoReleaser}
+	return &Error{Step: StepSidecar, Kind: KindFailed, Cause: CauseUnknownError}
 }

@@ -6,12 +6,11 @@ import (
 	"errors"
 )
 
-// File reads a key from a file. Nothing is attested: it is for development only, and a program that uses it must say
-// so to whoever looks.
+// File reads a key from a file. Nothing is attested, so it is for development only, and a program that uses it must tell
+// its users so.
 type File struct{ path string }
 
-// NewFile makes a File; the file need not be there yet. It is read on every try, so that a key that is replaced in
-// place is found.
+// NewFile makes a File. The file need not exist yet: every attempt reads it, so that a replaced key is found.
 func NewFile(path string) (*File, error) {
 	if path == "" {
 		return nil, errors.New("making key file: the path is empty")
@@ -19,7 +18,7 @@ func NewFile(path string) (*File, error) {
 	return &File{path: path}, nil
 }
 
-// Check wants a key name, which only names the key to people. The endpoints are not used.
+// Check requires a key name, which only labels the key for people. It ignores the endpoints.
 func (f *File) Check(request Request) error {
 	if request.KeyName == "" {
 		return errors.New("checking key name: it is empty")
@@ -27,8 +26,8 @@ func (f *File) Check(request Request) error {
 	return nil
 }
 
-// Release reads the file, which holds one key as a JWK or as PEM (PKCS#8 or PKCS#1). Errors are as those of
-// [Client.Release].
+// Release reads the file, which holds one key as a JWK or as PEM (PKCS#8 or PKCS#1). Its errors are
+// those of [Client.Release].
 func (f *File) Release(_ context.Context, request Request) (*rsa.PrivateKey, error) {
 	if err := f.Check(request); err != nil {
 		return nil, err
@@ -40,7 +39,7 @@ func (f *File) Release(_ context.Context, request Request) (*rsa.PrivateKey, err
 	}
 	key, failure := parseKey(text)
 	if failure != nil {
-		return nil, named(failure, request.KeyName)
+		return nil, withKeyName(failure, request.KeyName)
 	}
 	return key, nil
 }

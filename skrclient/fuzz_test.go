@@ -13,11 +13,13 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"kafka-e2ee/skrclient/policy"
 )
 
-// A user would lose the running program to a crash, or a user of a data hub trust a broken key, whatever it answers.
+// A response of the data hub would crash the program, or a user would trust a broken key.
 func FuzzParseResource(f *testing.F) {
-	addShapes(f, "cdh")
+	addRecorded(f, "cdh")
 	f.Add(200, fields(f, nil))
 	f.Add(200, block("PRIVATE KEY", pkcs8(f, demoKey())))
 	f.Add(200, block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(demoKey())))
@@ -27,18 +29,18 @@ func FuzzParseResource(f *testing.F) {
 	})
 }
 
-func addShapes(f *testing.F, folder string) {
+func addRecorded(f *testing.F, folder string) {
 	files, err := filepath.Glob(filepath.Join("testdata", folder, "*.http"))
 	if err != nil {
 		f.Fatal(err)
 	}
 	for _, file := range files {
-		status, body := readShape(f, file)
+		status, body := readRecorded(f, file)
 		f.Add(status, string(body))
 	}
 }
 
-// checkOutcome wants either a sound key, or an error that helps and repeats nothing of the body.
+// checkOutcome requires a sound key, or a helpful error that repeats nothing of the body.
 func checkOutcome(t *testing.T, key *rsa.PrivateKey, failure *Error, body string) {
 	t.Helper()
 	if (key == nil) == (failure == nil) {
@@ -55,17 +57,17 @@ func checkOutcome(t *testing.T, key *rsa.PrivateKey, failure *Error, body string
 func checkError(t *testing.T, failure *Error, body string) {
 	t.Helper()
 	if failure.Hint() == "" || failure.Step == "" || failure.Kind == "" || failure.Cause == "" {
-		t.Fatalf("got an error that says too little: %v", failure)
+		t.Fatalf("got an incomplete error: %v", failure)
 	}
 	fixed := Error{Step: failure.Step, Kind: failure.Kind, Cause: failure.Cause, Status: failure.Status}
 	if *failure != fixed {
-		t.Fatalf("got an error with more than fixed words, for %q", body)
+		t.Fatalf("got an error with a part of the body, %q", body)
 	}
 }
 
-// A user would lose the running program to a crash, or the token to an error, whatever the sidecar answers.
+// A response of the sidecar would crash the program, or an error would show the token.
 func FuzzParseToken(f *testing.F) {
-	addShapes(f, "skr")
+	addRecorded(f, "skr")
 	f.Add(200, `{"token":"a.b.c"}`)
 	f.Add(403, `{"error":"a"}{"token":""}`)
 	f.Fuzz(func(t *testing.T, status int, body string) {
@@ -79,36 +81,36 @@ func FuzzParseToken(f *testing.F) {
 	})
 }
 
-// A user would lose the running program to a crash, or believe a token for another nonce, issuer or time.
+// A token would crash the program, or a user would believe one with another issuer or time.
 func FuzzClaims(f *testing.F) {
-	from := &authority{url: "https://maa.example.net"}
+	from := &Authority{url: "https://maa.example.net"}
 	good := strings.Replace(soundClaims, `{`, `{"nbf":1700000000,"exp":1700000600,`, 1)
 	f.Add(good)
 	f.Add(soundClaims)
 	f.Add(`{"iss":"a","iss":"b"}`)
 	f.Add(`{"exp":1e400,"nbf":-1,"x-ms-runtime":[]}`)
-	policy, err := ParsePolicy([]byte(katacc))
+	rules, err := policy.Parse([]byte(katacc))
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, payload string) {
-		tree, failure := from.claims([]byte(payload), "n", time.Unix(1700000300, 0))
+		tree, failure := from.claims([]byte(payload), time.Unix(1700000300, 0), clockSkew)
 		if failure != nil {
 			checkError(t, failure, payload)
 			return
 		}
-		if claims := tree.claims(); claims.Authority != from.url || claims.Expires.Before(time.Unix(1700000240, 0)) {
-			t.Fatalf("got claims %+v, want them refused", claims)
+		if claim[string](tree, "iss") != from.url || tree.Time("exp").Before(time.Unix(1700000240, 0)) {
+			t.Fatalf("got claims %+v, want them refused", tree)
 		}
-		checks := (&Attestation{Checked: true, tree: tree}).Compare(policy)
-		if len(checks) < len(shown()) {
-			t.Fatalf("got %d checks, want one for each claim that is shown", len(checks))
+		checks := (&Attestation{Checked: true, claims: tree}).Compare(&rules)
+		if len(checks) < len(displayedClaims()) {
+			t.Fatalf("got %d checks, want one for each displayed claim", len(checks))
 		}
 	})
 }
 
-// A user would lose the running program to a crash, or trust a key that the service did not name, whatever it answers.
-func FuzzParseKeys(f *testing.F) {
+// A key set would crash the program, or a user would trust a key with another id.
+func FuzzParseSigningKeys(f *testing.F) {
 	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &demoKey().PublicKey, demoKey())
 	if err != nil {
@@ -125,7 +127,7 @@ func FuzzParseKeys(f *testing.F) {
 	f.Add(`{"keys":[{"kid":"k","kty":"RSA","x5c":` + string(chain) + `},` + string(public) + `]}`)
 	f.Add(`{"keys":[{"kid":"k","kty":"oct","k":"AA"},{"kid":1}]}`)
 	f.Fuzz(func(t *testing.T, body string) {
-		keys, err := parseKeys([]byte(body), "k")
+		keys, err := parseSigningKeys([]byte(body), "k")
 		if err != nil && keys != nil {
 			t.Fatal("got keys and an error")
 		}
@@ -137,42 +139,13 @@ func FuzzParseKeys(f *testing.F) {
 	})
 }
 
-// A user would lose the running program to a crash, or take a condition that is not understood for one that holds.
-func FuzzParsePolicy(f *testing.F) {
-	f.Add(katacc)
-	f.Add(`{"version":"1.0.0","anyOf":[{"authority":"https://maa/","anyOf":[{"allOf":[{"claim":"a.b","equals":true}]},{"claim":"c","equals":1}]}]}`)
-	f.Add(`{"version":"1.0.0","anyOf":[{"authority":"https://maa","allOf":[{"claim":"a","contains":"b"}]}]}`)
-	tree, err := parseTree([]byte(soundClaims))
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		policy, err := ParsePolicy([]byte(text))
-		if err != nil {
-			return
-		}
-		if got := strings.Count(text, `"claim"`) + strings.Count(text, `\u`); got == 0 {
-			t.Fatal("got a policy that asks for nothing")
-		}
-		checks := policy.compare(tree)
-		if len(checks) == 0 {
-			t.Fatal("got a policy that compares nothing")
-		}
-		for _, check := range checks {
-			if check.Claim == "" || check.Result == "" {
-				t.Fatalf("got %+v", check)
-			}
-		}
-	})
-}
-
-// A user would lose the key that a sidecar escapes otherwise, or the program to a crash.
+// A user would lose a key that the sidecar escapes in another way, or the program would crash.
 func FuzzJSONText(f *testing.F) {
 	f.Add(`"\"\\\/\b\f\n\r\t\u0022"`)
 	f.Add(`"\ud83d"`)
 	f.Fuzz(func(t *testing.T, text string) {
 		if !utf8.ValidString(text) {
-			t.Skip("encoding/json replaces such bytes, and here they stay")
+			t.Skip("encoding/json replaces invalid UTF-8, jsonText keeps it")
 		}
 		var got struct{ Key jsonText }
 		var want struct{ Key *string }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -25,13 +26,13 @@ import (
 	"kafka-e2ee/skrclient/skrtest"
 )
 
-// wire carries requests to a sidecar without a network, so that the tests' clock stands still while one is served.
-type wire struct {
+// directTransport calls a sidecar without a network, because synctest's clock does not stop for network I/O.
+type directTransport struct {
 	sidecar *skrtest.Sidecar
 	absent  atomic.Bool
 }
 
-func (w *wire) RoundTrip(request *http.Request) (*http.Response, error) {
+func (w *directTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if w.absent.Load() {
 		return nil, syscall.ECONNREFUSED
 	}
@@ -43,28 +44,34 @@ func (w *wire) RoundTrip(request *http.Request) (*http.Response, error) {
 	return recorder.Result(), nil
 }
 
-type watch struct {
+type testKeeper struct {
 	*skrclient.Keeper
-	wire     *wire
-	keys     [][]skrclient.Key
+	wire     *directTransport
+	keys     [][]skrclient.KeyState
 	outcomes []string
 	log      bytes.Buffer
 	stop     func() error
 }
 
-// keep runs a keeper for the named keys; call it in a synctest bubble.
-func keep(t *testing.T, setUp func(*wire), names ...string) *watch {
+// startKeeper runs a keeper for the named keys. It needs a synctest bubble.
+func startKeeper(t *testing.T, setUp func(*directTransport), names ...string) *testKeeper {
 	t.Helper()
-	w := &watch{wire: &wire{sidecar: newSidecar(t)}}
+	return startExpecting(t, nil, setUp, names...)
+}
+
+// startExpecting is startKeeper with the ids of the keys that may be used.
+func startExpecting(t *testing.T, ids []string, setUp func(*directTransport), names ...string) *testKeeper {
+	t.Helper()
+	w := &testKeeper{wire: &directTransport{sidecar: newSidecar(t)}}
 	setUp(w.wire)
 	var requests []skrclient.Request
 	for _, name := range names {
 		requests = append(requests, request(name))
 	}
 	keeper, err := skrclient.NewKeeper(skrclient.KeeperConfig{
-		Client:    newClient(t, skrclient.Config{URL: "http://localhost:8080", Transport: w.wire}),
-		Requests:  requests,
-		OnKeys:    func(keys []skrclient.Key) { w.keys = append(w.keys, keys) },
+		Client:   newClient(t, skrclient.Config{URL: "http://localhost:8080", Transport: w.wire}),
+		Requests: requests, ExpectedIDs: ids,
+		OnKeys:    func(keys []skrclient.KeyState) { w.keys = append(w.keys, keys) },
 		OnAttempt: func(outcome string) { w.outcomes = append(w.outcomes, outcome) },
 		Logger:    slog.New(slog.NewJSONHandler(&w.log, nil)),
 	})
@@ -80,7 +87,7 @@ func keep(t *testing.T, setUp func(*wire), names ...string) *watch {
 	return w
 }
 
-func (w *watch) want(t *testing.T, state skrclient.State, attempts int) skrclient.Status {
+func (w *testKeeper) want(t *testing.T, state skrclient.State, attempts int) skrclient.Status {
 	t.Helper()
 	synctest.Wait()
 	status := w.Status()
@@ -90,17 +97,17 @@ func (w *watch) want(t *testing.T, state skrclient.State, attempts int) skrclien
 	return status
 }
 
-func (w *watch) end(t *testing.T) {
+func (w *testKeeper) end(t *testing.T) {
 	t.Helper()
 	if err := w.stop(); !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v from Run, want canceled", err)
 	}
 }
 
-// A user would lose the messages of a pod whose sidecar starts after the program, or see a busy loop.
+// A user would lose the messages of a pod whose sidecar starts late, or see a busy loop.
 func TestKeeperLateRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := keep(t, func(wire *wire) { wire.absent.Store(true) }, "demo")
+		w := startKeeper(t, func(wire *directTransport) { wire.absent.Store(true) }, "demo")
 		defer w.end(t)
 		started := time.Now()
 		for round, full := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60, 60} {
@@ -119,7 +126,7 @@ func TestKeeperLateRelease(t *testing.T) {
 		}
 		status := w.want(t, skrclient.StateReleased, 10)
 		if !status.NextAttempt.IsZero() || status.Last != nil || !status.Since.Equal(time.Now()) || !status.Keys[0].Private().Equal(demoKey()) {
-			t.Errorf("got %+v, want the key and nothing planned", status)
+			t.Errorf("got %+v, want the key and no next attempt", status)
 		}
 		if len(w.keys) != 1 || len(w.keys[0]) != 1 || w.keys[0][0].Name != "demo" || !w.keys[0][0].Private().Equal(demoKey()) {
 			t.Errorf("got keys %v, want one call with the key", w.keys)
@@ -127,19 +134,19 @@ func TestKeeperLateRelease(t *testing.T) {
 		time.Sleep(24 * time.Hour)
 		w.want(t, skrclient.StateReleased, 10)
 		if got := strings.Count(w.log.String(), "\n"); got != 2 {
-			t.Errorf("got %d log lines, want one for the absence and one for the key", got)
+			t.Errorf("got %d log lines, want one for the failure and one for the key", got)
 		}
 	})
 }
 
-// A user would lose the reason of a refusal, or wait for ever although the refusal was lifted.
+// A user would not learn the reason of a refusal, or would wait forever after it was lifted.
 func TestKeeperRefusalThenRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := keep(t, func(wire *wire) { wire.sidecar.Refuse(skrtest.RefusalPolicy) }, "demo")
+		w := startKeeper(t, func(wire *directTransport) { wire.sidecar.Refuse(skrtest.RefusalPolicy) }, "demo")
 		defer w.end(t)
 		status := w.want(t, skrclient.StateRefused, 1)
 		if status.Last.Step != skrclient.StepPolicy || time.Until(status.NextAttempt) < 30*time.Second {
-			t.Errorf("got %v, next in %s; want the policy named and half a minute at least", status.Last, time.Until(status.NextAttempt))
+			t.Errorf("got %v, next in %s; want the step policy and at least half a minute", status.Last, time.Until(status.NextAttempt))
 		}
 		w.wire.sidecar.Behave(skrtest.Garbage)
 		time.Sleep(time.Until(status.NextAttempt))
@@ -164,20 +171,20 @@ func TestKeeperRefusalThenRelease(t *testing.T) {
 	})
 }
 
-// A user would lose the messages of the key that is there to the key that is not.
+// A user would lose the messages of a released key because another key is missing.
 func TestKeeperTwoKeysOneMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := keep(t, func(*wire) {}, "missing", "demo")
+		w := startKeeper(t, func(*directTransport) {}, "missing", "demo")
 		defer w.end(t)
 		status := w.want(t, skrclient.StateRefused, 1)
 		if status.Keys[0].State != skrclient.StateRefused || status.Keys[0].Private() != nil || status.Keys[1].State != skrclient.StateReleased {
 			t.Fatalf("got %+v, want the first refused and the second released", status.Keys)
 		}
-		status.Keys[0].State = skrclient.StateReleased // a reader's copy is its own
+		status.Keys[0].State = skrclient.StateReleased // must not change the keeper's
 		if err := w.wire.sidecar.SetKey("missing", otherKey()); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute) // the key that is there is not asked for again
+		time.Sleep(time.Minute) // the released key is not requested again
 		w.want(t, skrclient.StateReleased, 2)
 		if len(w.keys) != 2 || len(w.keys[0]) != 1 || len(w.keys[1]) != 2 || w.keys[1][0].Name != "missing" || w.keys[1][1].Name != "demo" {
 			t.Errorf("got keys %v, want one and then both in the order of the requests", w.keys)
@@ -188,63 +195,140 @@ func TestKeeperTwoKeysOneMissing(t *testing.T) {
 	})
 }
 
-// A user would lose the services to a button that is pressed again and again, or a held key to a later refusal.
-func TestKeeperAgain(t *testing.T) {
+// A user would overload the services by pressing a button, or lose a released key to a later refusal.
+func TestKeeperRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := keep(t, func(*wire) {}, "demo")
+		w := startKeeper(t, func(*directTransport) {}, "demo")
 		defer w.end(t)
 		w.want(t, skrclient.StateReleased, 1)
 		w.wire.sidecar.Refuse(skrtest.RefusalRole)
 		time.Sleep(4 * time.Second)
 		for press, want := range []bool{true, false, false} {
-			at, accepted := w.Again()
-			if synctest.Wait(); accepted != want || time.Until(at) != 6*time.Second {
-				t.Fatalf("press %d: got %v, in %s; want %v, 10s after the last round", press, accepted, time.Until(at), want)
+			accepted := w.Refresh()
+			synctest.Wait()
+			if wait := time.Until(w.Status().NextAttempt); accepted != want || wait != 6*time.Second {
+				t.Fatalf("press %d: got %v, in %s; want %v, 10s after the last round", press, accepted, wait, want)
 			}
 		}
 		if status := w.want(t, skrclient.StateReleased, 1); time.Until(status.NextAttempt) != 6*time.Second {
-			t.Errorf("got the next try in %s, want 6s", time.Until(status.NextAttempt))
+			t.Errorf("got the next attempt in %s, want 6s", time.Until(status.NextAttempt))
 		}
 		time.Sleep(6 * time.Second)
 		status := w.want(t, skrclient.StateReleased, 2)
-		if status.Last == nil || status.Last.Cause != skrclient.CauseRole || !status.Keys[0].Private().Equal(demoKey()) {
-			t.Errorf("got %+v, want the key kept and the refusal told", status)
+		if status.Last == nil || status.Last.Cause != skrclient.CauseNoRole || !status.Keys[0].Private().Equal(demoKey()) {
+			t.Errorf("got %+v, want the key and the refusal", status)
 		}
 		if err := w.wire.sidecar.SetKey("demo", otherKey()); err != nil {
 			t.Fatal(err)
 		}
 		w.wire.sidecar.Behave(skrtest.Release)
 		time.Sleep(time.Hour)
-		if at, accepted := w.Again(); !accepted || !at.Equal(time.Now()) {
-			t.Errorf("got %v, at %s; want at once", accepted, at)
+		if !w.Refresh() {
+			t.Error("the refresh is not accepted")
 		}
 		status = w.want(t, skrclient.StateReleased, 3)
 		if status.Last != nil || len(w.keys) != 2 || !w.keys[1][0].Private().Equal(otherKey()) {
-			t.Errorf("got %+v, want the changed key handed on", status)
+			t.Errorf("got %+v, want the changed key passed to OnKeys", status)
 		}
 	})
 }
 
-// A user would lose the services to records that name unknown keys, or the key that came while a round was under way.
-func TestKeeperAgainKeepsPace(t *testing.T) {
+// A user's messages would be encrypted for, and read with, a key of whoever replaced it in the vault.
+func TestKeeperUnexpectedKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := keep(t, func(wire *wire) { wire.sidecar.Refuse(skrtest.RefusalRole) }, "demo")
+		demo, other := idOf(demoKey()), idOf(otherKey())
+		w := startExpecting(t, []string{"another", demo}, func(wire *directTransport) {
+			if err := wire.sidecar.SetKey("demo", otherKey()); err != nil {
+				t.Fatal(err)
+			}
+		}, "missing", "demo")
+		defer w.end(t)
+		status := w.want(t, skrclient.StateUnexpected, 1) // though the first key is refused
+		unexpected := func(held *rsa.PrivateKey) {
+			t.Helper()
+			key := status.Keys[1]
+			if key.State != skrclient.StateUnexpected || key.UnexpectedID != other || key.Private() != held || status.Last == nil || status.Last.Kind != skrclient.KindUnexpected || status.NextAttempt.IsZero() {
+				t.Fatalf("got %+v, %v", key, status.Last)
+			}
+		}
+		unexpected(nil)
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if status = w.Status(); status.Attempts < 10 || len(w.keys) != 0 {
+			t.Fatalf("after %d rounds: keys %v, want it to ask on, and no key", status.Attempts, w.keys)
+		}
+		unexpected(nil)
+		if log := w.log.String(); strings.Count(log, "unexpected key released") != 1 || !strings.Contains(log, other) || !strings.Contains(log, demo) {
+			t.Errorf("want both ids in the log, once: %s", log)
+		}
+		for _, name := range []string{"missing", "demo"} {
+			if err := w.wire.sidecar.SetKey(name, demoKey()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if status = w.Status(); status.State != skrclient.StateReleased || status.Keys[1].UnexpectedID != "" || len(w.keys) != 2 {
+			t.Fatalf("after it was restored: %+v, keys %v", status, w.keys)
+		}
+		// Once more, while the expected key is held: it stays, and nothing else is passed on.
+		held := status.Keys[1].Private()
+		if err := w.wire.sidecar.SetKey("demo", otherKey()); err != nil {
+			t.Fatal(err)
+		}
+		w.Refresh()
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		status = w.Status()
+		unexpected(held)
+		if status.State != skrclient.StateUnexpected || len(w.keys) != 2 {
+			t.Errorf("got %+v, keys %v", status, w.keys)
+		}
+		w.wire.absent.Store(true)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if status = w.Status(); status.State != skrclient.StateReleased || status.Last.Kind != skrclient.KindUnreachable {
+			t.Errorf("the key is held, and nothing answers: got %s, %v", status.State, status.Last)
+		}
+		w.wire.absent.Store(false)
+		if err := w.wire.sidecar.SetKey("demo", demoKey()); err != nil {
+			t.Fatal(err)
+		}
+		w.Refresh()
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if status = w.Status(); status.State != skrclient.StateReleased || status.Last != nil || status.Keys[1].UnexpectedID != "" || !status.NextAttempt.IsZero() {
+			t.Errorf("restored again: got %+v", status)
+		}
+	})
+}
+
+// idOf is the RFC 7638 thumbprint, computed from its definition.
+func idOf(key *rsa.PrivateKey) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, `{"e":"AQAB","kty":"RSA","n":"%s"}`, base64.RawURLEncoding.EncodeToString(key.N.Bytes())))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// Records with unknown keys would overload the services, or a key that was added during a round would be missed.
+func TestKeeperRefreshKeepsPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := startKeeper(t, func(wire *directTransport) { wire.sidecar.Refuse(skrtest.RefusalRole) }, "demo")
 		defer w.end(t)
 		for range 3600 {
-			w.Again()
+			w.Refresh()
 			time.Sleep(time.Second)
 		}
 		synctest.Wait()
-		// One in ten seconds on demand, and the regular rounds of the first half minute.
+		// One refresh in ten seconds, and the regular rounds of the first half minute.
 		if got := w.Status().Attempts; got < 350 || got > 366 {
-			t.Errorf("got %d rounds in an hour of demands, want about 360", got)
+			t.Errorf("got %d rounds in an hour of refreshes, want about 360", got)
 		}
 		w.wire.sidecar.Behave(skrtest.Stall)
-		w.Again()
+		w.Refresh()
 		time.Sleep(20 * time.Second)
 		before := w.Status().Attempts
-		if at, accepted := w.Again(); !accepted || time.Until(at) != 10*time.Second {
-			t.Errorf("got %v, in %s; want accepted during a round", accepted, time.Until(at))
+		if !w.Refresh() {
+			t.Error("the refresh is not accepted during a round")
 		}
 		w.wire.sidecar.Behave(skrtest.Release)
 		time.Sleep(skrclient.DefaultTimeout)
@@ -252,18 +336,18 @@ func TestKeeperAgainKeepsPace(t *testing.T) {
 	})
 }
 
-// A user would lose a clean stop: SIGTERM must end a try that hangs.
+// A user could not stop the program while an attempt hangs.
 func TestKeeperCancelDuringTry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := keep(t, func(wire *wire) { wire.sidecar.Behave(skrtest.Stall) }, "demo")
+		w := startKeeper(t, func(wire *directTransport) { wire.sidecar.Behave(skrtest.Stall) }, "demo")
 		w.end(t)
 		if status := w.Status(); status.Last != nil || len(w.outcomes) != 0 {
-			t.Errorf("got %v and outcomes %v, want a stop that counts as no failure", status.Last, w.outcomes)
+			t.Errorf("got %v and outcomes %v, want no failure", status.Last, w.outcomes)
 		}
 	})
 }
 
-// A user would lose sight of a setting that cannot work.
+// A user would not notice an invalid setting.
 func TestNewKeeperChecks(t *testing.T) {
 	client, log := newClient(t, skrclient.Config{URL: "http://localhost"}), slog.New(slog.DiscardHandler)
 	for name, cfg := range map[string]skrclient.KeeperConfig{
@@ -279,8 +363,8 @@ func TestNewKeeperChecks(t *testing.T) {
 	}
 }
 
-// A user would lose every message ever sent if the key stood in one line of a log, an error or a page.
-func TestNothingTellsASecret(t *testing.T) {
+// A user would lose every message ever sent if a log, an error or a page showed the key.
+func TestNothingShowsASecret(t *testing.T) {
 	const token = "canary-token-7f3a"
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
@@ -306,10 +390,13 @@ func TestNothingTellsASecret(t *testing.T) {
 		setUp()
 		synctest.Test(t, func(t *testing.T) {
 			log := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
-			client := newClient(t, skrclient.Config{URL: "http://localhost", AccessTokenFile: file, Transport: &wire{sidecar: sidecar}})
+			client := newClient(t, skrclient.Config{URL: "http://localhost", AccessTokenFile: file, Transport: &directTransport{sidecar: sidecar}})
 			keeper, err := skrclient.NewKeeper(skrclient.KeeperConfig{
 				Client: client, Requests: []skrclient.Request{request("demo")}, Logger: log,
-				OnKeys:   func(keys []skrclient.Key) { note(keys, keys[0], &keys[0]); log.Info("keys", slog.Any("keys", keys)) },
+				OnKeys: func(keys []skrclient.KeyState) {
+					note(keys, keys[0], &keys[0])
+					log.Info("keys", slog.Any("keys", keys))
+				},
 				OnChange: func(status skrclient.Status) { last = status; log.Info("status", slog.Any("status", status)) },
 			})
 			if err != nil {
@@ -339,7 +426,7 @@ func TestNothingTellsASecret(t *testing.T) {
 	}
 }
 
-// secrets are the middles of the private numbers in every encoding that a careless print would give.
+// secrets returns the middle of each private number in every encoding that careless printing would use.
 func secrets(key *rsa.PrivateKey) map[string]string {
 	found := make(map[string]string)
 	for name, number := range map[string][]byte{"d": key.D.Bytes(), "p": key.Primes[0].Bytes(), "q": key.Primes[1].Bytes()} {

@@ -26,7 +26,7 @@ func jwk(t testing.TB) string {
 	return string(text)
 }
 
-// A user of Confidential Containers would lose the key, or learn nothing of why it does not come.
+// A user of Confidential Containers would lose the key, or not learn why it is missing.
 func TestHub(t *testing.T) {
 	answer := func(status int, text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -44,16 +44,16 @@ func TestHub(t *testing.T) {
 	}{
 		"released": {answer(200, jwk(t)), ""},
 		"denied":   {answer(500, "ttrpc request error"), skrclient.CauseResource},
-		"huge":     {answer(200, strings.Repeat("A", 2<<20)), skrclient.CauseNotHub},
+		"huge":     {answer(200, strings.Repeat("A", 2<<20)), skrclient.CauseKeyTooLong},
 		"cut off": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "9")
 			send(w, "{")
-		}, skrclient.CauseNoHub},
-		"stalled": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, skrclient.CauseStalled},
+		}, skrclient.CauseNotHub},
+		"stalled": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, skrclient.CauseHubTimeout},
 	} {
 		server := httptest.NewServer(test.handler)
 		timeout := time.Minute
-		if test.cause == skrclient.CauseStalled {
+		if test.cause == skrclient.CauseHubTimeout {
 			timeout = 20 * time.Millisecond
 		}
 		hub, err := skrclient.NewHub(skrclient.HubConfig{URL: server.URL, Timeout: timeout})
@@ -78,7 +78,7 @@ func TestHub(t *testing.T) {
 	}
 }
 
-// A user would lose the key to a path that leads elsewhere.
+// A user would lose the key to a path of another resource.
 func TestCheckResource(t *testing.T) {
 	for _, name := range []string{"default/key/demo", "a/b/c", "my_repo/rsa-3072/v1.2", strings.Repeat("a", 127) + "/b/c"} {
 		if err := skrclient.CheckResource(name); err != nil {
@@ -92,7 +92,7 @@ func TestCheckResource(t *testing.T) {
 	}
 }
 
-// A developer would lose the key that is put into place later, or keep an old one.
+// A developer would not get a key file that appears later, or would keep an old key.
 func TestFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key")
 	file, err := skrclient.NewFile(path)
@@ -122,7 +122,7 @@ func TestFile(t *testing.T) {
 	write(jwk(t))
 	ask("", true)
 	write(jwk(t) + strings.Repeat(" ", 1<<20))
-	ask(skrclient.CauseKeySize, false)
+	ask(skrclient.CauseKeyTooLong, false)
 	if _, err := skrclient.NewFile(""); err == nil {
 		t.Error("an empty path is accepted")
 	}
@@ -131,8 +131,8 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// A user would lose every message ever sent if what a data hub, a file or an attestation holds stood in a log or error.
-func TestProvidersTellNoSecret(t *testing.T) {
+// A user would lose every message ever sent if a log or an error showed the content of a response or a key file.
+func TestProvidersShowNoSecret(t *testing.T) {
 	const canary = "canary-9d2c"
 	answers := make(chan string, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

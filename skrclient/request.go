@@ -8,31 +8,31 @@ import (
 	"strings"
 )
 
-// Request names a key and the two services that decide about it. All three come from configuration, never from a
-// message: the sidecar sends a bearer token to the hosts named here.
+// Request names a key and the two services that decide about its release. All three come from configuration, never from a
+// message: the sidecar sends a bearer token to these hosts.
 type Request struct {
 	KeyName     string // NAME or NAME/VERSION in the vault
 	MAAEndpoint string // the attestation service: a host name without scheme, optionally with a port
 	AKVEndpoint string // the vault: the same
 }
 
-// Validate reports everything that is wrong with the request, without repeating its values.
+// Validate reports every problem of the request, without repeating its values.
 func (r Request) Validate() error {
 	return errors.Join(
-		within("checking key name", CheckKeyName(r.KeyName)),
-		within("checking attestation endpoint", CheckEndpoint(r.MAAEndpoint)),
-		within("checking vault endpoint", CheckEndpoint(r.AKVEndpoint)),
+		annotate("checking key name", CheckKeyName(r.KeyName)),
+		annotate("checking attestation endpoint", CheckEndpoint(r.MAAEndpoint)),
+		annotate("checking vault endpoint", CheckEndpoint(r.AKVEndpoint)),
 	)
 }
 
-func within(what string, err error) error {
+func annotate(what string, err error) error {
 	if err == nil {
 		return nil
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// CheckKeyName keeps to the names that Azure Key Vault gives, since the sidecar puts the name into a URL as it is.
+// CheckKeyName accepts the names that Azure Key Vault allows, because the sidecar puts the name into a URL unescaped.
 func CheckKeyName(name string) error {
 	key, version, versioned := strings.Cut(name, "/")
 	if !isLabel(key, 127) || versioned && !isLabel(version, 127) {
@@ -41,10 +41,10 @@ func CheckKeyName(name string) error {
 	return nil
 }
 
-// CheckEndpoint wants a host name without scheme, path or slash, optionally with a port.
+// CheckEndpoint accepts a host name without scheme, path or slash, optionally with a port.
 func CheckEndpoint(endpoint string) error {
 	if endpoint == "" {
-		return errors.New("it is empty")
+		return errors.New("the host name is empty")
 	}
 	for _, scheme := range []string{"https://", "http://"} {
 		if strings.HasPrefix(endpoint, scheme) {
@@ -53,7 +53,7 @@ func CheckEndpoint(endpoint string) error {
 	}
 	host := endpoint
 	if name, port, err := net.SplitHostPort(endpoint); err == nil {
-		if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 {
+		if !isPort(port) {
 			return errors.New("the port is not a number from 1 to 65535")
 		}
 		host = name
@@ -67,6 +67,11 @@ func CheckEndpoint(endpoint string) error {
 		}
 	}
 	return nil
+}
+
+func isPort(port string) bool {
+	number, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && number != 0
 }
 
 func isLabel(s string, limit int) bool {

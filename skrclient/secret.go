@@ -8,9 +8,9 @@ import (
 	"os"
 )
 
-// readAll reads to the end, or one byte more than the limit, into one buffer that the caller overwrites after use: one
-// that grows, as io.ReadAll's, leaves copies behind.
-func readAll(from io.Reader, limit int) ([]byte, error) {
+// readLimited reads to the end, or one byte more than the limit, into one buffer that the caller overwrites after use. A
+// buffer that grows, like that of io.ReadAll, would leave copies behind.
+func readLimited(from io.Reader, limit int) ([]byte, error) {
 	buffer := make([]byte, limit+1)
 	for n := 0; ; {
 		m, err := from.Read(buffer[n:])
@@ -24,25 +24,25 @@ func readAll(from io.Reader, limit int) ([]byte, error) {
 	}
 }
 
-// readFile is readAll for a file whose path is configuration.
+// readFile is readLimited for a file whose path is configuration.
 func readFile(path string, limit int) ([]byte, error) {
 	file, err := os.Open(path) //nolint:gosec // see above
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close() //nolint:errcheck // it was only read from
-	return readAll(file, limit)
+	return readLimited(file, limit)
 }
 
-// jsonText is an unquoted JSON string that can be overwritten, which a string of Go cannot.
+// jsonText is an unquoted JSON string that can be overwritten, unlike a Go string.
 type jsonText []byte
 
-// UnmarshalJSON unquotes data, which encoding/json has checked. Of the escapes it takes those with one letter and those
-// of US-ASCII (RFC 8259 section 7): a JWK has no others.
+// UnmarshalJSON unquotes data, which encoding/json has validated. It accepts only the escapes that a JWK needs: those with
+// one letter and those of US-ASCII (RFC 8259 section 7).
 func (t *jsonText) UnmarshalJSON(data []byte) error {
-	clear(*t) // of a member that is there twice
+	clear(*t) // left by a duplicate member
 	if len(data) < 2 || data[0] != '"' {
-		return errors.New("decoding text: it is not a JSON string")
+		return errors.New("decoding text: want a JSON string")
 	}
 	out := make([]byte, 0, len(data))
 	for rest := data[1 : len(data)-1]; len(rest) > 0; {
@@ -50,7 +50,7 @@ func (t *jsonText) UnmarshalJSON(data []byte) error {
 		if c == '\\' {
 			if c, size = unescape(rest); size == 0 {
 				clear(out)
-				return errors.New("decoding text: an escape is not of US-ASCII")
+				return errors.New("decoding text: want escapes of US-ASCII only")
 			}
 		}
 		out, rest = append(out, c), rest[size:]
@@ -59,7 +59,7 @@ func (t *jsonText) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// unescape returns the byte that an escape stands for and the escape's length, 0 if it is none of those taken.
+// unescape returns the byte of an escape and the escape's length, 0 if it is not accepted.
 func unescape(escape []byte) (c byte, size int) {
 	const letters, meanings = `"\/bfnrt`, "\"\\/\b\f\n\r\t"
 	if len(escape) > 1 {

@@ -6,61 +6,56 @@ import (
 	"time"
 )
 
-// State says how far the release of a key, or of all keys, has come.
+// State is the progress of the release of a key, or of all keys.
 type State string
 
-// The states. A key that was released stays released: a release cannot be taken back.
+// The states. A released key stays released, because a release cannot be taken back, unless the same request later
+// releases an unexpected key.
 const (
-	StateWaiting     State = "waiting"     // not answered yet, or not with anything that can be used
-	StateUnreachable State = "unreachable" // nothing answers at the sidecar's address
-	StateRefused     State = "refused"     // the sidecar says no
-	StateReleased    State = "released"    // the key is here
+	StateWaiting     State = "waiting"     // no usable response yet
+	StateUnreachable State = "unreachable" // nothing answers at the address
+	StateRefused     State = "refused"     // the sidecar refused the key
+	StateReleased    State = "released"    // the key was released
+	StateUnexpected  State = "unexpected"  // a key was released that is not expected, and is not used
 )
 
-// Key is a released key. Printing or marshalling it shows no key material.
-type Key struct {
-	Name    string // as in the request
-	private *rsa.PrivateKey
-}
-
-// Private returns the key itself.
-func (k Key) Private() *rsa.PrivateKey { return k.private }
-
-// KeyState is one requested key in a [Status].
+// KeyState is the state of one requested key. Printing or marshalling it shows no key material.
 type KeyState struct {
 	Name  string // as in the request
 	State State
-	// Last is the error of the last try for this key, nil if it gave the key. A released key may have one: it was
-	// asked for again and refused.
-	Last    *Error
-	private *rsa.PrivateKey
+	// Last is the error of the last attempt, nil if it succeeded. A released key has one if a later attempt was refused.
+	Last *Error
+	// UnexpectedID is the id of the key that the last attempt released, if it is not expected; else empty.
+	UnexpectedID string
+	private      *rsa.PrivateKey
 }
 
-// Private returns the released key, or nil.
+// Private returns the released key, or nil. If a later attempt released an unexpected key, it is the former, expected one.
 func (k KeyState) Private() *rsa.PrivateKey { return k.private }
 
-// Status is what a [Keeper] knew at one moment. It never changes.
+// Status is a snapshot of a [Keeper].
 type Status struct {
-	State State     // StateReleased if all keys are here, else that of the first key that is missing
-	Since time.Time // when State became what it is
-	// Attempts counts the rounds of asking, each of which asks for every key that is missing.
+	State State     // StateReleased if every key is, else StateUnexpected if any key is, else the state of the first missing key
+	Since time.Time // when State last changed
+	// Attempts counts the rounds. Each round asks for every missing key.
 	Attempts int
-	// Last is the error of the first missing key, or of the first released key whose last try failed; nil if none.
+	// Last is the error of the key that State is about, else that of the first released key whose last attempt failed, else
+	// nil.
 	Last *Error
-	// NextAttempt is when the next round starts; zero while one is under way and when no more is planned.
+	// NextAttempt is the start of the next round; zero during a round and if none is planned.
 	NextAttempt time.Time
 	Keys        []KeyState // in the order of the requests
 }
 
-// next derives the status that follows s when the keys have come to the given states.
-func (s Status) next(keys []KeyState, now time.Time) Status {
+// withKeys returns the status after the keys have changed.
+func (s Status) withKeys(keys []KeyState, now time.Time) Status {
 	before := s.State
 	s.Keys, s.State, s.Last = slices.Clone(keys), StateReleased, nil
 	for _, key := range slices.Backward(s.Keys) {
 		if key.State == StateReleased && key.Last != nil && s.State == StateReleased {
 			s.Last = key.Last
 		}
-		if key.State != StateReleased {
+		if key.State == StateUnexpected || key.State != StateReleased && s.State != StateUnexpected {
 			s.State, s.Last = key.State, key.Last
 		}
 	}
@@ -70,10 +65,14 @@ func (s Status) next(keys []KeyState, now time.Time) Status {
 	return s
 }
 
-// stateOf is the state of a missing key after a failed try. A sidecar that stalls or talks nonsense is there, and a
-// service that is too busy has not said no, so the key is waited for.
-func stateOf(failure *Error) State {
+// stateAfter is the state of a key after a failed attempt. A sidecar that stalls or sends malformed responses is not
+// absent, and throttling is not a refusal, so a missing key counts as waiting.
+func (k KeyState) stateAfter(failure *Error) State {
 	switch {
+	case failure.Kind == KindUnexpected:
+		return StateUnexpected
+	case k.private != nil:
+		return StateReleased
 	case failure.Kind == KindUnreachable:
 		return StateUnreachable
 	case failure.Kind == KindRefused && failure.Cause != CauseThrottled:

@@ -13,9 +13,8 @@ import (
 //go:embed static
 var static embed.FS
 
-// assets are the files that the pages need. Their addresses hold a hash of what
-// is in them, so that a browser keeps them: a page that is opened while the
-// server restarts has its looks.
+// assets are the static files of the pages. Their addresses hold a hash of their content, so that browsers keep them: a
+// page that is opened while the server restarts still has its style.
 type assets map[string]asset
 
 type asset struct {
@@ -40,7 +39,7 @@ func readAssets() (assets, error) {
 	return files, nil
 }
 
-// href is where a file is, as it is in this build.
+// href returns the address of a file in this build.
 func (a assets) href(name string) string { return "/static/" + name + "?v=" + a[name].hash }
 
 // ServeHTTP answers GET /static/{name}.

@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"strconv"
 	"strings"
+
+	"kafka-e2ee/web/safetext"
 )
 
-// attestationView is what this pod's own token says, beside what is expected:
-// three cards, and the claims one by one.
+// attestationView compares this pod's own token with what is expected: in three cards, and claim by claim.
 type attestationView struct {
 	Shown    bool
 	Open     bool // a claim explains the refusal
@@ -22,55 +23,62 @@ type attestationView struct {
 }
 
 // card is a question and its short answer.
-type card struct{ Title, Tone, Icon, Answer, More string }
+type card struct{ Title, Severity, Icon, Answer, More string }
 
 type claimView struct {
-	ID, Claim, Name, Tone, Icon, Result string
-	Expected, Actual, About, Remedy     string
-	Open                                bool
+	ID, Claim, Name, Severity, Icon, Result string
+	Expected, Actual, About, Remedy         string
+	Open                                    bool
 }
 
-// claim is a claim in plain words; one that has none keeps its own name.
-func (w words) claim(name string) string { return cmp.Or(w.say("claim."+name), visible(name)) }
+// claimDebuggable is the claim that says whether the host can look into the pod.
+const claimDebuggable = "x-ms-sevsnpvm-is-debuggable"
 
-// remedy is what to do where a claim differs.
-func (w words) remedy(claim string) string { return cmp.Or(w.say("remedy."+claim), w.say("remedy")) }
+// claim is the name of a claim in plain words. A claim without one keeps its own name.
+func (l localizer) claim(name string) string {
+	return cmp.Or(l.T("claim.name."+name), safetext.Visible(name))
+}
 
-func (w words) attestation(k KeyStatus) attestationView {
+// remedy says what to do if a claim differs.
+func (l localizer) remedy(claim string) string {
+	return cmp.Or(l.T("claim.todo."+claim), l.T("claim.todo.any"))
+}
+
+func (l localizer) attestation(k KeyStatus) attestationView {
 	a := k.Attestation
 	if a.State == "" {
 		return attestationView{}
 	}
-	v := attestationView{Shown: true, Open: k.differs() != nil, Title: w.say("attestation." + string(a.State))}
-	if v.Note = w.say("attestation.after"); k.State != KeyReleased {
-		v.Note = w.say("attestation.refused")
+	v := attestationView{Shown: true, Open: k.differs() != nil, Title: l.T("attestation.title." + string(a.State))}
+	if v.Note = l.T("attestation.after"); k.State != KeyReleased && k.State != KeyUnexpected {
+		v.Note = l.T("attestation.refused")
 	}
 	if a.Reason != "" {
-		v.Problem = joined(sentence(w.phrase(a.Reason)), w.phrase(a.Hint))
+		v.Problem = joinSentences(l.cause(a.Reason), l.hint(a.Reason))
 	}
-	for _, result := range []CheckResult{CheckDifferent, CheckEqual, CheckNotChecked} { // what matters stands first
+	for _, result := range []CheckResult{CheckDifferent, CheckEqual, CheckNotChecked} { // the most important first
 		for _, check := range a.Checks {
 			if check.Result == result {
-				v.Claims = append(v.Claims, w.claimView(check))
+				v.Claims = append(v.Claims, l.claimView(check))
 			}
 		}
 	}
-	v.Expected, v.Measured, v.Match = w.expected(a), w.measured(a), w.match(a)
+	v.Expected, v.Measured, v.Match = l.expected(a), l.measured(a), l.match(a)
 	if a.State != AttestationFailed {
-		v.Download = w.say("attestation.download")
+		v.Download = l.T("attestation.download")
 	}
 	return v
 }
 
-func (w words) claimView(check Check) claimView {
+func (l localizer) claimView(check Check) claimView {
 	c := claimView{
-		ID: "claim-" + check.Claim, Claim: visible(check.Claim), Name: w.claim(check.Claim), Result: w.say("check." + string(check.Result)),
-		Expected: cmp.Or(visible(check.Expected), w.say("check.nothing")), Actual: cmp.Or(visible(check.Actual), w.say("check.unstated")),
-		About: w.say("about." + check.Claim), Open: check.Result == CheckDifferent,
+		ID: "claim-" + check.Claim, Claim: safetext.Visible(check.Claim), Name: l.claim(check.Claim), Result: l.T("check.result." + string(check.Result)),
+		Expected: cmp.Or(safetext.Visible(check.Expected), l.T("check.nothing")), Actual: cmp.Or(safetext.Visible(check.Actual), l.T("check.unstated")),
+		About: l.T("claim.about." + check.Claim), Open: check.Result == CheckDifferent,
 	}
-	c.Tone, c.Icon = tone(check.Result)
+	c.Severity, c.Icon = severity(check.Result)
 	if check.Result == CheckDifferent {
-		c.Remedy = w.remedy(check.Claim)
+		c.Remedy = l.remedy(check.Claim)
 	}
 	return c
 }
@@ -84,8 +92,8 @@ func (a Attestation) results(result CheckResult) (names []string) {
 	return names
 }
 
-func (w words) expected(a Attestation) card {
-	c := card{Title: w.say("card.expected"), Tone: "still", Answer: w.say("card.expected.nothing"), More: w.say("attestation.alone")}
+func (l localizer) expected(a Attestation) card {
+	c := card{Title: l.T("card.expected"), Severity: "neutral", Answer: l.T("card.expected_nothing"), More: l.T("attestation.alone")}
 	if a.Compared {
 		n := 0
 		for _, check := range a.Checks {
@@ -93,39 +101,39 @@ func (w words) expected(a Attestation) card {
 				n++
 			}
 		}
-		c.Answer, c.More = w.say("card.expected.claims", "n", strconv.Itoa(n)), w.say("attestation.compared")
+		c.Answer, c.More = l.N("card.expected_claims", n), l.T("attestation.compared")
 	}
 	return c
 }
 
-func (w words) measured(a Attestation) card {
-	c := card{Title: w.say("card.measured"), Tone: "still"}
+func (l localizer) measured(a Attestation) card {
+	c := card{Title: l.T("card.measured"), Severity: "neutral"}
 	if a.State == AttestationFailed {
-		c.Answer = w.say("card.measured.failed")
+		c.Answer = l.T("card.measured_by.failed")
 		return c
 	}
-	c.Answer = w.say("card.measured." + string(a.State))
-	c.More = w.say("attestation.times", "issued", clock(a.Issued), "expires", clock(a.Expires))
+	c.Answer = l.T("card.measured_by." + string(a.State))
+	c.More = l.T("attestation.times", "issued", clock(a.Issued), "expires", clock(a.Expires))
 	return c
 }
 
-func (w words) match(a Attestation) card {
+func (l localizer) match(a Attestation) card {
 	equal, differ := a.results(CheckEqual), a.results(CheckDifferent)
-	c := card{Title: w.say("card.match")}
+	c := card{Title: l.T("card.match")}
 	switch {
 	case len(differ) > 0:
 		names := make([]string, len(differ))
 		for i, claim := range differ {
-			names[i] = w.claim(claim)
+			names[i] = l.claim(claim)
 		}
-		c.Tone, c.Icon = tone(CheckDifferent)
-		c.Answer, c.More = w.say("card.match.no", "n", strconv.Itoa(len(differ)), "all", strconv.Itoa(len(equal)+len(differ))), strings.Join(names, " · ")
+		c.Severity, c.Icon = severity(CheckDifferent)
+		c.Answer, c.More = l.N("card.match_no", len(differ), "all", strconv.Itoa(len(equal)+len(differ))), strings.Join(names, " · ")
 	case len(equal) > 0:
-		c.Tone, c.Icon = tone(CheckEqual)
-		c.Answer, c.More = w.say("card.match.yes", "n", strconv.Itoa(len(equal))), w.say("card.match.vault")
+		c.Severity, c.Icon = severity(CheckEqual)
+		c.Answer, c.More = l.N("card.match_yes", len(equal)), l.T("card.match_vault")
 	default:
-		c.Tone, c.Icon = tone(CheckNotChecked)
-		c.Answer = w.say("card.match.unknown")
+		c.Severity, c.Icon = severity(CheckNotChecked)
+		c.Answer = l.T("card.match_unknown")
 	}
 	return c
 }

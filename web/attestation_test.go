@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Without this the page would show claims as more than they are, or run what a token holds.
+// Without this the page would overstate claims, or run code in them.
 func TestAttestationOnThePage(t *testing.T) {
 	checks := []Check{
 		{Claim: "x-ms-sevsnpvm-hostdata", Expected: "aa11", Actual: "<script>alert(1)</script>", Result: CheckDifferent},
@@ -25,18 +25,18 @@ func TestAttestationOnThePage(t *testing.T) {
 			[]string{"<script>alert", "RELEASE_POLICY_FILE", "Obtained after"},
 		},
 		"a claim differs, but is not why": {
-			KeyStatus{State: KeyRefused, Step: "vault", Reason: "the role is missing", Attestation: Attestation{State: AttestationChecked, Checks: checks}},
-			[]string{"The role is missing.", "Nothing to compare with"},
+			KeyStatus{State: KeyRefused, Step: "vault", Reason: "no_role", Attestation: Attestation{State: AttestationChecked, Checks: checks}},
+			[]string{"The pod&#39;s identity may not release the key.", "Nothing to compare with"},
 			[]string{"expected aa11, measured", `class="attestation" open`},
 		},
 		"released, and a claim differs": {
-			KeyStatus{State: KeyReleased, ByPolicy: true, Reason: "the policy is not satisfied", Attestation: Attestation{State: AttestationChecked, Checks: checks}},
+			KeyStatus{State: KeyReleased, ByPolicy: true, Reason: "policy", Attestation: Attestation{State: AttestationChecked, Checks: checks}},
 			[]string{"Key held since", "different", "Obtained after, not for"},
 			[]string{`class="attestation" open`},
 		},
 		"failed": {
-			KeyStatus{State: KeyReleased, Attestation: Attestation{State: AttestationFailed, Reason: "the attestation is refused", Hint: "Look."}},
-			[]string{"No attestation of this pod&#39;s own", "The attestation is refused. Look."},
+			KeyStatus{State: KeyReleased, Attestation: Attestation{State: AttestationFailed, Reason: "attestation"}},
+			[]string{"No attestation of this pod&#39;s own", "The attestation is refused. Expected without SEV-SNP hardware."},
 			[]string{"/api/key/token", `data-testid="claim"`},
 		},
 	} {
@@ -55,7 +55,7 @@ func TestAttestationOnThePage(t *testing.T) {
 				}
 			}
 			if status, _, _ := s.get(t, "/api/key/token"); status != http.StatusNotFound {
-				t.Errorf("a token that is not there is served with %d", status)
+				t.Errorf("a missing token is served with %d", status)
 			}
 		})
 	}

@@ -1,50 +1,30 @@
 package web
 
 import (
-	"bytes"
+	"cmp"
 	"net/url"
 	"strings"
-	"unicode/utf8"
+
+	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/safetext"
 )
 
-// filter is which records a page shows. The zero value shows all.
-type filter struct {
-	Text   string // in the value as it is shown, the key or a header, in any case of letters
-	State  State
-	Sender SenderState
-}
-
-// longestText is how much of a filter's text counts, in bytes.
-const longestText = 200
-
-// States are all that a record can be in, in the order in which a page offers them.
-func States() []State {
-	return []State{StateDecrypted, StateNoKey, StateUnknownKey, StateUndecryptable, StateMalformed, StateOversized, StatePlain}
-}
-
-func senderStates() []SenderState {
-	return []SenderState{SenderVerified, SenderUnverified, SenderUntrusted, SenderUnchecked}
-}
-
-// parseFilter reads the filter of an address. What it does not know filters nothing: a record must not be hidden by a
-// mistake in a link.
-func parseFilter(query url.Values) filter {
-	var f filter
+// parseFilter reads a filter from the query of an address. It ignores what it does not know: a mistake in a link must not
+// hide records.
+func parseFilter(query url.Values) feed.Filter {
+	var f feed.Filter
 	text := strings.ToValidUTF8(query.Get("q"), "")
-	if len(text) > longestText {
-		text = text[:longestText]
-		for !utf8.ValidString(text) {
-			text = text[:len(text)-1]
-		}
+	if len(text) > feed.MaxText {
+		text = safetext.WholeRunes([]byte(text[:feed.MaxText]))
 	}
-	// Trimmed last: what is cut away may leave a space at an end, and the filter is read again from its own address.
+	// Trim after the cut, which may leave a space at the end: the filter's own address must give the same filter.
 	f.Text = strings.TrimSpace(text)
-	for _, state := range States() {
+	for _, state := range feed.States() {
 		if query.Get("state") == string(state) {
 			f.State = state
 		}
 	}
-	for _, state := range senderStates() {
+	for _, state := range feed.SenderStates() {
 		if query.Get("sender") == string(state) {
 			f.Sender = state
 		}
@@ -52,8 +32,8 @@ func parseFilter(query url.Values) filter {
 	return f
 }
 
-// query is the filter as it stands in an address; empty where it shows all.
-func (f filter) query() url.Values {
+// filterQuery returns the query of a filter's address; empty if the filter selects all records.
+func filterQuery(f feed.Filter) url.Values {
 	query := url.Values{}
 	for name, value := range map[string]string{"q": f.Text, "state": string(f.State), "sender": string(f.Sender)} {
 		if value != "" {
@@ -63,36 +43,25 @@ func (f filter) query() url.Values {
 	return query
 }
 
-func (f filter) match(r *Record) bool {
-	if f.State != "" && r.State != f.State || f.Sender != "" && r.Sender.state() != f.Sender {
-		return false
-	}
-	if f.Text == "" {
-		return true
-	}
-	text := []byte(strings.ToLower(f.Text))
-	has := func(b []byte) bool { return bytes.Contains(bytes.ToLower(b), text) }
-	if has(r.Key) || has(r.shown()) {
-		return true
-	}
-	for _, h := range r.Headers {
-		if has([]byte(h.Key)) || has(h.Value) {
-			return true
-		}
-	}
-	return false
+// filterView is the form that the filter is set with.
+type filterView struct {
+	feed.Filter
+	Active          bool
+	States, Senders []choice
 }
 
-// only gives the records that match, at most limit, and whether there are more.
-func (f filter) only(list []revised, limit int) (matching []revised, more bool) {
-	for _, r := range list {
-		if !f.match(r.Record) {
-			continue
-		}
-		if len(matching) == limit {
-			return matching, true
-		}
-		matching = append(matching, r)
+type choice struct {
+	Value, Name string
+	Chosen      bool
+}
+
+func (l localizer) filter(f feed.Filter) filterView {
+	v := filterView{Filter: f, Active: f != (feed.Filter{})}
+	for _, s := range append([]feed.State{""}, feed.States()...) {
+		v.States = append(v.States, choice{string(s), l.T("record.state." + cmp.Or(string(s), "any")), s == f.State})
 	}
-	return matching, false
+	for _, s := range append([]feed.SenderState{""}, feed.SenderStates()...) {
+		v.Senders = append(v.Senders, choice{string(s), l.T("sender.state." + cmp.Or(string(s), "any")), s == f.Sender})
+	}
+	return v
 }

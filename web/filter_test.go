@@ -8,20 +8,22 @@ import (
 	"unicode/utf8"
 
 	"github.com/PuerkitoBio/goquery"
+
+	"kafka-e2ee/web/feed"
 )
 
-// Without this a viewer would miss what was searched for, or take what a filter hides for what is not there.
+// Without this a search would miss records, or a viewer would not notice that a filter hides records.
 func TestFilter(t *testing.T) {
 	s := newSite(t, 1000)
-	signed := rec(3, StateDecrypted, "third")
-	signed.Sender, signed.Key = Sender{State: SenderVerified, Name: "n"}, []byte("Order-77")
-	tagged := rec(4, StateUnknownKey, "x")
-	tagged.Headers = []Header{{Key: "Trace", Value: []byte("abcÄ")}}
-	s.feed.Append(rec(1, StateDecrypted, "First"), rec(2, StatePlain, "second"), signed, tagged)
+	signed := rec(3, feed.StateDecrypted, "third")
+	signed.Sender, signed.Key = feed.Sender{State: feed.SenderVerified, Name: "n"}, []byte("Order-77")
+	tagged := rec(4, feed.StateUnknownKey, "x")
+	tagged.Headers = []feed.Header{{Key: "Trace", Value: []byte("abcÄ")}}
+	s.feed.Append(rec(1, feed.StateDecrypted, "First"), rec(2, feed.StatePlain, "second"), signed, tagged)
 	for query, want := range map[string]string{
 		"":                                "4 3 2 1",
 		"q=first":                         "1",
-		"q=wire":                          "4 2", // the ciphertext of what is open is not what is shown
+		"q=wire":                          "4 2", // not the ciphertext of the decrypted ones, which their rows do not show
 		"q=order-77":                      "3",
 		"q=trace":                         "4",
 		"q=ABC%C3%A4":                     "4",
@@ -41,11 +43,11 @@ func TestFilter(t *testing.T) {
 			t.Errorf("%q: got %v, want %s", query, got, want)
 		}
 		f := parseFilter(parseQuery(t, query))
-		if again := parseFilter(f.query()); again != f || doc.Find("#records").AttrOr("data-filter", "-") != f.query().Encode() {
-			t.Errorf("%q does not stand in the address: %v", query, again)
+		if again := parseFilter(filterQuery(f)); again != f || doc.Find("#records").AttrOr("data-filter", "-") != filterQuery(f).Encode() {
+			t.Errorf("%q is not kept in the address: %v", query, again)
 		}
-		if clear := doc.Find(testid("filter-clear")).Length() == 1; clear != (f != filter{}) {
-			t.Errorf("%q: the way out of the filter: %v", query, clear)
+		if clear := doc.Find(testid("filter-clear")).Length() == 1; clear != (f != feed.Filter{}) {
+			t.Errorf("%q: a link that clears the filter: %v", query, clear)
 		}
 		if value := doc.Find(testid("filter-text")).AttrOr("value", ""); value != f.Text {
 			t.Errorf("%q: the form says %q", query, value)
@@ -64,32 +66,11 @@ func parseQuery(t *testing.T, text string) url.Values {
 	return query
 }
 
-// Without this a filtered page would show everything as soon as something new comes, or nothing any more.
-func TestStreamIsFiltered(t *testing.T) {
-	s := newSite(t, 1000)
-	_, plain := s.join(t.Context(), s.english(), filter{State: StatePlain}, 0, false)
-	_, all := s.join(t.Context(), s.languages[1], filter{}, 0, false)
-	<-plain
-	<-all
-	s.feed.Append(rec(1, StateDecrypted, "one"), rec(2, StatePlain, "two"))
-	s.flush(t.Context())
-	if frame := string(<-plain); strings.Contains(frame, "r-t-0-1") || !strings.Contains(frame, "r-t-0-2") || !strings.Contains(frame, "Not encrypted") {
-		t.Errorf("the filtered page gets %s", frame)
-	}
-	if frame := string(<-all); !strings.Contains(frame, "r-t-0-1") || !strings.Contains(frame, "r-t-0-2") || !strings.Contains(frame, "暗号化なし") {
-		t.Errorf("the other page gets %s", frame)
-	}
-	s.flush(t.Context())
-	if len(plain) > 0 || len(all) > 0 {
-		t.Error("a flush is sent though nothing changed")
-	}
-}
-
-// Without this the older records would be out of reach without JavaScript.
+// Without this viewers without JavaScript could not reach older records.
 func TestOlderRecordsArePaged(t *testing.T) {
 	s := newSite(t, 1000)
 	for i := range 450 {
-		s.feed.Append(rec(int64(i), StatePlain, fmt.Sprint(i)))
+		s.feed.Append(rec(int64(i), feed.StatePlain, fmt.Sprint(i)))
 	}
 	seen, at := make(map[string]bool), "/?state=plain"
 	for pages := 1; ; pages++ {
@@ -112,7 +93,7 @@ func TestOlderRecordsArePaged(t *testing.T) {
 	}
 }
 
-// FuzzFilter: a link that somebody made filters by what it says and fits into an address again.
+// FuzzFilter checks that a filter from any link gives an address that gives the same filter.
 func FuzzFilter(f *testing.F) {
 	for _, seed := range []string{"", "q=a&state=plain&sender=verified", "q=%ff%e3%81", "q=" + strings.Repeat("あ", 200), "state=x;q=1", "q=%00%20", "%", "q=%80%C2 0", "q=" + strings.Repeat("a", 199) + " b"} {
 		f.Add(seed, []byte("value"))
@@ -123,13 +104,13 @@ func FuzzFilter(f *testing.F) {
 			return
 		}
 		got := parseFilter(query)
-		if !utf8.ValidString(got.Text) || len(got.Text) > longestText {
+		if !utf8.ValidString(got.Text) || len(got.Text) > feed.MaxText {
 			t.Errorf("%q: text %q", text, got.Text)
 		}
-		if again := parseFilter(got.query()); again != got {
+		if again := parseFilter(filterQuery(got)); again != got {
 			t.Errorf("%q: the address says %q instead of %q", text, again, got)
 		}
-		if (filter{}) == got && !got.match(&Record{Wire: value}) {
+		if (feed.Filter{}) == got && !got.Match(&feed.Record{Stored: value}) {
 			t.Errorf("%q hides a record", text)
 		}
 	})

@@ -12,9 +12,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kafka-e2ee/web/feed"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var updateGolden = flag.Bool("update", false, "rewrite the golden files")
 
 func readFile(t *testing.T, path string) string {
 	t.Helper()
@@ -25,23 +27,23 @@ func readFile(t *testing.T, path string) string {
 	return string(text)
 }
 
-// golden compares a page with what is kept of it. What differs in every build is left out.
+// golden compares a page with a golden file, except for what differs in every build.
 func golden(t *testing.T, name, page string) {
 	t.Helper()
 	page = regexp.MustCompile(`\?v=[0-9a-f]{16}`).ReplaceAllString(page, "?v=HASH")
 	page = strings.ReplaceAll(page, "><", ">\n<") + "\n"
 	path := filepath.Join("testdata", name+".html")
-	if *update {
+	if *updateGolden {
 		if err := os.WriteFile(path, []byte(page), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if want := readFile(t, path); page != want {
-		t.Errorf("%s is another page than is kept (hint: go test ./web -run Golden -update, and look at the difference)", path)
+		t.Errorf("the page differs from %s (hint: go test ./web -run Golden -update, and look at the difference)", path)
 	}
 }
 
-// goldenPage does so with a main page. Its records are the same in every state of the key, and are kept once for each
+// goldenPage is golden for a main page. Its records do not depend on the state of the key: there is one file for each
 // language.
 func goldenPage(t *testing.T, name, lang, page string) {
 	t.Helper()
@@ -53,36 +55,53 @@ func goldenPage(t *testing.T, name, lang, page string) {
 	if length < 0 {
 		t.Fatal("the records do not end")
 	}
-	golden(t, "records_"+lang, page[start:start+length])
+	records := regexp.MustCompile(`data-cursor="[0-9A-Z]+-`).ReplaceAllString(page[start:start+length], `data-cursor="FEED-`)
+	golden(t, "records_"+lang, records)
 	golden(t, "page_"+name, page[:start]+"RECORDS"+page[start+length:])
 }
 
 var then = time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 
-// staged is a site at a fixed time with a record in each state.
-func staged(t *testing.T) *site {
+// staged returns a site at a fixed time with a record in each state.
+func staged(t testing.TB) *site {
 	s := newSite(t, 100)
-	s.feed.id, s.feed.now = "FEED", func() time.Time { return then.Add(time.Minute) }
-	s.kafka = KafkaStatus{State: KafkaReading, Topic: "t", Share: Share{Held: 2, All: 6, Lag: 17}}
-	for i, state := range States() {
+	s.feed.Now = func() time.Time { return then.Add(time.Minute) }
+	s.kafka = KafkaStatus{State: KafkaReading, Topic: "t", Assignment: Assignment{Assigned: 2, Total: 6, Lag: 17, Others: []Others{{Partitions: []int32{2, 3, 4, 5}, Since: then}}}}
+	for i, state := range feed.States() {
 		for _, format := range []string{formatRSA, "envelope"} {
-			if (state == StatePlain || state == StateOversized) && format != formatRSA {
+			if (state == feed.StatePlain || state == feed.StateTombstone || state == feed.StateRejected || state.IsBatch()) && format != formatRSA {
+				continue
+			}
+			if state == feed.StateNeedsHeader && format == formatRSA {
 				continue
 			}
 			r := rec(int64(100*i+len(format)), state, `{"message":"`+string(state)+`","n":1.50}`)
-			if state != StatePlain {
+			if state != feed.StatePlain {
 				r.Format = format
 			}
-			r.Key, r.Headers = []byte("key"), []Header{{"trace", []byte("00-ab")}, {"bin", []byte{0xff}}, {"none", nil}}
-			if state == StateOversized { // it stands for a batch, and has nothing of its own
-				r = &Record{Topic: r.Topic, Offset: r.Offset, From: r.Offset - 7, Timestamp: r.Timestamp, State: state}
+			r.Key, r.Headers = []byte("key"), []feed.Header{{Key: "trace", Value: []byte("00-ab")}, {Key: "bin", Value: []byte{0xff}}, {Key: "none"}}
+			if state.IsBatch() { // it stands for a batch and has no content
+				r = &feed.Record{Topic: r.Topic, Offset: r.Offset, First: r.Offset - 7, Timestamp: r.Timestamp, State: state}
 				s.feed.Append(r)
 				continue
 			}
-			r.Needs, r.Holds = []string{"needed"}, []string{"held"}
-			if state == StateDecrypted && format != formatRSA {
-				r.Sender, r.DataKey, r.Counter = Sender{State: SenderVerified, Name: "lab"}, "data-key", 7
-				r.Flags = Flags{Repeat: true, First: 3, Missing: 2, Moved: true, SealedFor: 1}
+			if state == feed.StateTombstone {
+				r.Stored, r.Format = nil, ""
+				s.feed.Append(r)
+				continue
+			}
+			if state == feed.StateRejected {
+				r.Stored, r.Key, r.Headers = nil, nil, nil
+				r.Rejection = feed.Rejection{Reason: feed.RejectSender, Sender: feed.SenderUnsigned}
+				s.feed.Append(r)
+				continue
+			}
+			if state != feed.StateNeedsHeader { // its header would name keys
+				r.NeededKeys, r.HeldKeys = []string{"needed"}, []string{"held"}
+			}
+			if state == feed.StateDecrypted && format != formatRSA {
+				r.Sender, r.DataKey = feed.Sender{State: feed.SenderVerified, Name: "lab"}, feed.DataKey{ID: "data-key", SealedFor: 1, Counter: 7}
+				r.Flags = feed.Flags{Repeat: true, First: 3, Missing: 2, Moved: true}
 			}
 			s.feed.Append(r)
 		}
@@ -101,25 +120,35 @@ func keyStates() map[string]KeyStatus {
 	}
 	equal := attested
 	equal.Checks = attested.Checks[:2]
-	unchecked := Attestation{State: AttestationUnchecked, Reason: "the attestation service's signing keys cannot be fetched", Issued: then, Expires: then}
+	unchecked := Attestation{State: AttestationUnchecked, Reason: "no_signing_keys", Issued: then, Expires: then}
 	released := KeyStatus{State: KeyReleased, Attempts: 1, Keys: []KeyInfo{{Name: "demo", ID: "the-key", State: KeyReleased}}, Attestation: equal, Verify: "az rest --url 'https://v.example/keys/demo'"}
 	held, failed := released, released
-	held.Reason, held.Step, held.Attestation = "the pod's identity may not release the key", "vault", unchecked
-	failed.Attestation = Attestation{State: AttestationFailed, Reason: "the attestation is refused"}
+	held.Reason, held.Step, held.Attestation = "no_role", "vault", unchecked
+	failed.Attestation = Attestation{State: AttestationFailed, Reason: "attestation"}
+	unexpected := KeyStatus{State: KeyUnexpected, Step: "key", Attempts: 7, Reason: "unexpected_key", NextAttempt: then.Add(45 * time.Second), ExpectedIDs: []string{"the-key", "the-next-key"}, Keys: []KeyInfo{{Name: "demo", State: KeyUnexpected, UnexpectedID: "a-foreign-key"}}, Attestation: equal, Verify: released.Verify}
+	stillHeld := unexpected
+	stillHeld.Keys = []KeyInfo{{Name: "demo", ID: "the-key", State: KeyUnexpected, UnexpectedID: "a-foreign-key"}}
 	states := map[string]KeyStatus{
-		"not_configured": {State: KeyNotConfigured},
-		"waiting":        {State: KeyWaiting, Attempts: 2, Reason: "the sidecar is not ready", Hint: "Nothing to do yet: it is asked again by itself. If it lasts, restart the pod.", NextAttempt: then.Add(9 * time.Second)},
-		"unreachable":    {State: KeyUnreachable, URL: "http://127.0.0.1:9", Attempts: 3, Reason: "nothing answers at the sidecar's address", Hint: "Expected in an ordinary pod. In a confidential pod, check the container skr."},
-		"refused":        {State: KeyRefused, Step: "policy", ByPolicy: true, Attempts: 1, Reason: "the release policy is not satisfied", Attestation: attested, Verify: released.Verify},
-		"no_role":        {State: KeyRefused, Step: "vault", Attempts: 1, Reason: "the pod's identity may not release the key", Hint: "Check the pod's role."},
-		"busy":           {State: KeyRefused, Passing: PassingBusy, Step: "vault", Attempts: 4, Reason: "too many requests", NextAttempt: then.Add(9 * time.Second)},
-		"away":           {State: KeyRefused, Passing: PassingAway, Step: "attestation", Attempts: 4, Reason: "the service cannot be reached", Hint: "Wait."},
-		"released":       released,
-		"held":           held,
-		"unattested":     failed,
-		"from_file":      {State: KeyFromFile, Provider: "file", Attempts: 1},
-		"no_file":        {State: KeyWaiting, Provider: "file", Attempts: 1, Step: "key", Reason: "the key file cannot be read", Hint: "Check that KEY_FILE is mounted and readable."},
-		"data_hub":       {State: KeyRefused, Provider: "cdh", Step: "sidecar", Attempts: 1, Reason: "the resource is denied or missing, or its service is down", Hint: "Look."},
+		"unexpected":      unexpected,
+		"unexpected_held": stillHeld,
+		"not_configured":  {State: KeyNotConfigured},
+		"incomplete":      {State: KeyNotConfigured, Missing: []string{"SkrClientMAAEndpoint", "SkrClientAKVEndpoint"}},
+		"waiting":         {State: KeyWaiting, Attempts: 2, Reason: "not_ready", NextAttempt: then.Add(9 * time.Second)},
+		"unreachable":     {State: KeyUnreachable, URL: "http://127.0.0.1:9", Attempts: 3, Reason: "no_answer"},
+		"refused":         {State: KeyRefused, Step: "policy", ByPolicy: true, Attempts: 1, Reason: "policy", Attestation: attested, Verify: released.Verify},
+		"no_role":         {State: KeyRefused, Step: "vault", Attempts: 1, Reason: "no_role"},
+		"busy":            {State: KeyRefused, Pending: PendingBusy, Step: "vault", Attempts: 4, Reason: "throttled", NextAttempt: then.Add(9 * time.Second)},
+		"unavailable":     {State: KeyRefused, Pending: PendingUnavailable, Step: "attestation", Attempts: 4, Reason: "network"},
+		"no_identity":     {State: KeyRefused, Pending: PendingUnavailable, Step: "identity", Attempts: 4, Reason: "identity_provider"},
+		"no_proof":        {State: KeyRefused, Pending: PendingNoProof, Step: "attestation", Attempts: 4, Reason: "no_report"},
+		"starting":        {State: KeyUnreachable, Provider: "cdh", Pending: PendingStarting, Step: "sidecar", URL: "http://127.0.0.1:8006", Attempts: 1, Reason: "hub_starting"},
+		"elsewhere":       {State: KeyUnreachable, Pending: PendingElsewhere, Step: "sidecar", URL: "http://localhost:8080", Attempts: 1, Reason: "not_loopback"},
+		"released":        released,
+		"held":            held,
+		"unattested":      failed,
+		"from_file":       {State: KeyFromFile, Provider: "file", Attempts: 1},
+		"no_file":         {State: KeyWaiting, Provider: "file", Attempts: 1, Step: "key", Reason: "key_file"},
+		"data_hub":        {State: KeyRefused, Provider: "cdh", Step: "sidecar", Attempts: 1, Reason: "resource"},
 	}
 	for name, k := range states {
 		k.Since = then
@@ -128,8 +157,8 @@ func keyStates() map[string]KeyStatus {
 	return states
 }
 
-// Without this a state would look or read other than it was meant to, unnoticed: in each of them a viewer must find what
-// it is, why, and what to do.
+// Without this changes of the page would go unnoticed: in each state a viewer must find the state, its cause and what to
+// do.
 func TestGoldenPages(t *testing.T) {
 	for name, key := range keyStates() {
 		t.Run(name, func(t *testing.T) {
@@ -138,7 +167,7 @@ func TestGoldenPages(t *testing.T) {
 			_, page, _ := s.get(t, "/")
 			goldenPage(t, name, "en", page)
 			doc := s.doc(t, "/")
-			for _, id := range []string{"verdict-title", "verdict-todo", "verdict-tried", "unproven", "proof-link", "hero-stored", "hero-seen", "tally", "strip-lag", "filter", "rows", "access"} {
+			for _, id := range []string{"banner-title", "banner-todo", "banner-tried", "unproven", "proof-link", "sample-stored", "sample-seen", "counts", "stats-lag", "filter", "rows", "access"} {
 				if strings.TrimSpace(doc.Find(testid(id)).Text()) == "" {
 					t.Errorf("%s is missing or says nothing", id)
 				}
@@ -146,7 +175,7 @@ func TestGoldenPages(t *testing.T) {
 			if strings.Contains(doc.Text(), "{") != strings.Contains(doc.Text(), `{"message"`) {
 				t.Error("a placeholder is left")
 			}
-			if rows := doc.Find(testid("row")).Length(); rows != 12 {
+			if rows := doc.Find(testid("row")).Length(); rows != 16 {
 				t.Errorf("%d rows", rows)
 			}
 		})
@@ -159,39 +188,103 @@ func TestGoldenPages(t *testing.T) {
 	golden(t, "proof", page)
 }
 
-// Without this an opened record would lack what is known of it, in a state that nobody looked at.
+// Without this an opened record in some state would lack its properties.
 func TestGoldenRecords(t *testing.T) {
 	s := staged(t)
-	list, _ := s.feed.newest(100)
+	list, _ := s.feed.Before(0)
 	for _, r := range list {
-		_, page, _ := s.get(t, r.href()+"?part=1")
+		_, page, _ := s.get(t, href(r.Record)+"?part=1")
 		golden(t, fmt.Sprintf("record_%s_%d", r.State, r.Offset), page)
-		doc := s.doc(t, r.href())
+		doc := s.doc(t, href(r.Record))
 		if doc.Find(testid("part-hex")).Length() > 0 || doc.Find(testid("headers")).First().Find("dt").Length() != len(r.Headers) || doc.Find(testid("part-json")).Length() > 1 {
 			t.Errorf("%s: %s", r.State, doc.Find(testid("record")).Text())
 		}
-		if need := doc.Find(testid("record-need")).Text() != ""; need != (r.State == StateNoKey || r.State == StateUnknownKey || r.State == StateUndecryptable) {
+		if need := doc.Find(testid("record-need")).Text() != ""; need != (r.State == feed.StateNoKey || r.State == feed.StateUnknownKey || r.State == feed.StateUndecryptable) {
 			t.Errorf("%s: says what it needs: %v", r.State, need)
 		}
 	}
 }
 
-// Without this a link to a record would lead nowhere, or to another one.
+// Without this a record that deletes another would be shown as a leak, or would not be counted.
+func TestTombstone(t *testing.T) {
+	s := newSite(t, 10)
+	deletion := &feed.Record{Topic: "t", Offset: 1, Timestamp: then, Key: []byte("alice"), State: feed.StateTombstone}
+	s.feed.Append(rec(0, feed.StatePlain, "a"), deletion, &feed.Record{Topic: "t", Offset: 2, Timestamp: then, State: feed.StateTombstone}, &feed.Record{Topic: "t", Offset: 3, Timestamp: then, Stored: []byte{}, State: feed.StatePlain})
+	doc := s.doc(t, "/?state=tombstone")
+	rows := doc.Find(testid("row"))
+	if rows.Length() != 2 || !rows.Last().HasClass("neutral") || !strings.Contains(rows.Last().Text(), "Tombstone") || rows.Last().Find(testid("row-value")).Text() != "(null)" {
+		t.Errorf("the rows: %s", rows.Text())
+	}
+	if got, want := doc.Find(testid("counts")).Text(), "0 decrypted · 0 without a key · 0 could not be decrypted · 2 not encrypted · 2 without a value"; got != want {
+		t.Errorf("the counts: %s, want %s", got, want)
+	}
+	if got := doc.Find(testid("stats-failures") + " dd").Text(); strings.TrimSpace(got) != "0" {
+		t.Errorf("failed: %s", got)
+	}
+	if got := s.doc(t, "/?state=plain").Find(testid("row-value")).First().Text(); got != "(empty)" {
+		t.Errorf("a value of no bytes: %s", got)
+	}
+	for offset, want := range map[string]string{"1": "deletes the earlier records with its key", "2": "neither a value nor a key"} {
+		opened := s.doc(t, "/records/t/0/"+offset).Find(testid("record"))
+		if got := opened.Text(); !strings.Contains(got, want) || strings.Contains(got, "operators") || strings.Contains(got, "Not decrypted") || !opened.HasClass("neutral") {
+			t.Errorf("opened: %s", got)
+		}
+	}
+	alone := newSite(t, 10)
+	alone.feed.Append(deletion)
+	sample := alone.doc(t, "/").Find(testid("sample"))
+	if got := sample.Find(testid("sample-stored")).Text() + sample.Find(testid("sample-seen")).Text(); got != "(null)(null)" {
+		t.Errorf("the two boxes: %s", sample.Text())
+	}
+	alone.feed.Append(rec(2, feed.StateNoKey, "a"), rec(3, feed.StateTombstone, ""))
+	if got := alone.doc(t, "/").Find(testid("sample-stored")).Text(); got != "wire of a" {
+		t.Errorf("the sample: %s", got)
+	}
+	alone.feed.Append(&feed.Record{Topic: "u", Offset: 4, Timestamp: then, State: feed.StateOversized})
+	if got := alone.doc(t, "/").Find(testid("sample-seen")).Text(); got != "(not unpacked)" {
+		t.Errorf("a batch that is not unpacked: %s", got)
+	}
+}
+
+// Without this the counts of a page would contradict each other: a record that waits for its key has not failed.
+func TestCountsAddUp(t *testing.T) {
+	s := newSite(t, 100)
+	for i, state := range feed.States() {
+		s.feed.Append(rec(int64(i), state, "x"))
+	}
+	doc := s.doc(t, "/")
+	if got, want := doc.Find(testid("counts")).Text(), "1 decrypted · 2 without a key · 5 could not be decrypted · 1 not encrypted · 1 without a value · 1 rejected"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got := doc.Find(testid("stats-failures")).Text(); strings.TrimSpace(got) != "Could not be decrypted5" {
+		t.Errorf("the stats say %s", got)
+	}
+	var e evidenceJSON
+	_, body, _ := s.get(t, "/api/key/evidence")
+	if err := json.Unmarshal([]byte(body), &e); err != nil {
+		t.Fatal(err)
+	}
+	if c := e.Counts; c.Unreadable != c.Locked+c.Failed || c.Decrypted+c.Unreadable+c.Plain+c.Tombstones+c.Rejected != len(feed.States()) {
+		t.Errorf("the evidence: %+v", c)
+	}
+}
+
+// Without this a link to a record would lead nowhere, or to another record.
 func TestPermalinks(t *testing.T) {
 	s := newSite(t, 2)
-	long := rec(7, StateDecrypted, strings.Repeat("x", 30<<10)+"the end")
-	for i := range fewHeaders + 5 {
-		long.Headers = append(long.Headers, Header{Key: fmt.Sprint("h", i), Value: []byte("v")})
+	long := rec(7, feed.StateDecrypted, strings.Repeat("x", 30<<10)+"the end")
+	for i := range initialHeaders + 5 {
+		long.Headers = append(long.Headers, feed.Header{Key: fmt.Sprint("h", i), Value: []byte("v")})
 	}
 	s.feed.Append(long)
 	part := func(path, id string) string { return s.doc(t, path).Find(testid(id)).Text() }
-	if got := part("/records/t/0/7", "contents-value"); strings.Contains(got, "the end") || !strings.Contains(got, "30727 bytes") || !strings.Contains(got, "not shown: 5") {
+	if got := part("/records/t/0/7", "contents-value"); strings.Contains(got, "the end") || !strings.Contains(got, "30727 bytes") || !strings.Contains(got, "5 headers are not shown") {
 		t.Errorf("a long record: %.200s", got)
 	}
 	if href := s.doc(t, "/records/t/0/7").Find(testid("load-all")).AttrOr("href", ""); !strings.Contains(part(href, "contents-value"), "the end") || !strings.Contains(part(href, "headers"), "h54") {
 		t.Errorf("all of it, at %s, is not all", href)
 	}
-	for name, want := range map[string][]byte{"value": long.Value, "wire": long.Wire} {
+	for name, want := range map[string][]byte{"value": long.Value, "wire": long.Stored} {
 		status, got, header := s.get(t, "/api/records/t/0/7/"+name)
 		if status != http.StatusOK || got != string(want) || header.Get("Content-Type") != "application/octet-stream" {
 			t.Errorf("%s as it is: %d, %d bytes of %s", name, status, len(got), header.Get("Content-Type"))
@@ -205,20 +298,20 @@ func TestPermalinks(t *testing.T) {
 			t.Errorf("%s: got %d, want %d", path, got, want)
 		}
 	}
-	s.feed.Append(rec(8, StatePlain, "a"), rec(9, StatePlain, "b"))
-	if got := part("/records/t/0/7", "gone"); !strings.Contains(got, "not held here") || !strings.Contains(got, "kcat -C -b $BROKERS -t t -p 0 -o 7 -c 1") {
-		t.Errorf("one that has left: %s", got)
+	s.feed.Append(rec(8, feed.StatePlain, "a"), rec(9, feed.StatePlain, "b"))
+	if got := part("/records/t/0/7", "gone"); !strings.Contains(got, "not held here") || !strings.Contains(got, "Replace BROKER:9092") || !strings.Contains(got, "kcat -C -b BROKER:9092 -t t -p 0 -o 7 -c 1 -e -D '' | base64") || strings.Contains(got, "$") {
+		t.Errorf("a record that is no longer held: %s", got)
 	}
 	if got := part("/records/t%60rm%60/0/7", "gone"); strings.Contains(got, "kcat") || got == "" {
-		t.Errorf("a link that somebody made becomes a command: %s", got)
+		t.Errorf("a forged link becomes a command: %s", got)
 	}
 }
 
-// Without this the page would be called live while nothing can come, or say nothing of what is missing.
-func TestKafkaIsTold(t *testing.T) {
+// Without this the page would look live while no record can arrive, or would not say what is missing.
+func TestKafkaStatusIsShown(t *testing.T) {
 	s := newSite(t, 10)
 	now := then.Add(time.Minute)
-	s.feed.now = func() time.Time { return now }
+	s.feed.Now = func() time.Time { return now }
 	for name, test := range map[string]struct {
 		status KafkaStatus
 		text   string
@@ -226,41 +319,79 @@ func TestKafkaIsTold(t *testing.T) {
 	}{
 		"first":       {KafkaStatus{State: KafkaConnecting, Since: now}, "Connecting to Kafka since 03:03:01 UTC.", true},
 		"slow":        {KafkaStatus{State: KafkaConnecting, Since: then}, "since 03:02:01 UTC: no broker has answered yet. Check that BROKERS is right", true},
-		"unreachable": {KafkaStatus{State: KafkaUnreachable, Cause: "no broker answers", Check: "BROKERS", Since: then}, "no broker answers. Check BROKERS.", true},
-		"refused":     {KafkaStatus{State: KafkaRefused, Cause: "this user is not authorized for the topic", Check: "TOPIC", Since: then}, "Kafka refuses this pod since 03:02:01 UTC: this user is not authorized for the topic. Check TOPIC.", true},
+		"unreachable": {KafkaStatus{State: KafkaUnreachable, Cause: KafkaCause{Code: "no_answer"}, Since: then}, "no broker answers. Check BROKERS.", true},
+		"refused":     {KafkaStatus{State: KafkaRefused, Cause: KafkaCause{Code: "topic_forbidden"}, Since: then}, "Kafka refuses this pod since 03:02:01 UTC: this user is not authorized for the topic. Check TOPIC, and the user's rights (ACLs).", true},
 		"no topic":    {KafkaStatus{State: KafkaNoTopic, Topic: "t"}, "Topic t does not exist.", true},
+		"history":     {KafkaStatus{State: KafkaReading, Topic: "t", History: History{Loaded: 3, All: 40}}, "Loading history, 3 of 40 partitions.", false},
 		"empty":       {KafkaStatus{State: KafkaReading, Topic: "t"}, "No records yet in t.", false},
 	} {
 		s.kafka = test.status
 		at := s.doc(t, "/").Find(testid("kafka"))
-		if _, away := at.Attr("data-away"); !strings.Contains(at.Text(), test.text) || away != test.away {
+		if _, away := at.Attr("data-unreachable"); !strings.Contains(at.Text(), test.text) || away != test.away {
 			t.Errorf("%s: %s, away %v", name, at.Text(), away)
 		}
 	}
-	s.kafka = KafkaStatus{State: KafkaReading, Share: Share{Held: 2, All: 6, Lag: 17}}
+	s.kafka = KafkaStatus{State: KafkaReading, Assignment: Assignment{Assigned: 2, Total: 6, Lag: 17}}
 	for range 10 {
-		s.feed.Append(rec(s.offset(), StateMalformed, "x"))
+		s.feed.Append(rec(s.offset(), feed.StateMalformed, "x"))
 	}
 	now = now.Add(time.Second)
-	strip := s.doc(t, "/").Find(testid("strip"))
+	stats := s.doc(t, "/").Find(testid("stats"))
 	for id, want := range map[string]string{"rate": "2.0", "lag": "17", "partitions": "2 of 6", "failures": "10"} {
-		if got := strip.Find(testid("strip-" + id)).Text(); !strings.Contains(got, want) {
+		if got := stats.Find(testid("stats-" + id)).Text(); !strings.Contains(got, want) {
 			t.Errorf("%s: got %q, want %s", id, got, want)
 		}
 	}
-	s.kafka.Share.Leaderless = 1
-	if got := s.doc(t, "/").Find(testid("strip-partitions")).Text(); !strings.Contains(got, "1 without a leader") {
-		t.Errorf("a partition that nobody can read: %q", got)
+	s.kafka.Assignment.Unreadable = []Unreadable{
+		{Partitions: []int32{1}, Cause: KafkaCause{Code: "leader_missing"}, Since: then},
+		{Partitions: []int32{2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}, Cause: KafkaCause{Code: "timeout", Peer: "10.0.0.1:9092"}, Since: then},
+	}
+	for lang, want := range map[string][]string{
+		"en": {"13 cannot be read", "Partition 1 cannot be read since 03:02:01 UTC: a partition has no leader. Check the brokers: one may be down.", "Partitions 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, … (+2) cannot be read since 03:02:01 UTC: 10.0.0.1:9092 does not answer in time. Check BROKERS, or the brokers' advertised.listeners."},
+		"ja": {"読み取り不可 13", "パーティション 1 を読み取れません (03:02:01 UTC 以降): リーダーのいないパーティションがあります。停止しているブローカーがないか確認してください。"},
+	} {
+		page := s.doc(t, "/?lang="+lang)
+		told := page.Find(testid("kafka"))
+		if _, away := told.Attr("data-unreachable"); away {
+			t.Error("the page says that nothing is read, though other partitions are")
+		}
+		for _, text := range want {
+			if got := page.Find(testid("stats-partitions")).Text() + told.Text(); !strings.Contains(got, text) {
+				t.Errorf("partitions that cannot be read: %q, want %q", got, text)
+			}
+		}
+	}
+	s.kafka.Assignment.Unreadable = nil
+	s.kafka.Assignment.Others = []Others{{Partitions: []int32{2, 5}, Since: then}, {Partitions: []int32{1}, Since: then.Add(time.Second)}}
+	s.kafka.Unseen = []Unseen{{Partition: 0, From: 10, To: 27}}
+	const others = "other members of the group read partitions 2, 5 since 03:02:01 UTC · another member of the group reads partition 1 since 03:02:02 UTC · " +
+		"not seen: partition 0, offsets 10 to 27, which another member of the group has read"
+	for want, h := range map[string]History{
+		others + " · loading history, 3 of 40":                                   {Loaded: 3, All: 40},
+		"loading history, 3 of 40; the brokers of 2 do not answer, trying again": {Loaded: 3, All: 40, Failing: 2},
+		others: {Loaded: 40, All: 40},
+	} {
+		s.kafka.History = h
+		if got := s.doc(t, "/").Find(testid("stats-partitions")).Text(); !strings.HasSuffix(strings.TrimSpace(got), want) {
+			t.Errorf("%+v: %q", h, got)
+		}
+	}
+	if s.doc(t, "/").Find(testid("stats-topic")).Length() > 0 {
+		t.Error("the page says that the topic is a mirror")
+	}
+	s.kafka.Topic, s.kafka.MirrorOf = "us.orders", "orders"
+	if got := strings.Fields(s.doc(t, "/").Find(testid("stats-topic")).Text()); strings.Join(got, " ") != "Topicus.orders mirrored from orders" {
+		t.Errorf("a mirror: %s", got)
 	}
 	now = now.Add(time.Hour)
-	if got := s.doc(t, "/").Find(testid("strip-rate") + " dd").Text(); strings.TrimSpace(got) != "0" {
+	if got := s.doc(t, "/").Find(testid("stats-rate") + " dd").Text(); strings.TrimSpace(got) != "0" {
 		t.Errorf("an hour later: %q a second", got)
 	}
 }
 
-func (s *site) offset() int64 { n, _ := s.feed.held(); return int64(n) }
+func (s *site) offset() int64 { n, _ := s.feed.Size(); return int64(n) }
 
-// Without this a page that is opened while the server restarts would have no looks, or an old build's.
+// Without this a page that is opened while the server restarts would have no style, or that of an old build.
 func TestAssetsAreKept(t *testing.T) {
 	s := newSite(t, 1)
 	href := s.doc(t, "/").Find(`link[rel="stylesheet"]`).AttrOr("href", "")
@@ -274,33 +405,12 @@ func TestAssetsAreKept(t *testing.T) {
 		}
 	}
 	if status, _, _ := s.get(t, "/static/style.css", "If-None-Match", header.Get("Etag")); status != http.StatusNotModified {
-		t.Errorf("got %d for what the browser has", status)
+		t.Errorf("got %d for a file that the browser has", status)
 	}
 	if status, _, _ := s.get(t, "/static/other"); status != http.StatusNotFound {
-		t.Errorf("a file that is not there: %d", status)
+		t.Errorf("a file that does not exist: %d", status)
 	}
 	if size := len(readFile(t, "static/app.js")); bytes.Count([]byte(readFile(t, "static/app.js")), []byte("\n")) > 400 || size == 0 {
 		t.Error("the script has more than 400 lines")
-	}
-}
-
-// Without this evidence that is kept would hold a message or a token, or not what was expected and measured.
-func TestEvidence(t *testing.T) {
-	s := newSite(t, 10)
-	s.token = func() (string, bool) { return "e30.secret-token", true }
-	s.key = keyStates()["refused"]
-	s.feed.Append(rec(1, StateDecrypted, "the message"))
-	status, body, header := s.get(t, "/api/key/evidence")
-	var e evidenceJSON
-	if err := json.Unmarshal([]byte(body), &e); err != nil || status != http.StatusOK || !strings.Contains(header.Get("Content-Disposition"), "evidence.json") {
-		t.Fatalf("%d %v %s", status, err, body)
-	}
-	if len(e.Key.Checks) != 3 || e.Key.State != KeyRefused || e.Counts.Decrypted != 1 || e.Verify == "" || e.Note == "" {
-		t.Errorf("got %+v", e)
-	}
-	for _, secret := range []string{"the message", "secret-token"} {
-		if strings.Contains(body, secret) {
-			t.Errorf("it holds %q", secret)
-		}
 	}
 }

@@ -1,116 +1,183 @@
 package web
 
-import "time"
+import (
+	"strconv"
+	"strings"
 
-// State is what is true of one record.
-type State string
-
-// The states of a record.
-const (
-	StateDecrypted     State = "decrypted"     // opened in this process
-	StateNoKey         State = "no_key"        // encrypted; there is no key yet
-	StateUnknownKey    State = "unknown_key"   // names a key that is not held
-	StateUndecryptable State = "undecryptable" // encrypted, and no key held opens it
-	StateMalformed     State = "malformed"     // looks encrypted, but is broken
-	StateOversized     State = "oversized"     // a compressed batch that has no room here, unpacked
-	StatePlain         State = "plain"         // not encrypted
+	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/safetext"
 )
 
-// Record is one record of a topic. It is not changed once it is in the feed:
-// what becomes of it later is another Record.
-type Record struct {
-	Topic     string
-	Partition int32
-	Offset    int64
-	From      int64 // the first offset of the batch that it stands for; only where State is StateOversized
-	Timestamp time.Time
-	Key       []byte
-	Headers   []Header
-	Wire      []byte // the value as it is in Kafka; nil for a null value
-	State     State
-	Value     []byte   // the message; only where State is StateDecrypted
-	KeyID     string   // the key that opened it (RFC 7638)
-	Needs     []string // the keys that the record names, where it names any
-	Holds     []string // the keys that are held, where none opened it
-	Format    string   // how it is encrypted, as far as it was recognized
-	Sender    Sender
-	Flags     Flags
-	DataKey   string // public name of the data key that it shares with others, if it does
-	Counter   uint64 // its number under that data key and partition
+// recordView is an opened record.
+type recordView struct {
+	ID, Href, Place            string
+	State, Icon, Label, Why    string
+	Need                       string // what is needed to read it
+	Sender                     string
+	SenderSeverity, SenderIcon string
+	Flags                      []flagView
+	Facts                      []fact
+	Time, Datetime             string
+	Views                      [2]contents // as a message, and as the value in Kafka
+	Cut                        bool        // not all is shown
+	All                        string      // the address that shows all
 }
 
-// Header is one header of a record. Nothing encrypts it.
-type Header struct {
-	Key   string
-	Value []byte // nil for a null value
+// fact is a property of a record beside its content.
+type fact struct{ Name, Value string }
+
+// contents is a record's value, key and headers, rendered in one way.
+type contents struct {
+	ID, Name string
+	Value    part
+	Key      part
+	Headers  []headerView
+	More     string // says how many headers are not shown
 }
 
-// headerCost is what a header takes in memory beside its bytes.
-const headerCost = 40
+// part is the value or the key of a record, with the address of its bytes.
+type part struct {
+	safetext.Rendering
+	ID, Title, Note, Raw string
+	Size                 string
+	Missing              string // in place of a value that is null or empty
+}
 
-// SenderState is what is known of who wrote a record.
-type SenderState string
+type headerView struct {
+	Name, Value safetext.Rendering
+	Null        bool
+}
 
-// The states of a sender. Only a record that was opened has another one than the first.
 const (
-	SenderUnchecked  SenderState = "unchecked"
-	SenderUnverified SenderState = "unverified" // not signed, or nobody is trusted to sign
-	SenderUntrusted  SenderState = "untrusted"  // signed, but not by anybody trusted
-	SenderVerified   SenderState = "verified"
+	initialBytes   = 20 << 10 // of a value, shown at first
+	maxBytes       = 1 << 20  // of a value, shown on request
+	initialHeaders = 50       // shown at first
+	maxHeaders     = 1000     // shown on request
 )
 
-// SenderReason says why a sender is not verified.
-type SenderReason string
+// limits bound how much of a record is shown.
+type limits struct{ bytes, headers int }
 
-// The reasons.
-const (
-	SenderUnsigned      SenderReason = "unsigned"
-	SenderNobodyTrusted SenderReason = "nobody_trusted"
-	SenderUnknown       SenderReason = "unknown"
-	SenderBadSignature  SenderReason = "bad_signature"
-)
-
-// Sender is who wrote a record. The zero value is unchecked.
-type Sender struct {
-	State  SenderState
-	Name   string       // where it is verified
-	KeyID  string       // of the signing key that the record names
-	Reason SenderReason // where it is unverified or untrusted
-}
-
-// Flags are what is remarkable about an opened record's way. The zero value is nothing.
-type Flags struct {
-	Repeat    bool
-	First     int64  // the offset of the same record, or -1 if it is not remembered
-	Missing   uint64 // records before this one that were not seen
-	Late      bool   // came after records that were sealed later
-	Moved     bool
-	SealedFor int32 // the partition that it was moved from
-	Unbound   bool  // names no topic, though its format could
-}
-
-// shown is what there is to see of the record: the message, else the bytes in Kafka.
-func (r *Record) shown() []byte {
-	if r.State == StateDecrypted {
-		return r.Value
+// record returns the view of an opened record: the start of it, or all that a browser can show.
+func (l localizer) record(r *feed.Record, all bool) recordView {
+	limit := limits{initialBytes, initialHeaders}
+	if all {
+		limit = limits{maxBytes, maxHeaders}
 	}
-	return r.Wire
-}
-
-// position is where a record stands in Kafka.
-type position struct {
-	topic     string
-	partition int32
-	offset    int64
-}
-
-func (r *Record) position() position { return position{r.Topic, r.Partition, r.Offset} }
-
-// size is what the feed counts for a record, in bytes.
-func (r *Record) size() int {
-	size := len(r.Wire) + len(r.Value) + len(r.Key)
-	for _, h := range r.Headers {
-		size += headerCost + len(h.Key) + len(h.Value)
+	v := recordView{
+		ID: rowID(r), Href: href(r), All: href(r) + "?all=1", Place: l.row(feed.Entry{Record: r}).Place,
+		Label: l.label(r), Why: l.why(r), Need: l.need(r), Sender: l.sender(r.Sender), Flags: l.flags(r), Facts: l.facts(r),
 	}
-	return size
+	v.Time, v.Datetime = l.time(r)
+	v.State, v.Icon = severity(r.State)
+	v.SenderSeverity, v.SenderIcon = severity(r.Sender.Status())
+	v.Views[0] = l.contents("value", r, limit, safetext.Pretty)
+	v.Views[1] = l.contents("wire", r, limit, safetext.Plain)
+	for _, c := range v.Views {
+		v.Cut = v.Cut || !all && (c.Value.Cut > 0 || c.Key.Cut > 0 || c.More != "")
+	}
+	return v
+}
+
+func (l localizer) contents(id string, r *feed.Record, limit limits, write func([]byte, int) safetext.Rendering) contents {
+	c := contents{ID: id, Name: l.T("view." + id), Key: l.part("key", r.Key, r, write(r.Key, limit.bytes))}
+	value := r.Stored
+	if id == "value" {
+		value = r.Shown()
+	}
+	c.Value = l.part(id, value, r, write(value, limit.bytes))
+	if id == "value" && r.State != feed.StateDecrypted && r.State != feed.StatePlain && r.State != feed.StateTombstone && r.State != feed.StateRejected {
+		c.Value.Note = l.T("part.sealed")
+	}
+	for i, h := range r.Headers {
+		if i == limit.headers {
+			c.More = l.N("part.headers_more", len(r.Headers)-i)
+			break
+		}
+		perHeader := limit.bytes / initialHeaders
+		c.Headers = append(c.Headers, headerView{safetext.Name(h.Key, perHeader), write(h.Value, perHeader), h.Value == nil})
+	}
+	return c
+}
+
+func (l localizer) part(id string, value []byte, r *feed.Record, f safetext.Rendering) part {
+	p := part{Rendering: f, ID: id, Title: l.T("part." + id), Raw: "/api" + href(r) + "/" + id, Size: l.N("part.size", len(value), "kind", l.T("part.kind."+f.Kind))}
+	switch {
+	case id == "value" && r.State == feed.StateDecrypted && len(value) == 0:
+		p.Missing = l.T("record.missing.empty")
+	case r.State.IsBatch():
+		p.Missing = l.T("record.missing.not_unpacked")
+	case r.State == feed.StateRejected:
+		p.Missing = l.T("record.missing.rejected")
+	case value == nil:
+		p.Missing = l.T("record.missing.null")
+	case len(value) == 0:
+		p.Missing = l.T("record.missing.empty")
+	}
+	if f.Cut > 0 {
+		p.Note = l.N("part.cut", f.Cut)
+	}
+	return p
+}
+
+// need says what is needed to read a record that is not decrypted.
+func (l localizer) need(r *feed.Record) string {
+	switch r.State {
+	case feed.StateNoKey, feed.StateUnknownKey:
+		if len(r.NeededKeys) > 0 {
+			return l.T("record.need.named", "needs", needs(r))
+		}
+		return l.T("record.need.unnamed")
+	case feed.StateUndecryptable:
+		return l.T("record.need.undecryptable")
+	default:
+		return ""
+	}
+}
+
+func (l localizer) facts(r *feed.Record) []fact {
+	var list []fact
+	add := func(id, value string) {
+		if value != "" {
+			list = append(list, fact{l.T("fact." + id), value})
+		}
+	}
+	add("topic", safetext.Visible(r.Topic))
+	add("partition", strconv.Itoa(int(r.Partition)))
+	add("offset", strconv.FormatInt(r.Offset, 10))
+	add("format", safetext.Visible(r.Format))
+	add("key", safetext.Visible(r.KeyID))
+	add("readers", otherReaders(r))
+	add("signer", safetext.Visible(r.Sender.KeyID))
+	if d := r.DataKey; d.ID != "" {
+		add("data_key", safetext.Visible(d.ID))
+		add("counter", strconv.FormatUint(d.Counter, 10))
+		add("issued", seconds(d.IssuedAt))
+		add("expires", seconds(d.Expires))
+	}
+	return list
+}
+
+// goneView says that a record is not held, and how to read it from Kafka.
+type goneView struct {
+	layout
+	Place, Why, Command string
+}
+
+// anyBroker is a placeholder in a command: the page does not reveal the brokers' addresses.
+const anyBroker = "BROKER:9092"
+
+// isTopicName reports whether Kafka allows the name for a topic. Other names come from forged links and must not get into a
+// command.
+func isTopicName(topic string) bool {
+	return topic != "" && strings.Trim(topic, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == ""
+}
+
+func (l localizer) gone(p feed.Position, held int) goneView {
+	partition, offset := strconv.Itoa(int(p.Partition)), strconv.FormatInt(p.Offset, 10)
+	v := goneView{Place: safetext.Visible(p.Topic) + " / " + partition + " / " + offset, Why: l.N("gone.why", held)}
+	if isTopicName(p.Topic) {
+		v.Command = "kcat -C -b " + anyBroker + " -t " + p.Topic + " -p " + partition + " -o " + offset + " -c 1 -e -D '' | base64"
+	}
+	return v
 }

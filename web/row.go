@@ -1,134 +1,234 @@
 package web
 
 import (
-	"encoding/base64"
 	"fmt"
 	"maps"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/safetext"
 )
 
-// rowView is a record in the list. What is more of it is asked for when it is opened.
+// rowView is a record in the list. The page loads the rest of it when a viewer opens it.
 type rowView struct {
 	ID, Seq, Href              string
 	State, Icon, Label, Why    string
-	Value                      display
+	Value                      safetext.Preview
 	Sender, Short              string
-	SenderTone, SenderIcon     string
-	Makes                      string // classes of the list that has this record: what its columns are
-	Flags                      []flagged
+	SenderSeverity, SenderIcon string
+	Columns                    string // CSS classes for the list: see columnsFor
+	Flags                      []flagView
 	Key, Place, Time, Datetime string
 }
 
-// formatRSA is the one format that names neither key nor sender.
+// formatRSA is the only format that names neither key nor sender.
 const formatRSA = "rsa"
 
-// sealed reports whether a record is in a format that can tell its sender.
-func (r *Record) sealed() bool { return r.Format != "" && r.Format != formatRSA }
+// namesSender reports whether a record is in a format that can name its sender.
+func namesSender(r *feed.Record) bool { return r.Format != "" && r.Format != formatRSA }
 
-// makes says what a list with this record has to show: who sent it, its key, that nobody's authorship is proven.
-func (r *Record) makes() string {
+// columnsFor returns CSS classes for the list of records: the columns that this record needs, and "decrypted" if the list
+// should say that its format names no sender.
+func columnsFor(r *feed.Record) string {
 	var classes []string
 	add := func(has bool, class string) {
 		if has {
 			classes = append(classes, class)
 		}
 	}
-	add(r.State == StateDecrypted, "opened")
-	add(r.sealed(), "senders")
+	add(r.State == feed.StateDecrypted, "decrypted")
+	add(namesSender(r), "senders")
 	add(len(r.Key) > 0, "keyed")
 	return strings.Join(classes, " ")
 }
 
-// makes joins those of all rows; the script does so for rows that come later.
-func makes(rows []rowView) string {
+// allColumns joins the columns of all rows. The script adds those of later rows.
+func allColumns(rows []rowView) string {
 	classes := make(map[string]bool)
 	for _, r := range rows {
-		for class := range strings.FieldsSeq(r.Makes) {
+		for class := range strings.FieldsSeq(r.Columns) {
 			classes[class] = true
 		}
 	}
 	return strings.Join(slices.Sorted(maps.Keys(classes)), " ")
 }
 
-func (w words) row(r revised) rowView {
-	v := rowView{
-		ID: rowID(r.Record), Seq: strconv.FormatUint(r.Seq, 10), Href: r.href(),
-		Label: w.say("record." + string(r.State)), Why: w.why(r.Record),
-		Makes: r.makes(), Sender: w.sender(r.Sender), Short: w.shortSender(r.Sender),
-		Flags: w.flags(r.Record), Key: keyPreview(r.Key),
-		Place: fmt.Sprintf("%s / %d / %d", visible(r.Topic), r.Partition, r.Offset),
-		Time:  utc(r.Timestamp), Datetime: rfc3339(r.Timestamp),
+// label returns a record's state in a few words.
+func (l localizer) label(r *feed.Record) string {
+	if r.Unsupported.Reason != "" {
+		return l.T("record.state.unsupported")
 	}
-	v.State, v.Icon = tone(r.State)
-	v.SenderTone, v.SenderIcon = tone(r.Sender.state())
-	switch {
-	case r.State == StateOversized:
-		v.Value.Text = w.say("not_unpacked")
-	case r.shown() == nil && r.State != StateDecrypted:
-		v.Value.Text = w.say("null")
-	case len(r.shown()) == 0:
-		v.Value.Text = w.say("empty")
-	case r.State != StateDecrypted && r.sealed():
-		v.Value = tail(r.Wire)
+	return l.T("record.state." + string(r.State))
+}
+
+func (l localizer) row(r feed.Entry) rowView {
+	v := rowView{
+		ID: rowID(r.Record), Seq: strconv.FormatUint(r.Seq, 10), Href: href(r.Record),
+		Label: l.label(r.Record), Why: l.why(r.Record),
+		Columns: columnsFor(r.Record), Sender: l.sender(r.Sender), Short: l.shortSender(r.Sender),
+		Flags: l.flags(r.Record), Key: safetext.PreviewKey(r.Key),
+		Place: fmt.Sprintf("%s / %d / %d", safetext.Visible(r.Topic), r.Partition, r.Offset),
+	}
+	v.Time, v.Datetime = l.time(r.Record)
+	v.State, v.Icon = severity(r.State)
+	v.SenderSeverity, v.SenderIcon = severity(r.Sender.Status())
+	switch missing := l.missing(r.Record); {
+	case missing != "":
+		v.Value.Text = missing
+	case len(r.Shown()) == 0:
+		v.Value.Text = l.T("record.missing.empty")
+	case r.State != feed.StateDecrypted && namesSender(r.Record):
+		v.Value = safetext.PreviewEnd(r.Stored)
 	default:
-		v.Value = displayOf(r.shown())
+		v.Value = safetext.NewPreview(r.Shown())
 	}
 	return v
 }
 
-// tail is the end of a ciphertext: its start is the same for every record under one data key.
-func tail(wire []byte) display {
-	const shown = 45 // 60 characters of base64
-	if len(wire) <= shown {
-		return displayOf(wire)
+// missing returns the text for a record without a value, empty if it has one.
+func (l localizer) missing(r *feed.Record) string {
+	switch {
+	case r.State.IsBatch():
+		return l.T("record.missing.not_unpacked")
+	case r.State == feed.StateTombstone:
+		return l.T("record.missing.null")
+	case r.State == feed.StateRejected:
+		return l.T("record.missing.rejected")
+	default:
+		return ""
 	}
-	d := display{Skipped: len(wire) - shown, Bytes: !utf8.Valid(wire)}
-	if d.Bytes {
-		d.Skipped -= d.Skipped % 3
-		d.Text = "…" + base64.StdEncoding.EncodeToString(wire[d.Skipped:])
-		return d
-	}
-	d.Text = "…" + visible(strings.ToValidUTF8(string(wire[d.Skipped:]), ""))
-	return d
 }
 
-// keyPreview is the start of a record's key.
-func keyPreview(key []byte) string {
-	const shown = 48
-	d := displayOf(key[:min(len(key), shown)])
-	if len(key) > shown {
-		d.Text += "…"
+// rowBytes is an upper bound of the memory that a row takes.
+const rowBytes = 24 << 10
+
+// size estimates the memory that a row takes.
+func (v rowView) size() int {
+	size := 512 + len(v.ID) + len(v.Href) + len(v.Why) + len(v.Value.Text) + len(v.Sender) + len(v.Short) + len(v.Key) + len(v.Place)
+	for _, flag := range v.Flags {
+		size += len(flag.Why)
 	}
-	return d.Text
+	return size
 }
 
-// rowID names a record's row in the page, so that it can be replaced.
-func rowID(r *Record) string {
+// rowID returns the HTML id of a record's row, by which the script replaces it.
+func rowID(r *feed.Record) string {
 	return fmt.Sprintf("r-%s-%d-%d", r.Topic, r.Partition, r.Offset)
 }
 
-// href is the record's own address, for as long as it is held.
-func (r *Record) href() string {
+// href returns the address of a record's own page.
+func href(r *feed.Record) string {
 	return fmt.Sprintf("/records/%s/%d/%d", url.PathEscape(r.Topic), r.Partition, r.Offset)
 }
 
-func (w words) why(r *Record) string {
-	id := "why." + string(r.State)
-	if r.State == StateUndecryptable && r.Format == formatRSA {
-		id += ".rsa"
-	}
-	return w.say(id, "id", r.KeyID, "needs", strings.Join(r.Needs, ", "), "ids", strings.Join(r.Holds, ", "),
-		"o", strconv.FormatInt(r.Offset, 10), "from", strconv.FormatInt(r.From, 10))
+// why explains a record's state.
+func (l localizer) why(r *feed.Record) string {
+	return l.T("record.why."+whyID(r), "alg", r.Unsupported.Alg, "enc", r.Unsupported.Enc, "id", safetext.Visible(r.KeyID), "needs", needs(r), "ids", strings.Join(r.HeldKeys, ", "),
+		"format", safetext.Visible(r.Format), "others", safetext.Visible(strings.Join(r.Rejection.KeyIDs, ", ")),
+		"expires", seconds(r.DataKey.Expires), "offset", strconv.FormatInt(r.Offset, 10), "from", strconv.FormatInt(r.First, 10))
 }
 
-func (w words) rows(records []revised) []rowView {
+// whyID is a record's state, or what is known beyond it.
+func whyID(r *feed.Record) string {
+	switch reason := r.Unsupported.Reason; {
+	case reason == feed.UnsupportedAlgorithm && (r.Unsupported.Alg == "" || r.Unsupported.Enc == ""):
+		return "algorithm_unnamed"
+	case reason != "":
+		return string(reason)
+	case r.State == feed.StateUndecryptable && r.Format == formatRSA:
+		return "undecryptable_rsa"
+	case r.State == feed.StateTombstone && r.Key == nil:
+		return "tombstone_no_key"
+	case r.State == feed.StateRejected:
+		return rejectedID(r)
+	default:
+		return string(r.State)
+	}
+}
+
+// rejectedID is why a record was rejected.
+func rejectedID(r *feed.Record) string {
+	switch reason := r.Rejection.Reason; {
+	case reason == "":
+		return string(feed.StateRejected)
+	case reason == feed.RejectFormat && r.Format == "":
+		return "rejected_plain"
+	case reason == feed.RejectSender && (r.Rejection.Sender == feed.SenderUnsigned || r.Rejection.Sender == feed.SenderBadSignature):
+		return "rejected_" + string(r.Rejection.Sender)
+	default:
+		return "rejected_" + string(reason)
+	}
+}
+
+// needs returns the ids of the keys that a record names.
+func needs(r *feed.Record) string { return safetext.Visible(strings.Join(r.NeededKeys, ", ")) }
+
+func (l localizer) rows(records []feed.Entry) []rowView {
 	rows := make([]rowView, len(records))
 	for i, r := range records {
-		rows[i] = w.row(r)
+		rows[i] = l.row(r)
 	}
 	return rows
+}
+
+// sender says who wrote a record. A verified name comes from this pod's settings, never from the record.
+func (l localizer) sender(who feed.Sender) string {
+	return l.T("sender.why."+senderID(who), "name", safetext.Visible(who.Name), "id", safetext.Visible(who.KeyID))
+}
+
+// shortSender is like sender, for the list.
+func (l localizer) shortSender(who feed.Sender) string {
+	return l.T("sender.short."+senderID(who), "name", safetext.Visible(who.Name))
+}
+
+// senderID is the reason if there is one, else the state.
+func senderID(who feed.Sender) string {
+	if who.Reason != "" {
+		return string(who.Reason)
+	}
+	return string(who.Status())
+}
+
+// otherReaders returns the ids of the keys of others who can read a record.
+func otherReaders(r *feed.Record) string { return safetext.Visible(strings.Join(r.OtherReaders, ", ")) }
+
+// flagView is a flag: its name in the API, in a word and in a sentence.
+type flagView struct{ Name, Short, Why string }
+
+func (l localizer) flags(r *feed.Record) []flagView {
+	var list []flagView
+	add := func(name, why string) {
+		list = append(list, flagView{name, l.T("flag.short." + name), why})
+	}
+	f := r.Flags
+	if f.Stale {
+		add("stale", l.T("flag.why.stale", "expires", seconds(r.DataKey.Expires)))
+	}
+	if f.Repeat && f.First >= 0 {
+		add("repeat", l.T("flag.why.repeat", "offset", strconv.FormatInt(f.First, 10)))
+	} else if f.Repeat {
+		add("repeat", l.T("flag.why.repeat_forgotten"))
+	}
+	if f.Missing > 0 {
+		add("gap", l.T("flag.why.gap", "n", strconv.FormatUint(f.Missing, 10)))
+	}
+	if f.Late {
+		add("late", l.T("flag.why.late"))
+	}
+	if f.Unfollowed {
+		add("unfollowed", l.T("flag.why.unfollowed"))
+	}
+	if f.Moved {
+		add("moved", l.T("flag.why.moved", "sealed_for", strconv.Itoa(int(r.DataKey.SealedFor)), "partition", strconv.Itoa(int(r.Partition))))
+	}
+	if f.Unbound {
+		add("unbound", l.T("flag.why.unbound"))
+	}
+	if len(r.OtherReaders) > 0 {
+		add("readers", l.T("flag.why.readers", "ids", otherReaders(r)))
+	}
+	return list
 }

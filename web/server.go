@@ -1,16 +1,15 @@
-// Package web is the feed of records and the page that shows it.
+// Package web serves the page that shows records, and an API for programs.
 //
-//	feed := web.NewFeed(1000)
-//	site, err := web.New(web.Options{Feed: feed, Key: key, Kafka: kafka, Registerer: registry})
+//	records := feed.New(1000)
+//	site, err := web.New(web.Options{Feed: records, Key: key, Kafka: kafka, Registerer: registry})
 //	go site.Run(ctx)
 //	err = site.HTTPServer().Serve(site.Listener(listener))
 //
-// The page is complete without JavaScript; with it, a stream of server-sent
-// events keeps it live. All viewers see all records. The package knows nothing
-// of Kafka, formats or sidecars: it shows what it is told, in its own words.
+// The page is complete without JavaScript. With it, a stream of server-sent events keeps the page live. All viewers see
+// all records. The package knows nothing of Kafka, record formats or sidecars: it shows the states that it is given, in
+// its own words.
 //
-// Without Options.Access it has no sign-in and no TLS: whoever reaches it reads
-// the messages.
+// Without Options.Access there is no sign-in and no TLS: whoever reaches the page reads the messages.
 package web
 
 import (
@@ -19,39 +18,52 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/text/language"
+
+	"kafka-e2ee/web/access"
+	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/limit"
 )
 
-// Options are what a Server shows, and to whom. All but Notice, Token, Again, Access and Log are required.
+// Options say what a Server shows, and to whom. Notices, Token, RefreshKeys, Access, Attested and Log are optional.
 type Options struct {
-	Feed       *Feed
-	Key        func() KeyStatus                  // called for each rendering; must not wait
-	Kafka      func() KafkaStatus                // as Key
-	Notice     string                            // a line above everything
-	Token      func() (token string, there bool) // this pod's attestation token, for download
-	Again      func()                            // asks for the keys once more; limits itself
-	Registerer prometheus.Registerer
-	Access     Access
-	Log        *slog.Logger // of who may see the page; nil: none
+	Feed        *feed.Feed
+	Key         func() KeyStatus                  // called for each page; must not block
+	Kafka       func() KafkaStatus                // called for each page; must not block
+	Notices     []string                          // for the line at the top of the page: codes of texts (see locales), or texts
+	Token       func() (token string, there bool) // this pod's attestation token, for download
+	RefreshKeys func()                            // requests the keys once more; rate-limited
+	Registerer  prometheus.Registerer
+	Access      access.Settings
+	Attested    *Attested // nil: the page has no attested address
+	// PreferVerified says that senders are trusted here: the sample box prefers their records, and names the sender of
+	// others beside the state.
+	PreferVerified bool
+	Log            *slog.Logger // nil: none
 }
 
 // Server serves the page, its stream and the API.
 type Server struct {
-	feed   *Feed
-	key    func() KeyStatus
-	kafka  func() KafkaStatus
-	notice string
-	token  func() (string, bool)
-	again  func()
-	open   string // the text that says who can see the page
-	hub    *hub
-	door   *door
+	feed           *feed.Feed
+	key            func() KeyStatus
+	kafka          func() KafkaStatus
+	notices        []string
+	token          func() (string, bool)
+	refreshKeys    func()
+	log            *slog.Logger
+	preferVerified bool
+	attested       *Attested
+	hosts          []string // of the page; empty: any
+	broadcaster    *broadcaster
+	guard          *access.Guard
 
-	languages []words
+	answers   *limit.Budget // memory of answers
+	searchSem chan struct{} // held while records are searched for a text, which takes a core and memory
+
+	languages []localizer
 	matcher   language.Matcher
 	assets    assets
 }
@@ -64,30 +76,37 @@ func New(opts Options) (*Server, error) {
 	if opts.Token == nil {
 		opts.Token = func() (string, bool) { return "", false }
 	}
-	if opts.Again == nil {
-		opts.Again = func() {}
+	if opts.RefreshKeys == nil {
+		opts.RefreshKeys = func() {}
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	door, err := newDoor(opts.Access, opts.Log)
-	if err != nil {
-		return nil, err
+	if opts.Attested != nil && len(opts.Access.Hosts) == 0 {
+		return nil, errors.New("making the web server: the attested address needs hosts")
 	}
 	files, err := readAssets()
 	if err != nil {
 		return nil, fmt.Errorf("reading the page's files: %w", err)
 	}
+	languages, err := newLocalizers()
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{
-		feed: opts.Feed, key: opts.Key, kafka: opts.Kafka, notice: opts.Notice, token: opts.Token, again: opts.Again,
-		open: door.note(), hub: newHub(), door: door, languages: languages(), assets: files,
+		feed: opts.Feed, key: opts.Key, kafka: opts.Kafka, notices: opts.Notices, token: opts.Token, refreshKeys: opts.RefreshKeys,
+		broadcaster: newBroadcaster(), log: opts.Log, answers: limit.NewBudget(answerBytes, answerWait), searchSem: make(chan struct{}, 2), languages: languages, assets: files, preferVerified: opts.PreferVerified,
+		attested: opts.Attested, hosts: opts.Access.Hosts,
+	}
+	if s.guard, err = access.New(opts.Access, s.refuse, opts.Log); err != nil {
+		return nil, err
 	}
 	tags := make([]language.Tag, len(s.languages))
 	for i, l := range s.languages {
 		tags[i] = language.MustParse(l.lang)
 	}
 	s.matcher = language.NewMatcher(tags)
-	return s, errors.Join(s.register(opts.Registerer), door.register(opts.Registerer))
+	return s, errors.Join(s.register(opts.Registerer), s.guard.Register(opts.Registerer))
 }
 
 func (s *Server) register(r prometheus.Registerer) error {
@@ -95,10 +114,10 @@ func (s *Server) register(r prometheus.Registerer) error {
 		return r.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
 	return errors.Join(
-		r.Register(s.hub.cut),
-		gauge("e2ee_viewers", "Pages that are open on the event stream.", func() float64 { return float64(s.hub.count()) }),
-		gauge("e2ee_feed_records", "Records held for the page.", func() float64 { n, _ := s.feed.held(); return float64(n) }),
-		gauge("e2ee_feed_bytes", "Bytes of the records held for the page.", func() float64 { _, n := s.feed.held(); return float64(n) }),
+		r.Register(s.broadcaster.dropped),
+		gauge("e2ee_viewers", "Pages that are open on the event stream.", func() float64 { return float64(s.broadcaster.count()) }),
+		gauge("e2ee_feed_records", "Records held for the page.", func() float64 { n, _ := s.feed.Size(); return float64(n) }),
+		gauge("e2ee_feed_bytes", "Bytes of the records held for the page.", func() float64 { _, n := s.feed.Size(); return float64(n) }),
 	)
 }
 
@@ -106,54 +125,80 @@ func (s *Server) register(r prometheus.Registerer) error {
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.page)
-	mux.HandleFunc("GET /api/records", s.records)
-	mux.HandleFunc("GET /api/key", s.keyStatus)
 	mux.HandleFunc("GET /records/{topic}/{partition}/{offset}", s.record)
 	mux.HandleFunc("GET /proof", s.proof)
-	mux.HandleFunc("GET /api/records/{topic}/{partition}/{offset}/{part}", s.bytes)
-	mux.HandleFunc("GET /api/key/evidence", s.evidence)
-	mux.HandleFunc("GET /api/key/token", s.downloadToken)
-	mux.HandleFunc("POST /api/key/check", s.askAgain)
-	mux.HandleFunc("GET /api/events", s.door.stream(s.events))
 	mux.Handle("GET /static/{name}", s.assets)
-	return guarded(s.door.admit(mux))
+	mux.Handle("GET /favicon.ico", http.RedirectHandler(s.assets.href("icon.svg"), http.StatusFound))
+	for _, route := range []struct {
+		methods, path string
+		handler       http.HandlerFunc
+	}{
+		{"GET, HEAD", "/api/records", s.records},
+		{"GET, HEAD", "/api/records/{topic}/{partition}/{offset}/{part}", s.bytes},
+		{"GET, HEAD", "/api/key", s.keyStatus},
+		{"GET, HEAD", "/api/key/evidence", s.evidence},
+		{"GET, HEAD", "/api/key/token", s.downloadToken},
+		{"POST", "/api/key/check", s.checkKeys},
+		{"GET", "/api/events", s.guard.LimitStreams(s.events)}, // not HEAD: the stream has no end, so a request for its headers would hold the connection
+	} {
+		mux.HandleFunc(route.path, s.onlyMethods(route.methods, route.handler))
+	}
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, http.StatusNotFound, "no_such_address")
+	})
+	return s.secureHeaders(s.serveDocument(s.guard.Authenticate(mux)))
 }
 
-// HTTPServer is a server for Handler with a limit on every phase of a request;
-// an event stream moves its own write limit along.
+// HTTPServer returns a server for Handler, with a time limit for each phase of a request. Event streams have their own
+// limits.
 func (s *Server) HTTPServer() *http.Server {
 	return &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
-		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
-		ConnContext: withMemory, ErrorLog: slog.NewLogLogger(s.door.log.Handler(), slog.LevelDebug),
+		WriteTimeout: limit.AnswerTimeout, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		// No handler reads a body. Without these limits HTTP/2 would hold a megabyte of it for each connection.
+		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: 100, MaxReceiveBufferPerConnection: 64 << 10, MaxReceiveBufferPerStream: 64 << 10},
+		ConnContext: access.ConnContext, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }
 
-// Listener is what the HTTPServer is to serve on: it speaks TLS where there is a certificate.
-func (s *Server) Listener(l net.Listener) net.Listener { return s.door.listener(l) }
+// Listener wraps the listener that the HTTPServer serves: with TLS if there is a certificate, and with a limit on open
+// connections.
+func (s *Server) Listener(l net.Listener) net.Listener { return s.guard.Listener(l) }
 
-// guarded sets the headers that keep a record's content what it is, text, and
-// other sites out.
-func guarded(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
-		h.Set("Cache-Control", "no-store")
-		if r.Header.Get("Sec-Fetch-Site") == "cross-site" && r.Header.Get("Sec-Fetch-Mode") != "navigate" {
-			http.Error(w, "requests from other sites are refused", http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+// What viewers request takes memory until they have received it. Answers and event streams have a budget each, so that
+// neither can use up the other's.
+const (
+	answerBytes  = 32 << 20
+	streamBytes  = 32 << 20
+	answerWait   = 2 * time.Second
+	handlerBytes = 64 << 10 // bytes of an answer beside what it shows: stacks, and buffers of the connection
+)
+
+// reserve reserves memory for an answer. If there is none, it answers that the server is too busy.
+func (s *Server) reserve(w http.ResponseWriter, r *http.Request, bytes int) (*limit.Reserved, bool) {
+	reserved, ok := s.answers.Reserve(r.Context(), int64(bytes)+handlerBytes)
+	if !ok {
+		s.tooBusy(w, r)
+	}
+	return reserved, ok
+}
+
+func (s *Server) tooBusy(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Retry-After", "3")
+	s.guard.Refuse(w, r, http.StatusServiceUnavailable, access.TooBusy)
 }
 
 // english is the language of the API.
-func (s *Server) english() words { return s.languages[0] }
+func (s *Server) english() localizer { return s.languages[0] }
 
-// cursor names a place in the feed for Last-Event-ID.
-func (s *Server) cursor(rev uint64) string { return s.feed.id + "-" + strconv.FormatUint(rev, 10) }
+// publicNotice returns the id of the text that warns that the page is public; empty if it is not.
+func (s *Server) publicNotice(r *http.Request) string {
+	switch {
+	case !s.guard.Public():
+		return ""
+	case r.TLS != nil:
+		return "no_sign_in"
+	default:
+		return "no_sign_in_no_tls"
+	}
+}

@@ -1,69 +1,85 @@
 package web
 
-import "time"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
 
-// KeyState says how far the release of the private keys has come.
+// NoticeCredentialsInClear is the code of the notice that the network can read the credentials for Kafka.
+const NoticeCredentialsInClear = "credentials_in_clear"
+
+// KeyState is the state of the release of the private keys.
 type KeyState string
 
 // The states of key release.
 const (
-	KeyNotConfigured KeyState = "not_configured" // no key is asked for
-	KeyWaiting       KeyState = "waiting"        // asked for; no usable answer yet
+	KeyNotConfigured KeyState = "not_configured" // no key is requested
+	KeyWaiting       KeyState = "waiting"        // requested, without a usable answer yet
 	KeyUnreachable   KeyState = "unreachable"    // nothing answers at the sidecar's address
-	KeyRefused       KeyState = "refused"        // the answer was no
-	KeyReleased      KeyState = "released"       // every key asked for is here
+	KeyRefused       KeyState = "refused"        // the request was refused
+	KeyReleased      KeyState = "released"       // every requested key is here
 	KeyFromFile      KeyState = "from_file"      // read from a file; nothing was attested
+	KeyUnexpected    KeyState = "unexpected"     // a key was released that is not expected, and is not used
 )
 
-// KeyStatus is what is known of key release at one moment. Its texts come from
-// fixed phrases of the program, never from a service's answer.
+// KeyStates returns all states.
+func KeyStates() []KeyState {
+	return []KeyState{KeyNotConfigured, KeyWaiting, KeyUnreachable, KeyRefused, KeyReleased, KeyFromFile, KeyUnexpected}
+}
+
+// KeyStatus is the status of key release at one moment.
 type KeyStatus struct {
 	State       KeyState
 	Keys        []KeyInfo
-	Since       time.Time // when State became what it is
+	Since       time.Time // when State began
 	Attempts    int
-	NextAttempt time.Time // zero where none is planned
-	Provider    string    // what is asked: skr (also if empty), cdh or file
-	URL         string    // its address
-	Step        string    // where the last attempt failed; empty where it did not
-	Reason      string    // why
-	Hint        string    // what a person can do
-	ByPolicy    bool      // whether a claim that differs can be why
-	Passing     Passing   // why a refusal is none for good
-	Verify      string    // the command that shows from outside what the key is released for; empty where there is none
+	NextAttempt time.Time // zero if none is planned
+	Provider    string    // source of the keys: skr (also if empty), cdh or file
+	URL         string    // address of the source
+	Step        string    // where the last attempt failed; empty if it did not fail
+	Reason      string    // code of the cause
+	Missing     []string  // variables to set before a key can be requested, if State is KeyNotConfigured and some are set
+	ByPolicy    bool      // whether a differing claim can be the cause
+	Pending     Pending   // why no decision was made
+	ExpectedIDs []string  // ids of the keys that may be used; empty: every key
+	Verify      string    // command that verifies the release policy from outside; empty if there is none
 	Attestation Attestation
 }
 
-// Passing says that a service did not judge the request: it may well give the key later.
-type Passing string
+// Pending says why no decision about the request was made, so that the key may still come.
+type Pending string
 
-// The reasons of a refusal that passes by itself.
+// The reasons.
 const (
-	PassingBusy Passing = "busy" // asked too often
-	PassingAway Passing = "away" // the service behind the sidecar cannot be reached, or failed
+	PendingBusy        Pending = "busy"        // too many requests
+	PendingUnavailable Pending = "unavailable" // the service behind the sidecar failed or cannot be reached
+	PendingNoProof     Pending = "no_proof"    // there is no hardware report, or no certificate for it
+	PendingStarting    Pending = "starting"    // the service behind the sidecar is not up yet
+	PendingElsewhere   Pending = "elsewhere"   // the address is outside this pod, so no request was sent
 )
 
-// AttestationState says what is known of a token about this pod.
+// AttestationState is the state of this pod's own attestation token.
 type AttestationState string
 
-// The states of the token. The zero value is that there was none yet.
+// The states of the token. The zero value means none yet.
 const (
-	AttestationChecked   AttestationState = "checked"   // its signature is good
-	AttestationUnchecked AttestationState = "unchecked" // the keys to check it with are out of reach
+	AttestationChecked   AttestationState = "checked"   // its signature is valid
+	AttestationUnchecked AttestationState = "unchecked" // the keys to check it cannot be fetched
 	AttestationFailed    AttestationState = "failed"    // there is none
 )
 
-// Attestation is what a token of this pod's own says. It was obtained after,
-// not for, the release of a key.
+// Attestation is what this pod's own token says. It was obtained after the release of the key, not for it.
 type Attestation struct {
 	State           AttestationState
-	Reason, Hint    string // where it is not checked
+	Reason          string // code of the cause, unless it is checked
 	Compared        bool   // with this pod's copy of the release policy
 	Checks          []Check
 	Issued, Expires time.Time
 }
 
-// CheckResult says how a claim stands to what is expected of it.
+// CheckResult is the result of comparing a claim.
 type CheckResult string
 
 // The results.
@@ -73,14 +89,14 @@ const (
 	CheckNotChecked CheckResult = "not_checked"
 )
 
-// Check is one claim of the token beside what is expected of it.
+// Check is one claim of the token and what is expected of it.
 type Check struct {
 	Claim            string // as in the token
-	Expected, Actual string // empty where nothing is expected or stated
+	Expected, Actual string // empty if nothing is expected or stated
 	Result           CheckResult
 }
 
-// differs is the first check that explains a refusal, nil if there is none.
+// differs returns the first check that explains a refusal, nil if there is none.
 func (k KeyStatus) differs() *Check {
 	if k.State != KeyRefused || !k.ByPolicy {
 		return nil
@@ -93,38 +109,116 @@ func (k KeyStatus) differs() *Check {
 	return nil
 }
 
-// KeyInfo is one of the keys asked for.
+// KeyInfo is one of the requested keys.
 type KeyInfo struct {
 	Name  string // in the vault
-	ID    string // RFC 7638 thumbprint, once it is here
+	ID    string // RFC 7638 thumbprint, once the key is here
 	State KeyState
+	// UnexpectedID is the id of the key that was released under this name last, if it is not used because it is not
+	// expected. ID is then the id of the key that is held from before, if any.
+	UnexpectedID string
 }
 
-// KafkaState says whether records can be read.
+// KafkaState is the state of reading from Kafka.
 type KafkaState string
 
-// The states of the connection to Kafka.
+// The states of reading from Kafka.
 const (
 	KafkaConnecting  KafkaState = "connecting"
 	KafkaReading     KafkaState = "reading"
 	KafkaUnreachable KafkaState = "unreachable"
-	KafkaRefused     KafkaState = "refused" // it answers, and says no
+	KafkaRefused     KafkaState = "refused" // it denies access
 	KafkaNoTopic     KafkaState = "no_topic"
 )
 
-// KafkaStatus is what is known of Kafka at one moment.
-type KafkaStatus struct {
-	State KafkaState
-	Topic string
-	Cause string    // in fixed words, where State is KafkaUnreachable or KafkaRefused
-	Check string    // what to look at then, such as the name of a variable
-	Since time.Time // when State became what it is
-	Share Share
+// KafkaStates returns all states.
+func KafkaStates() []KafkaState {
+	return []KafkaState{KafkaConnecting, KafkaReading, KafkaUnreachable, KafkaRefused, KafkaNoTopic}
 }
 
-// Share is what this member of the consumer group reads of the topic. The zero value is that nothing is read.
-type Share struct {
-	Held, All  int   // partitions
-	Leaderless int   // of all of them, those that nobody can read now
-	Lag        int64 // records of the partitions held that were not read yet
+// KafkaStatus is the status of Kafka at one moment.
+type KafkaStatus struct {
+	State      KafkaState
+	Topic      string
+	MirrorOf   string     // the topic that Topic is a copy of, if it is one
+	Cause      KafkaCause // if State is KafkaUnreachable or KafkaRefused
+	Since      time.Time  // when State began
+	Assignment Assignment
+	History    History
+	Unseen     []Unseen // what other members have read of the assigned partitions, and this page does not hold
+}
+
+// KafkaCause is why partitions or all of Kafka cannot be read. The page has a text for each code.
+type KafkaCause struct {
+	Code         string
+	Peer, Detail string // names in the text, if any
+	What, Check  string // the same in English, for logs and /readyz
+}
+
+// History counts the partitions whose earlier records, from before this process, are loaded.
+type History struct {
+	Loaded, All int
+	Failing     int // not loaded, and the latest attempt failed
+}
+
+// Loading reports whether more is to be loaded.
+func (h History) Loading() bool { return h.Loaded < h.All }
+
+// Assignment is the part of the topic that this member of the consumer group reads. The zero value is nothing.
+type Assignment struct {
+	Assigned, Total int          // partitions
+	Unreadable      []Unreadable // assigned partitions that cannot be read now
+	Others          []Others     // partitions that other members read
+	Lag             int64        // records of the assigned partitions that are not read yet
+}
+
+// CountUnreadable returns the number of partitions that cannot be read now.
+func (a Assignment) CountUnreadable() int {
+	n := 0
+	for _, u := range a.Unreadable {
+		n += len(u.Partitions)
+	}
+	return n
+}
+
+// Unreadable are partitions that cannot be read now, for the same cause.
+type Unreadable struct {
+	Partitions []int32
+	Cause      KafkaCause
+	Since      time.Time // when the first one failed
+}
+
+// Others are partitions that other members of the group read, since the same time.
+type Others struct {
+	Partitions []int32
+	Since      time.Time
+}
+
+// Unseen are offsets of a partition, From and To included.
+type Unseen struct {
+	Partition int32
+	From, To  int64
+}
+
+// MaxListed is the number of partitions that are named individually.
+const MaxListed = 10
+
+// Listed names the partitions in English, at most MaxListed.
+func (u Unreadable) Listed() string {
+	if len(u.Partitions) == 1 {
+		return "partition " + numbers(u.Partitions)
+	}
+	return "partitions " + numbers(u.Partitions)
+}
+
+// numbers returns the partitions' numbers, at most MaxListed.
+func numbers(partitions []int32) string {
+	var list []string
+	for _, id := range partitions[:min(len(partitions), MaxListed)] {
+		list = append(list, strconv.Itoa(int(id)))
+	}
+	if more := len(partitions) - MaxListed; more > 0 {
+		list = append(list, fmt.Sprintf("… (+%d)", more))
+	}
+	return strings.Join(list, ", ")
 }

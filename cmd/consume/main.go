@@ -1,12 +1,11 @@
-// Command consume reads a topic, opens what it has a key for, and shows it at
-// WEB_ADDR. Its settings are environment variables; see the README.
+// Command consume reads a topic, decrypts the records that it has a key for, and shows them at WEB_ADDR. Its settings
+// are environment variables; see docs/settings.md. Exit status: 0 stopped as told, 1 an error, 2 wrong settings.
 package main
 
 import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -14,39 +13,36 @@ import (
 
 	"kafka-e2ee/consumer"
 	"kafka-e2ee/health"
-	"kafka-e2ee/kafkaconf"
+	"kafka-e2ee/settings"
+	"kafka-e2ee/web/access"
 )
 
 var version, commit = "dev", "unknown"
 
 func main() {
-	ask := health.Flags(flag.CommandLine)
-	certificate := flag.String("make-certificate", "", "make a key and a certificate for WEB_HOSTS in this `folder`, and end")
-	flag.Parse()
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if *ask != nil {
-		if err := (*ask)(ctx, kafkaconf.Value(new(consumer.Config), "METRICS_ADDR", os.LookupEnv)); err != nil {
-			fmt.Fprintln(os.Stderr, "consume:", err)
-			os.Exit(1)
-		}
-		return
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	if err := run(ctx, log); err != nil {
+		log.ErrorContext(ctx, "stopped by an error", slog.Any("error", err))
+		os.Exit(settings.ExitStatus(err))
 	}
-	if *certificate != "" {
-		if err := consumer.MakeCertificate(ctx, *certificate, os.LookupEnv, log); err != nil {
-			log.ErrorContext(ctx, "no certificate", slog.String("error", err.Error()))
-			os.Exit(2)
-		}
-		return
+}
+
+func run(ctx context.Context, log *slog.Logger) error {
+	check := health.Flags(flag.CommandLine)
+	folder := flag.String("make-certificate", "", "write a key and a certificate for WEB_HOSTS to this `folder`, and stop")
+	flag.Parse()
+	switch {
+	case *check != nil:
+		return (*check)(ctx, os.LookupEnv)
+	case *folder != "":
+		return settings.Invalid(access.MakeCertificate(ctx, *folder, os.LookupEnv, log))
 	}
+	health.LimitMemory(ctx, log)
 	cfg, err := consumer.Load(os.LookupEnv)
-	if err = errors.Join(health.NoArguments(flag.CommandLine), err); err != nil {
-		log.ErrorContext(ctx, "settings are wrong", slog.String("error", err.Error()))
-		os.Exit(2)
+	if err := errors.Join(health.NoArguments(flag.CommandLine), err); err != nil {
+		return settings.Invalid(err)
 	}
-	if err := consumer.Run(ctx, cfg, consumer.Build{Version: version, Commit: commit}, log); err != nil {
-		log.ErrorContext(ctx, "stopped by an error", slog.String("error", err.Error()))
-		os.Exit(1)
-	}
+	return consumer.Run(ctx, cfg, consumer.Build{Version: version, Commit: commit}, log)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -13,37 +12,38 @@ import (
 	"syscall"
 
 	"kafka-e2ee/health"
-	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/producer"
+	"kafka-e2ee/settings"
 )
 
 var version, commit = "dev", "unknown"
 
 func main() {
-	var in io.Reader
-	flag.BoolFunc("stdin", "send each line of standard input as one message, as it is, instead of MSG", func(string) error { in = os.Stdin; return nil })
-	ask := health.Flags(flag.CommandLine)
-	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	if *ask != nil {
-		if err := (*ask)(ctx, kafkaconf.Value(new(producer.Config), "METRICS_ADDR", os.LookupEnv)); err != nil {
-			fmt.Fprintln(os.Stderr, "produce:", err)
-			os.Exit(1)
-		}
-		return
-	}
+	defer stop()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	if err := run(ctx, log); err != nil {
+		log.ErrorContext(ctx, "stopped by an error", slog.Any("error", err))
+		os.Exit(settings.ExitStatus(err))
+	}
+}
+
+func run(ctx context.Context, log *slog.Logger) error {
+	check := health.Flags(flag.CommandLine)
+	var in io.Reader
+	flag.BoolFunc("stdin", "send each line of standard input as one message, instead of MSG", func(string) error { in = os.Stdin; return nil })
+	separator := producer.KeySeparatorFlag(flag.CommandLine)
+	flag.Parse()
+	if *check != nil {
+		return (*check)(ctx, os.LookupEnv)
+	}
+	health.LimitMemory(ctx, log)
 	cfg, err := producer.Load(os.LookupEnv)
-	if err = errors.Join(health.NoArguments(flag.CommandLine), err); err != nil {
-		log.Error("settings", slog.Any("error", err))
-		os.Exit(2)
+	cfg.KeySeparator = *separator
+	if err := errors.Join(health.NoArguments(flag.CommandLine), err); err != nil {
+		return settings.Invalid(err)
 	}
 	sum, err := producer.Run(ctx, cfg, producer.Build{Version: version, Commit: commit}, in, log)
-	stop()
-	counts := []any{slog.Uint64("sent", sum.Sent), slog.Uint64("acknowledged", sum.Acknowledged), slog.Uint64("failed", sum.Failed)}
-	if err != nil {
-		log.Error("finished", append(counts, slog.Any("error", err))...)
-		os.Exit(1)
-	}
-	log.Info("finished", counts...)
+	log.InfoContext(ctx, "finished", slog.Uint64("sent", sum.Sent), slog.Uint64("acknowledged", sum.Acknowledged), slog.Uint64("failed", sum.Failed))
+	return err
 }

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Says what is missing before anything is made: programs, versions, extensions,
-# registrations, the machine type and its quota. Changes nothing, costs nothing.
+# Checks programs, versions, extensions, registrations, the machine type and its
+# quota before anything is created. Changes nothing, costs nothing.
 . "$(dirname "$0")/lib.sh"
 
 problems=()
-# atLeast HAVE WANT: compares versions.
+# atLeast HAVE WANT: whether version HAVE is at least WANT.
 atLeast() { [[ -n $1 && $(printf '%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
 
 if [[ ! $dry ]]; then
@@ -12,12 +12,12 @@ if [[ ! $dry ]]; then
 		command -v "$tool" >/dev/null || problems+=("$tool is not installed")
 	done
 	[[ ${#problems[@]} -eq 0 ]] || { printf "$stage: %s\n" "${problems[@]}" >&2; fail "programs are missing" "install them, then run this again"; }
-	"$here/../../e2e/images/engine" || fail "the images cannot be built without Docker" "see the line above"
+	"$here/../docker/engine" || fail "the images cannot be built without Docker" "see the line above"
 	"$here/../buildkit" >/dev/null || fail "the images cannot be built without BuildKit" "see the line above"
 fi
 
-# The document asks for 2.44.1; the extension "attestation" needs 2.55.0.
-look "looking for versions" az version --output json
+# The article requires 2.44.1, but the extension "attestation" needs 2.55.0.
+query "looking for versions" az version --output json
 if [[ ! $dry ]]; then
 	have=$(jq -r '."azure-cli" // ""' <<<"$answer")
 	atLeast "$have" 2.55.0 || problems+=("azure-cli is ${have:-unknown}, want 2.55.0 or newer: az upgrade")
@@ -33,30 +33,30 @@ if [[ ! $dry ]]; then
 		fi
 	done
 fi
-look "looking for kubectl's version" kubectl version --client --output json
+query "looking for kubectl's version" kubectl version --client --output json
 if [[ ! $dry ]]; then
 	have=$(jq -r '.kustomizeVersion // "" | ltrimstr("v")' <<<"$answer")
 	atLeast "$have" 5.0.0 || problems+=("kubectl's kustomize is ${have:-missing}, want 5.0 or newer: az aks install-cli")
 fi
 
-subscription
+checkSubscription
 
-look "looking for the feature" az feature show --namespace Microsoft.ContainerService --name KataCcIsolationPreview --query properties.state --output tsv
+query "looking for the feature" az feature show --namespace Microsoft.ContainerService --name KataCcIsolationPreview --query properties.state --output tsv
 [[ $dry || $answer == Registered ]] || problems+=("the feature KataCcIsolationPreview is ${answer:-unknown}: az feature register --namespace Microsoft.ContainerService --name KataCcIsolationPreview; minutes later, when it is Registered: az provider register --namespace Microsoft.ContainerService")
 for provider in ContainerService ContainerRegistry ManagedIdentity Attestation KeyVault; do
-	look "looking for the provider $provider" az provider show --namespace "Microsoft.$provider" --query registrationState --output tsv
+	query "looking for the provider $provider" az provider show --namespace "Microsoft.$provider" --query registrationState --output tsv
 	[[ $dry || $answer == Registered ]] || problems+=("the provider Microsoft.$provider is ${answer:-unknown}: az provider register --namespace Microsoft.$provider")
 done
 
-# Nodes that are there already need no more quota.
-if ! made cluster "$RESOURCE_GROUP" "$CLUSTER" && ! made nodepool "$RESOURCE_GROUP" "$CLUSTER" "$NODE_POOL"; then
-	look "looking for the machine type" az vm list-skus --location "$LOCATION" --size "$NODE_SIZE" --resource-type virtualMachines \
+# Existing nodes need no more quota.
+if ! recorded cluster "$RESOURCE_GROUP" "$CLUSTER" && ! recorded nodepool "$RESOURCE_GROUP" "$CLUSTER" "$NODE_POOL"; then
+	query "looking for the machine type" az vm list-skus --location "$LOCATION" --size "$NODE_SIZE" --resource-type virtualMachines \
 		--query "[?name=='$NODE_SIZE'].[family, capabilities[?name=='vCPUs'].value | [0], restrictions[0].reasonCode || '']" --output tsv
 	IFS=$'\t' read -r family cores restriction <<<"${dry:+<family>}$answer"
 	if [[ ! $dry && ( -z $family || -n $restriction ) ]]; then
 		problems+=("the region $LOCATION has no $NODE_SIZE for this subscription${restriction:+ ($restriction)}: set another LOCATION (az vm list-skus --size $NODE_SIZE --output table)")
 	else
-		look "looking for the quota" az vm list-usage --location "$LOCATION" --query "[?name.value=='$family'].[limit, currentValue]" --output tsv
+		query "looking for the quota" az vm list-usage --location "$LOCATION" --query "[?name.value=='$family'].[limit, currentValue]" --output tsv
 		IFS=$'\t' read -r limit used <<<"$answer"
 		[[ $dry || $((${limit:-0} - ${used:-0})) -ge $((cores * NODE_COUNT)) ]] ||
 			problems+=("the quota of $family in $LOCATION has $((${limit:-0} - ${used:-0})) cores left, want $((cores * NODE_COUNT)): ask for more (portal, Quotas), or set another LOCATION")
@@ -65,6 +65,6 @@ fi
 
 if [[ ${#problems[@]} -gt 0 ]]; then
 	printf "$stage: %s\n" "${problems[@]}" >&2
-	fail "something is missing" "do what stands behind each colon, then run this again"
+	fail "something is missing" "follow the advice in each line above, then run this again"
 fi
-say "nothing is missing"
+report "nothing is missing" "check all of this, and list what is missing"

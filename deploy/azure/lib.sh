@@ -1,15 +1,17 @@
-# Shared by the stages, which source it: settings, running commands, and the
-# record of what was made. Not a program.
+# Settings, running commands, and the record of created resources. The stages
+# source this file; it is not a program.
 #
-# A stage asks before it makes something, and writes into the record what it is
-# about to make, so that clean-up finds even what was half made, and nothing else.
-# shellcheck shell=bash disable=SC2034 # settings are used by the stages
+# A stage checks whether a resource exists before it creates it, and records the
+# resource first. So clean-up finds even half-created resources, and no others.
+# shellcheck shell=bash disable=SC2034 # the stages use the settings
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 stage=$(basename "$0")
 
-say() { printf '%s: %s\n' "$stage" "$*"; }
+info() { printf '%s: %s\n' "$stage" "$*"; }
+# report DONE WOULD: prints the result of the stage, or of a dry run.
+report() { if [[ $dry ]]; then info "dry run: nothing was run; it would $2"; else info "$1"; fi; }
 # fail CAUSE [HINT]: ends the stage.
 fail() {
 	printf '%s: %s\n' "$stage" "$1" >&2
@@ -22,13 +24,19 @@ dry=
 case "$#:${1:-}" in
 0:) ;;
 1:--dry-run) dry=1 ;;
-*) fail "the arguments are unknown" "there is one: --dry-run prints every command of a first run and runs none" ;;
+1:-h | 1:--help)
+	awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"
+	printf '\n  deploy/azure/%s [--dry-run]\n\nIts settings are in deploy/azure/env; env.example explains each. A dry run prints the commands of a first run, and runs none.\n' "$stage"
+	exit
+	;;
+*) fail "the arguments are unknown" "the only one is --dry-run, which prints every command of a first run and runs none" ;;
 esac
+. "$here/ranges.sh"
 
 settings=${AZURE_SETTINGS:-$here/env}
 [[ -r $settings ]] || fail "the settings $settings cannot be read" "cp deploy/azure/env.example deploy/azure/env, and edit the copy"
 
-# readSettings: the file is read, not run. All problems are told together, by name and never by value.
+# readSettings: reads the file without executing it. It reports all problems together, by name and never by value.
 readSettings() {
 	local -A given=()
 	local problems=() line name pattern meaning host='[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+'
@@ -36,7 +44,7 @@ readSettings() {
 		line=${line%$'\r'}
 		if [[ $line =~ ^([A-Z_]+)=(.*)$ ]]; then
 			name=${BASH_REMATCH[1]}
-			if [[ -v given[$name] ]]; then problems+=("$name is there twice"); fi
+			if [[ -v given[$name] ]]; then problems+=("$name is set twice"); fi
 			given[$name]=${BASH_REMATCH[2]}
 		elif [[ ! $line =~ ^[[:space:]]*(#.*)?$ ]]; then
 			problems+=("a line is not NAME=value: it begins with '${line:0:12}'")
@@ -47,6 +55,8 @@ readSettings() {
 		if [[ ! -v given[$name] ]]; then
 			problems+=("$name is missing: want $meaning")
 			continue
+		elif [[ $pattern == RANGE ]] && isRange "${given[$name]}"; then
+			: # a pattern cannot check the bits behind the prefix
 		elif [[ ! ${given[$name]} =~ ^($pattern)$ ]]; then
 			if [[ -n ${given[$name]} ]]; then problems+=("$name is wrong: want $meaning"); else problems+=("$name is empty: want $meaning"); fi
 		fi
@@ -67,13 +77,17 @@ readSettings() {
 		IDENTITY	[a-zA-Z0-9][a-zA-Z0-9_-]{2,127}	3 to 128 letters, digits, _ and -
 		ATTESTATION_HOST	|HOST	nothing, or a host name without https://
 		ATTESTATION_NAME	|[a-z0-9]{3,24}	nothing, or 3 to 24 small letters and digits
-		VAULT_HOST	[a-z][a-z0-9-]{2,23}\.(vault|managedhsm)\.azure\.net	NAME.vault.azure.net or NAME.managedhsm.azure.net, without https://
+		VAULT_HOST	[a-zA-Z][a-zA-Z0-9-]{2,23}\.(vault|managedhsm)\.azure\.net	NAME.vault.azure.net or NAME.managedhsm.azure.net, without https://
 		KEY_NAME	[a-zA-Z0-9-]{1,127}	1 to 127 letters, digits and -
+		KEY_STEPS	one|two	one or two
+		PAGE_NAME	[a-z][a-z0-9-]{1,61}[a-z0-9]	3 to 63 small letters, digits and -
 		PRINCIPAL	|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}	nothing, or an object id (az ad user show)
-		SOURCE_RANGE	([0-9]{1,3}\.){3}[0-9]{1,3}/[0-9]{1,2}	a range of addresses such as 203.0.113.7/32
+		SOURCE_RANGE	RANGE	a range of addresses such as 203.0.113.7/32 or 2001:db8::/64, whose bits behind the prefix are 0
+		VIEWER_NAMESPACE	None|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?	None or the name of a namespace
+		STRICT	yes|no	yes or no
 		WAIT_MINUTES	[1-9][0-9]{0,3}	minutes, 1 to 9999
 	END
-	for name in "${!given[@]}"; do problems+=("$name is no setting"); done
+	for name in "${!given[@]}"; do problems+=("$name is not a setting"); done
 	[[ -n ${ATTESTATION_HOST:-}${ATTESTATION_NAME:-} ]] || problems+=("ATTESTATION_HOST and ATTESTATION_NAME are both empty: want one of them")
 	[[ -z ${ATTESTATION_HOST:-} || -z ${ATTESTATION_NAME:-} ]] || problems+=("ATTESTATION_HOST and ATTESTATION_NAME are both set: empty one of them")
 	if [[ ${#problems[@]} -gt 0 ]]; then
@@ -82,20 +96,23 @@ readSettings() {
 	fi
 }
 readSettings
+VAULT_HOST=${VAULT_HOST,,} # host names ignore case
+if [[ $STRICT == yes ]]; then KEY_STEPS=two; fi # the strict consumer names its key
 
 state=${AZURE_STATE:-$here/state}/$RESOURCE_GROUP
 [[ $state == /* ]] || state=$PWD/$state
 kubernetes=$state/kubernetes
-vault=${VAULT_HOST%%.*}
+vault=${VAULT_HOST%%.*} hsm='' vaultFlags=(--vault-name "${VAULT_HOST%%.*}")
+if [[ $VAULT_HOST == *.managedhsm.azure.net ]]; then hsm=1 vaultFlags=(--hsm-name "$vault"); fi
 server=$REGISTRY.azurecr.io
 export KUBECONFIG=$state/kubeconfig
-# az says errors alone, and installs no extension by itself.
+# az prints only errors, and installs no extensions.
 export AZURE_CORE_ONLY_SHOW_ERRORS=true AZURE_CORE_NO_COLOR=true AZURE_EXTENSION_USE_DYNAMIC_INSTALL=no
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 [[ $dry ]] || mkdir -p "$state"
 
-# explain WHAT FILE: ends the stage with what a command said and what to do about it.
+# explain WHAT FILE: ends the stage with the output of a failed command and a hint.
 explain() {
 	local said hint
 	said=$(<"$2")
@@ -104,47 +121,52 @@ explain() {
 	*SkuNotAvailable* | *'not available in location'* | *VMSizeNotSupported* | *'VM size of'*'not allowed'*) hint="the region does not have the machine type: set another LOCATION (az vm list-skus --size $NODE_SIZE --output table)" ;;
 	*ForbiddenByRbac* | *AuthorizationFailed* | *'not authorized'*) hint="a role is missing, or too new to work yet: that takes minutes, and up to 24 hours; making resources needs Contributor, giving roles needs Owner or User Access Administrator" ;;
 	*AADSTS* | *'az login'*) hint="sign in with az login" ;;
-	*DeletedButRecoverable* | *'deleted state'* | *'soft deleted'*) hint="Azure keeps what was deleted for a while: az keyvault recover, az keyvault purge, or another name" ;;
-	*AlreadyInUse* | *AlreadyExists* | *'already in use'* | *'already taken'*) hint="somebody else has the name: set another" ;;
+	*DeletedButRecoverable* | *'deleted state'* | *'soft deleted'*) hint="Azure keeps deleted resources for a while: az keyvault recover, az keyvault purge, or another name" ;;
+	*AlreadyInUse* | *AlreadyExists* | *'already in use'* | *'already taken'*) hint="the name is taken: set another" ;;
 	*'Max retries'* | *'resolve host'* | *'no such host'* | *'onnection refused'*) hint="check the network and the host names in $settings" ;;
 	*) hint="remove the cause" ;;
 	esac
-	fail "$1 failed: $said" "$hint; then run deploy/azure/$stage again, which goes on where it stopped"
+	fail "$1 failed: $said" "$hint; then run deploy/azure/$stage again, which continues where it stopped"
 }
 
-show() { printf '%q ' "$@"; echo; }
+printCommand() { printf '%q ' "$@"; echo; }
 
-# change WHAT COMMAND...: runs a command that changes something.
-change() {
+# run WHAT COMMAND...: runs a command that changes something. A dry run prints it.
+run() {
 	local what=$1
 	shift
-	if [[ $dry ]]; then show "$@"; return; fi
-	say "$what"
+	if [[ $dry ]]; then
+		printf '# %s: would be %s\n' "$stage" "$what"
+		printCommand "$@"
+		return
+	fi
+	info "$what"
 	"$@" >"$work/said" 2>&1 || explain "$what" "$work/said"
 }
 
-# look WHAT COMMAND...: puts what the command prints into $answer; a dry run finds nothing.
-look() {
+# query WHAT COMMAND...: stores the output of a command in $answer. In a dry run it is empty.
+query() {
 	local what=$1
 	shift
 	answer=
-	if [[ $dry ]]; then show "$@"; return; fi
+	if [[ $dry ]]; then printCommand "$@"; return; fi
 	"$@" >"$work/answer" 2>"$work/said" || explain "$what" "$work/said"
 	answer=$(<"$work/answer")
 }
 
-# need WHAT COMMAND...: the same, where no answer is a failure.
-need() {
-	look "$@"
+# require WHAT COMMAND...: like query, but an empty answer is a failure.
+require() {
+	query "$@"
 	if [[ $dry ]]; then answer="<$1>"; fi
-	[[ -n $answer ]] || fail "$1 failed: the answer is empty" "run deploy/azure/$stage again, and the stages before it"
+	[[ -n $answer ]] || fail "$1 failed: the answer is empty" "run the earlier stages again, then deploy/azure/$stage"
 }
 
-# await WHAT PATTERN COMMAND...: like need, again and again until there is an answer; of failures it bears those of the pattern.
+# await WHAT PATTERN COMMAND...: like require, but repeats the command until it answers, for WAIT_MINUTES. It tolerates
+# failures that match the pattern.
 await() {
 	local what=$1 pattern=$2 tries=$((WAIT_MINUTES * 6))
 	shift 2
-	if [[ $dry ]]; then show "$@"; answer="<$what>"; return; fi
+	if [[ $dry ]]; then printCommand "$@"; answer="<$what>"; return; fi
 	while true; do
 		if "$@" >"$work/answer" 2>"$work/said"; then
 			answer=$(<"$work/answer")
@@ -158,39 +180,39 @@ await() {
 	done
 }
 
-# listed NAME: whether $answer has it as a line; names in Azure know no capitals.
+# listed NAME: whether a line of $answer is the name. Azure ignores case in names.
 listed() { grep -qixF -- "$1" <<<"$answer"; }
 
-# The record: one line for each thing made, its parts divided by tabs.
-line() { local IFS=$'\t'; printf '%s' "$*"; }
-made() { [[ -e $state/made ]] && grep -qxF -- "$(line "$@")" "$state/made"; }
+# The record has one line for each created resource, with tabs between the fields.
+joinTabs() { local IFS=$'\t'; printf '%s' "$*"; }
+recorded() { [[ -e $state/made ]] && grep -qxF -- "$(joinTabs "$@")" "$state/made"; }
 record() {
-	if [[ $dry ]] || made "$@"; then return; fi
-	(line "$@"; echo) >>"$state/made"
+	if [[ $dry ]] || recorded "$@"; then return; fi
+	(joinTabs "$@"; echo) >>"$state/made"
 }
 
-# keep NAME VALUE, for later stages; kept NAME STAGE: puts it into $answer.
-keep() { [[ $dry ]] || printf '%s\n' "$2" >"$state/$1"; }
-kept() {
+# save NAME VALUE: saves a value for later stages. load NAME STAGE: stores it in $answer; STAGE is the script that saves it.
+save() { [[ $dry ]] || printf '%s\n' "$2" >"$state/$1"; }
+load() {
 	if [[ $dry ]]; then answer="<$1>"; return; fi
 	[[ -s $state/$1 ]] || fail "there is no $1 yet" "run deploy/azure/$2 first"
 	answer=$(<"$state/$1")
 }
 
-subscription() {
-	look "looking who is signed in" az account show --query id --output tsv
-	[[ $dry || ${answer,,} == "${SUBSCRIPTION,,}" ]] || fail "az works on another subscription than SUBSCRIPTION" "az account set --subscription $SUBSCRIPTION"
+checkSubscription() {
+	query "looking who is signed in" az account show --query id --output tsv
+	[[ $dry || ${answer,,} == "${SUBSCRIPTION,,}" ]] || fail "az uses another subscription than SUBSCRIPTION" "az account set --subscription $SUBSCRIPTION"
 }
 
-# grant WHOM ROLE OBJECT-ID TYPE SCOPE: gives a role, unless it is there.
+# grant WHOM ROLE OBJECT-ID TYPE SCOPE: assigns a role, unless it is assigned already.
 grant() {
-	look "looking for the role $2" az role assignment list --role "$2" --assignee "$3" --scope "$5" --query '[].id' --output tsv
+	query "looking for the role $2" az role assignment list --role "$2" --assignee "$3" --scope "$5" --query '[].id' --output tsv
 	if [[ -n $answer ]]; then return; fi
 	record role "$2" "$3" "$5"
-	change "giving $1 the role $2" az role assignment create --role "$2" --assignee-object-id "$3" --assignee-principal-type "$4" --scope "$5"
+	run "giving $1 the role $2" az role assignment create --role "$2" --assignee-object-id "$3" --assignee-principal-type "$4" --scope "$5"
 }
 
-# render OVERLAY FILE TARGET...: an overlay without the objects that the targets select.
+# render OVERLAY FILE TARGET...: renders an overlay without the objects that the targets select.
 render() {
 	local overlay=$1 file=$2 part=$kubernetes/overlays/part target
 	shift 2
@@ -201,14 +223,14 @@ render() {
 			for target; do printf "  - target: {%s}\n    patch: '{\$patch: delete, kind: any, metadata: {name: any}}'\n" "$target"; done
 		} >"$part/kustomization.yaml"
 	fi
-	need "rendering $overlay" kubectl kustomize "$part"
+	require "rendering $overlay" kubectl kustomize "$part"
 	[[ $dry ]] || printf '%s\n' "$answer" >"$file"
 }
 
-# unchanged: the consumer's manifest is still the one that was measured.
-unchanged() {
-	kept measured 08-measure.sh
+# checkUnchanged: fails if the consumer's manifest is not the measured file.
+checkUnchanged() {
+	load measured 08-measure.sh
 	[[ $dry || -e $state/consumer.yaml ]] || fail "there is no consumer.yaml" "run deploy/azure/08-measure.sh"
 	[[ $dry || $answer == "$(sha256sum <"$state/consumer.yaml")" ]] ||
-		fail "$state/consumer.yaml is not the file that was measured, so its pod would get no key" "rm -f $state/consumer.yaml; then run deploy/azure/08-measure.sh, which makes it again"
+		fail "$state/consumer.yaml is not the file that was measured, so its pod would get no key" "rm -f $state/consumer.yaml; then run deploy/azure/08-measure.sh, which recreates it"
 }

@@ -1,5 +1,5 @@
-# Which resource Trustee gives to whom: the one key, to the one pod that was measured. deploy/coco/trustee puts the two
-# names in. Trustee has a single policy for all resources: what others need has to be added here.
+# Trustee gives the one key to the one measured pod. deploy/coco/trustee fills in both names. Trustee has a single policy
+# for all resources: add your other rules here.
 package policy
 
 import rego.v1
@@ -13,7 +13,7 @@ allow if {
 	cpu["ear.veraison.annotated-evidence"].init_data == "set-INITDATA_HASH"
 }
 
-# Where the attestation service's claims stand, and whether a path is a list, differs between releases of Trustee.
+# The place of the claims, and whether the path is a list, differ between releases of Trustee.
 cpu := object.get(input, ["trust_context", "attestation_summary", "claims"], input).submods.cpu0
 
 path := concat("/", data["resource-path"]) if is_array(data["resource-path"])

@@ -15,8 +15,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 )
 
-// agentPolicy stands for what a policy's generator makes of its input: like theirs, it holds for each container the
-// image, the command and every environment value, and what is allowed besides.
+// agentPolicy models the output of a policy generator: like a real policy it holds each container's image, command and
+// environment values, and what else is allowed.
 type agentPolicy struct {
 	Containers []allowed
 	Exec, Logs bool
@@ -40,7 +40,7 @@ func generate(d *appsv1.Deployment) agentPolicy {
 	return p
 }
 
-// starts reports whether a guest with the policy lets the pod's containers start.
+// starts reports whether a guest with the policy starts the pod's containers.
 func (p agentPolicy) starts(d *appsv1.Deployment) bool {
 	return slices.EqualFunc(p.Containers, generate(d).Containers, func(a, b allowed) bool {
 		return a.Image == b.Image && slices.Equal(a.Command, b.Command) && maps.Equal(a.Env, b.Env)
@@ -56,8 +56,8 @@ func (p agentPolicy) hash(t *testing.T) [sha256.Size]byte {
 	return sha256.Sum256(text)
 }
 
-// Without this somebody looks inside a pod that holds the key: by the debug variant with the policy that the key is
-// released for, or with one that has the same hash.
+// Without this somebody could look inside a pod that holds the key: with the debug variant and the policy that the key
+// is released for, or with another policy of the same hash.
 func TestDebugCannotMatchTheReleasePolicy(t *testing.T) {
 	t.Parallel()
 	for _, chosen := range choices() {
@@ -74,7 +74,7 @@ func TestDebugCannotMatchTheReleasePolicy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Whoever generates the debug policy as strictly as the other, and whoever opens it: another hash.
+		// Whether the debug policy is generated as strictly as the other or more openly, its hash differs.
 		for _, open := range []bool{false, true} {
 			policy := generate(pod)
 			policy.Exec, policy.Logs = open, open
@@ -82,7 +82,7 @@ func TestDebugCannotMatchTheReleasePolicy(t *testing.T) {
 				t.Errorf("%s: the debug variant has the measurement that the key is released for", chosen)
 			}
 		}
-		// Whoever puts the key's own policy into the debug variant: no pod. And the other way round.
+		// The debug variant does not start with the key's own policy, nor the other way round.
 		if generate(release).starts(pod) || generate(pod).starts(release) {
 			t.Errorf("%s: one policy lets both pods start", chosen)
 		}
@@ -96,7 +96,7 @@ func TestDebugCannotMatchTheReleasePolicy(t *testing.T) {
 	}
 }
 
-// Without this the policy of the one ends up in the other's pod.
+// Without this the policy of one variant could end up in the other's pod.
 func TestDebugHasItsOwnPolicy(t *testing.T) {
 	t.Parallel()
 	for kustomization, m := range measured {
@@ -118,7 +118,7 @@ func TestDebugHasItsOwnPolicy(t *testing.T) {
 	}
 }
 
-// Without this a key is made, by mistake, for the pod that people look into.
+// Without this a key could be made, by mistake, for the pod that people look into.
 func TestDebugIsNotMeasured(t *testing.T) {
 	t.Parallel()
 	for kustomization, m := range measured {
@@ -133,7 +133,7 @@ func TestDebugIsNotMeasured(t *testing.T) {
 				t.Fatal(err)
 			}
 			out, err := exec.Command("bash", deploy+"/azure/measure", manifest).CombinedOutput()
-			if (err != nil) != refused || strings.Contains(string(out), "for debugging") != refused {
+			if (err != nil) != refused || strings.Contains(string(out), "debug variant") != refused {
 				t.Errorf("%s: %v\n%s", variant, err, out)
 			}
 		}

@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// cluster is what the rendered objects would make.
+// cluster holds the objects that the manifests would create.
 type cluster struct {
 	choice      choice
 	namespaces  []*corev1.Namespace
@@ -33,7 +33,7 @@ type cluster struct {
 	objects     []metav1.Object // all but Strimzi's
 }
 
-// decode reads every document strictly: a field that its type does not have, or has twice, is an error.
+// decode reads every document strictly: unknown and duplicate fields are errors.
 func decode(text string) (*cluster, error) {
 	scheme := runtime.NewScheme()
 	add := runtime.NewSchemeBuilder(corev1.AddToScheme, appsv1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme, monitoringv1.AddToScheme)
@@ -98,7 +98,7 @@ func (c *cluster) add(strict runtime.Decoder, document string) error {
 	return nil
 }
 
-// consumer is the deployment of the consumer.
+// consumer returns the consumer's deployment.
 func (c *cluster) consumer() (*appsv1.Deployment, error) {
 	for _, d := range c.deployments {
 		if d.Name == consumerName {
@@ -108,7 +108,7 @@ func (c *cluster) consumer() (*appsv1.Deployment, error) {
 	return nil, fmt.Errorf("deployment %s: is missing", consumerName)
 }
 
-// containers are all of a deployment's pod, those that run before the others first.
+// containers returns all containers of a deployment's pod, init containers first.
 func containers(d *appsv1.Deployment) []*corev1.Container {
 	var all []*corev1.Container
 	for _, list := range [][]corev1.Container{d.Spec.Template.Spec.InitContainers, d.Spec.Template.Spec.Containers} {
@@ -119,7 +119,7 @@ func containers(d *appsv1.Deployment) []*corev1.Container {
 	return all
 }
 
-// container finds one by name in a deployment's pod.
+// container returns a container of a deployment's pod by name.
 func container(d *appsv1.Deployment, name string) *corev1.Container {
 	for _, c := range containers(d) {
 		if c.Name == name {

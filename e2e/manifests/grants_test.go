@@ -12,7 +12,7 @@ import (
 
 const producerName = "kafka-producer"
 
-// user is what is asked of Strimzi's user operator.
+// user is what the manifests request from Strimzi's user operator.
 type user struct {
 	Authentication struct{ Type string }
 	Authorization  struct {
@@ -26,15 +26,15 @@ type user struct {
 	}
 }
 
-// mayDo is all that each user may do in Kafka. Write and Read include Describe.
+// mayDo lists everything that each user may do in Kafka. Write and Read include Describe.
 var mayDo = map[string][]string{
 	producerName: {"Write topic kafka-demo-topic"},
 	consumerName: {"Read group strimzikafkaconsumergroupid", "Read topic kafka-demo-topic"},
 }
 
-// usersMayDoOneThing: the producer may only write, the consumer only read its topic and group, and with plain listeners,
-// which ask nobody who they are, there are no users.
-func usersMayDoOneThing(c *cluster) error {
+// rightsAreMinimal checks that the producer may only write and the consumer only read its topic and group. With plain
+// listeners, which authenticate nobody, there are no users.
+func rightsAreMinimal(c *cluster) error {
 	var problems []error
 	got := map[string][]string{}
 	for _, o := range c.strimzi {
@@ -69,11 +69,11 @@ func usersMayDoOneThing(c *cluster) error {
 	if want := c.choice.has("strimzi-mtls"); (len(got) == len(mayDo)) != want || !want && len(got) > 0 {
 		problems = append(problems, fmt.Errorf("%d users in Kafka", len(got)))
 	}
-	return errors.Join(append(problems, c.listenersAsk())...)
+	return errors.Join(append(problems, c.listenersAuthenticate())...)
 }
 
-// listenersAsk: where there are users, Kafka takes nobody without a client certificate, and denies what no ACL allows.
-func (c *cluster) listenersAsk() error {
+// listenersAuthenticate checks that Kafka with users requires a client certificate, and denies what no ACL allows.
+func (c *cluster) listenersAuthenticate() error {
 	var problems []error
 	for _, o := range c.strimzi {
 		if o.GetKind() != "Kafka" || !c.choice.has("strimzi-mtls") {
@@ -104,7 +104,7 @@ func (c *cluster) listenersAsk() error {
 		}
 		for _, l := range k.Kafka.Listeners {
 			if !l.TLS || l.Authentication.Type != "tls" {
-				problems = append(problems, fmt.Errorf("kafka: listener %s takes anybody", l.Name))
+				problems = append(problems, fmt.Errorf("kafka: listener %s accepts anybody", l.Name))
 			}
 		}
 		if strings.Contains(string(spec), "allow.everyone") {
@@ -114,15 +114,19 @@ func (c *cluster) listenersAsk() error {
 	return errors.Join(problems...)
 }
 
-// secretsAreOnesOwn: a pod mounts its own certificate for Kafka, the CA's without its key, the consumer its page's, and
-// nothing else, and a Secret never becomes an environment value, which a pod's policy would hold for everyone to read.
-func secretsAreOnesOwn(c *cluster) error {
+// secretsAreOwn checks that a pod mounts only its own certificate for Kafka and the CA's certificate without its
+// key, the consumer also its page's, and the producer its signing key. It also checks that no Secret becomes an environment value: the pod's policy
+// would publish it.
+func secretsAreOwn(c *cluster) error {
 	var problems []error
 	for _, d := range c.deployments {
 		allowed := map[string]bool{}
 		if c.choice.has("strimzi-mtls") {
 			allowed["my-cluster-cluster-ca-cert ca.crt"] = true
 			allowed[d.Name+" user.crt user.key"] = true
+		}
+		if d.Name == producerName && c.choice.has("strict") {
+			allowed["signing-key signing.pem"] = true
 		}
 		if d.Name == consumerName && c.choice.has("page-tls-secret") {
 			allowed["page tls.crt tls.key"] = true
@@ -155,9 +159,9 @@ func secretsAreOnesOwn(c *cluster) error {
 	return errors.Join(problems...)
 }
 
-// identitiesAreApart: only the consumer's identity can have the key released, and only those pods have one in Azure that
-// need it.
-func identitiesAreApart(c *cluster) error {
+// identitiesAreSeparate checks that only the consumer's identity can have the key released, and that only pods that need
+// one have an identity in Azure.
+func identitiesAreSeparate(c *cluster) error {
 	var problems []error
 	ids := map[string]string{}
 	for _, d := range c.deployments {

@@ -7,8 +7,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// knownToGenerators are the fields of a Deployment that Kata's generator, the strictest, reads. What it knows was read in
-// its source; it could not be run here.
+// knownToGenerators are the fields of a Deployment that Kata's generator, the strictest, reads. They were taken from
+// its source, since it could not be run here.
 func knownToGenerators() map[string]bool {
 	known := map[string]bool{}
 	for _, field := range strings.Fields(`apiVersion kind metadata.name metadata.namespace metadata.labels spec.replicas spec.selector.matchLabels
@@ -34,8 +34,8 @@ func knownToGenerators() map[string]bool {
 	return known
 }
 
-// Without this a policy's generator stops at a field that it does not know, or makes a policy for another pod than the
-// one that is deployed, which then does not start or gets no key.
+// Without this a policy generator could fail at an unknown field, or make a policy for another pod than the deployed
+// one, which then would not start or get no key.
 func TestInputOfGenerators(t *testing.T) {
 	t.Parallel()
 	known := knownToGenerators()
@@ -74,7 +74,7 @@ func TestInputOfGenerators(t *testing.T) {
 	}
 }
 
-// leaves are the paths of all values, without positions in lists, that are not below a known path.
+// leaves returns the paths of all values that are not below a known path, without list positions.
 func leaves(path string, value any, known map[string]bool) (unknown []string) {
 	if known[path] {
 		return nil

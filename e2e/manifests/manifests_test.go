@@ -10,14 +10,15 @@ import (
 	"strings"
 	"testing"
 
-	"kafka-e2ee/producer"
+	"kafka-e2ee/e2e/harness"
+	progsettings "kafka-e2ee/settings"
 )
 
-// rules hold for whatever is deployed.
+// rules hold for everything that is deployed.
 var rules = []func(*cluster) error{
 	ownPodsAreRestricted, noTokenOfTheAPI, probesAnswer, limitsAsDocumented, imagesArePinned, podsAreReplacedWhole, noHostDataInEnvironment,
-	namespaceWarns, objectsAreLabelled, selectorsMatch, viewersAreLimited, referencesExist, secretsAreOnesOwn, identitiesAreApart, networkIsClosed,
-	usersMayDoOneThing, programsAccept, monitorsFindPods,
+	namespaceWarns, objectsAreLabelled, selectorsMatch, viewersAreLimited, referencesExist, secretsAreOwn, identitiesAreSeparate, networkIsClosed,
+	rightsAreMinimal, programsAccept, monitorsFindPods, anchorsAreMeasured,
 }
 
 func (c *cluster) check() error {
@@ -28,8 +29,8 @@ func (c *cluster) check() error {
 	return errors.Join(problems...)
 }
 
-// Without this `kubectl apply -k` fails half way, or deploys something that does not run, is open to everybody, or
-// is refused by a cluster that keeps to pod security.
+// Without this `kubectl apply -k` could fail half way, or deploy something that does not run, is open to everybody, or
+// violates the cluster's pod security.
 func TestOverlays(t *testing.T) {
 	t.Parallel()
 	for _, c := range choices() {
@@ -47,7 +48,7 @@ func TestOverlays(t *testing.T) {
 	}
 }
 
-// Without this a kustomization that nobody deploys by itself stops building, or holds a misspelt field.
+// Without this a kustomization that nobody deploys by itself could stop building, or hold a misspelt field.
 func TestEveryKustomizationBuilds(t *testing.T) {
 	t.Parallel()
 	built := 0
@@ -67,8 +68,8 @@ func TestEveryKustomizationBuilds(t *testing.T) {
 	}
 }
 
-// Without this someone who deploys before filling in the settings publishes plaintext to everybody, or sends messages
-// that nobody can read.
+// Without this somebody who deploys before filling in the settings could publish plaintext to everybody, or send
+// messages that nobody can read.
 func TestSettingsMustBeGiven(t *testing.T) {
 	t.Parallel()
 	for _, kustomization := range []string{kataCC, aci, coco, ordinary} {
@@ -76,17 +77,24 @@ func TestSettingsMustBeGiven(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.choice = ships(t, kustomization)
+		c.choice = unchanged(t, kustomization)
 		if err := viewersAreLimited(c); err == nil || !strings.Contains(err.Error(), "set-SOURCE_RANGE") {
 			t.Errorf("%s: the API server would take the load balancer as shipped: %v", kustomization, err)
 		}
-		if err := programsAccept(c); !errors.Is(err, producer.ErrSettings) || !strings.Contains(err.Error(), "PUBKEY_FILE") {
+		d, err := c.consumer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if hosts, _ := environment(container(d, consumerName))("WEB_HOSTS"); hosts != "set-PAGE_HOST.example,localhost,127.0.0.1" {
+			t.Errorf("%s: the page answers to %q as shipped", kustomization, hosts)
+		}
+		if err := programsAccept(c); !errors.Is(err, progsettings.ErrInvalid) || !strings.Contains(err.Error(), "PUBKEY_FILE") {
 			t.Errorf("%s: the producer would start with the placeholder for its key: %v", kustomization, err)
 		}
 	}
 }
 
-// Without this a setting in the one place for settings has no effect, and what a user deploys is somebody else's.
+// Without this a setting could have no effect, and a user would deploy somebody else's values.
 func TestSettingsArrive(t *testing.T) {
 	t.Parallel()
 	for _, c := range choices() {
@@ -101,7 +109,8 @@ func TestSettingsArrive(t *testing.T) {
 		text, c := overlay(t, kustomization)
 		for _, want := range []string{
 			"image: registry.test/team/consumer:1.0\n", "image: registry.test/team/producer:1.0\n", "value: vault.test\n", "value: attestation.test\n",
-			"value: kafka-encryption-demo\n", "azure.workload.identity/client-id: 00000000-0000-0000-0000-000000000001\n", "- 203.0.113.7/32\n",
+			"value: kafka-encryption-demo\n", "azure.workload.identity/client-id: 00000000-0000-0000-0000-000000000001\n", "- 203.0.113.7/32\n", "cidr: 203.0.113.7/32\n",
+			"value: page.test,localhost,127.0.0.1\n", "azure-dns-label-name: label\n",
 		} {
 			if strings.Count(text, want) != 1 {
 				t.Errorf("%s: %q is there %d times", kustomization, want, strings.Count(text, want))
@@ -113,42 +122,104 @@ func TestSettingsArrive(t *testing.T) {
 	}
 }
 
-// Without this the README's way to let a second range of addresses in does not build, or replaces the first.
+// Without this a consumer that must use one key only could start with any, or with the placeholder for its id.
+func TestExpectedKeys(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, chosen := range choices() {
+		if !chosen.has("expected-keys") {
+			continue
+		}
+		found++
+		for _, chosen := range []choice{chosen, chosen.input()} {
+			_, c := chosen.renders(t)
+			d, err := c.consumer()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ids, _ := environment(container(d, consumerName))("EXPECTED_KEY_IDS"); ids != expectedKey {
+				t.Errorf("%s: the consumer may use the keys %q", chosen, ids)
+			}
+		}
+		text, _ := chosen.renders(t)
+		shipped, err := decode(strings.Replace(text, expectedKey, "set-EXPECTED_KEY_IDS", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		shipped.choice = chosen
+		if err := programsAccept(shipped); err == nil || !strings.Contains(err.Error(), "EXPECTED_KEY_IDS") {
+			t.Errorf("%s: the consumer would start with the placeholder: %v", chosen, err)
+		}
+	}
+	if found != 3 {
+		t.Errorf("%d combinations", found)
+	}
+}
+
+// Without this the README's way to allow a second address range might not build, or replace the first.
 func TestSecondSourceRange(t *testing.T) {
 	t.Parallel()
-	_, rest, _ := strings.Cut(read(t, "README.md"), "For a second range")
+	c := patched(t, "For a second range", filledIn(t))
+	if got := c.services[0].Spec.LoadBalancerSourceRanges; !slices.Equal(got, []string{"203.0.113.7/32", "198.51.100.0/24"}) || viewersAreLimited(c) != nil {
+		t.Errorf("ranges %q, %v", got, viewersAreLimited(c))
+	}
+	flows, _, err := c.flowsOf(c.deployments[0].Spec.Template.Labels)
+	if err != nil || !slices.Contains(flows, "in TCP 3333 198.51.100.0/24") || !slices.Contains(flows, "in TCP 3333 203.0.113.7/32") {
+		t.Errorf("the network carries %q, %v", flows, err)
+	}
+}
+
+// Without this the README's way to keep pods out of a wide range might not build, or keep out viewers.
+func TestPodsTakenOutOfSourceRange(t *testing.T) {
+	t.Parallel()
+	files := filledIn(t)
+	files[settings] = strings.Replace(files[settings], "SOURCE_RANGE="+sourceRange, "SOURCE_RANGE=0.0.0.0/0", 1)
+	c := patched(t, "Take them out", files)
+	flows, _, err := c.flowsOf(c.deployments[0].Spec.Template.Labels)
+	if err != nil || !slices.Contains(flows, "in TCP 3333 0.0.0.0/0 but not 10.244.0.0/16") || viewersAreLimited(c) != nil {
+		t.Errorf("the network carries %q, %v, %v", flows, err, viewersAreLimited(c))
+	}
+}
+
+// patched renders overlay ordinary with the patch that the README shows after some words.
+func patched(t *testing.T, after string, files map[string]string) *cluster {
+	t.Helper()
+	_, rest, _ := strings.Cut(read(t, "README.md"), after)
 	_, rest, _ = strings.Cut(rest, "```yaml\n")
 	snippet, _, found := strings.Cut(rest, "```\n")
 	if !found {
-		t.Fatal("the README shows no patch")
+		t.Fatalf("the README shows no patch after %q", after)
 	}
-	files := filledIn(t)
 	files[ordinary+"/kustomization.yaml"] = read(t, ordinary+"/kustomization.yaml") + snippet
 	c, err := decode(render(t, ordinary, files))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.choice = ships(t, ordinary)
-	if got := c.services[0].Spec.LoadBalancerSourceRanges; !slices.Equal(got, []string{"203.0.113.7/32", "198.51.100.0/24"}) || c.check() != nil {
-		t.Errorf("ranges %q, %v", got, c.check())
+	c.choice = unchanged(t, ordinary)
+	return c
+}
+
+// Without this a cluster whose load balancer needs node ports could not show the page, or would show it to everybody
+// who reaches a node.
+func TestNodePort(t *testing.T) {
+	t.Parallel()
+	_, c := choice{ordinary, []string{"settings", "strimzi", "node-port"}}.renders(t)
+	if allocates := c.services[0].Spec.AllocateLoadBalancerNodePorts; allocates == nil || !*allocates || c.check() != nil {
+		t.Errorf("allocates %v, %v", allocates, c.check())
 	}
 }
 
-// Without this a new public key reaches the producer only after somebody thinks of restarting it.
+// Without this a new public key would reach the producer only when somebody restarts it.
 func TestNewKeyRestartsTheProducer(t *testing.T) {
 	t.Parallel()
 	_, one := overlay(t, ordinary)
 	files := filledIn(t)
-	key, err := publicKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files[keyFile] = key
+	files[keyFile] = harness.PublicPEM(t, &harness.NewKey(t).PublicKey)
 	other, err := decode(render(t, ordinary, files))
 	if err != nil {
 		t.Fatal(err)
 	}
-	other.choice = ships(t, ordinary)
+	other.choice = unchanged(t, ordinary)
 	if one.configs[0].Name == other.configs[0].Name || other.check() != nil {
 		t.Errorf("two keys, config maps %s and %s, %v", one.configs[0].Name, other.configs[0].Name, other.check())
 	}

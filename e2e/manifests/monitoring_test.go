@@ -10,7 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// monitorsFindPods: what is scraped are our pods, by the name of a port that they have, and the dashboard is found.
+// monitorsFindPods checks that exactly our pods are scraped, by the name of an existing port, and that the dashboard is
+// found.
 func monitorsFindPods(c *cluster) error {
 	wanted := 0
 	if c.choice.has("monitoring") {

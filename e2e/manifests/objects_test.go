@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// servicesOf are the services that send to the deployment's pods.
+// servicesOf returns the services that select the deployment's pods.
 func (c *cluster) servicesOf(d *appsv1.Deployment) []*corev1.Service {
 	var found []*corev1.Service
 	for _, s := range c.services {
@@ -97,7 +97,8 @@ func selectorsMatch(c *cluster) error {
 	return errors.Join(problems...)
 }
 
-// viewersAreLimited applies the API server's own check to who may come through the load balancer.
+// viewersAreLimited checks with the API server's own code who may pass the load balancer, and looks for ways around it:
+// a node port, and viewers who arrive with a node's address.
 func viewersAreLimited(c *cluster) error {
 	var problems []error
 	balancers := 0
@@ -115,6 +116,7 @@ func viewersAreLimited(c *cluster) error {
 				problems = append(problems, fmt.Errorf("service %s: %w", s.Name, err))
 			}
 		}
+		problems = append(problems, c.noWayAround(s))
 	}
 	if balancers != 1 {
 		problems = append(problems, fmt.Errorf("%d load balancers, want 1", balancers))
@@ -122,7 +124,50 @@ func viewersAreLimited(c *cluster) error {
 	return errors.Join(problems...)
 }
 
-// referencesExist looks for what pods name: the account, and the files of the public key.
+func (c *cluster) noWayAround(s *corev1.Service) error {
+	var problems []error
+	if allocates := s.Spec.AllocateLoadBalancerNodePorts == nil || *s.Spec.AllocateLoadBalancerNodePorts; allocates != c.choice.has("node-port") {
+		problems = append(problems, fmt.Errorf("service %s: a port on each node: %t", s.Name, allocates))
+	}
+	for _, p := range s.Spec.Ports {
+		if p.NodePort != 0 {
+			problems = append(problems, fmt.Errorf("service %s: port %d of each node leads to the page", s.Name, p.NodePort))
+		}
+	}
+	// Virtual nodes are behind other nodes, whose kube-proxy Azure probes: it would probe a port of the Service
+	// otherwise.
+	want := corev1.ServiceExternalTrafficPolicyLocal
+	if c.choice.platform() == aci {
+		want = corev1.ServiceExternalTrafficPolicyCluster
+		for _, p := range s.Spec.Ports {
+			if probe := fmt.Sprintf("service.beta.kubernetes.io/port_%d_health-probe_port", p.Port); s.Annotations[probe] != "10256" {
+				problems = append(problems, fmt.Errorf("service %s: %s is %q, want kube-proxy's port", s.Name, probe, s.Annotations[probe]))
+			}
+		}
+	}
+	if s.Spec.ExternalTrafficPolicy != want {
+		problems = append(problems, fmt.Errorf("service %s: externalTrafficPolicy is %q, want %s", s.Name, s.Spec.ExternalTrafficPolicy, want))
+	}
+	var allowed []string
+	for _, p := range c.policies {
+		if p.Name != "kafka-e2ee-page" {
+			continue
+		}
+		for _, rule := range p.Spec.Ingress {
+			for _, from := range rule.From {
+				if from.IPBlock != nil {
+					allowed = append(allowed, from.IPBlock.CIDR)
+				}
+			}
+		}
+	}
+	if !slices.Equal(allowed, s.Spec.LoadBalancerSourceRanges) {
+		problems = append(problems, fmt.Errorf("the network policy lets in %q, and the load balancer %q", allowed, s.Spec.LoadBalancerSourceRanges))
+	}
+	return errors.Join(problems...)
+}
+
+// referencesExist checks that everything a pod names exists: the account, and the files of the public key.
 func referencesExist(c *cluster) error {
 	var problems []error
 	for _, d := range c.deployments {
@@ -148,7 +193,7 @@ func (c *cluster) config(name string) *corev1.ConfigMap {
 	return nil
 }
 
-// mounted is the text of a file that a config map puts into a container.
+// mounted returns the text of a file that a config map puts into a container.
 func (c *cluster) mounted(d *appsv1.Deployment, in *corev1.Container, file string) (string, bool) {
 	for _, m := range in.VolumeMounts {
 		for _, v := range d.Spec.Template.Spec.Volumes {

@@ -27,7 +27,7 @@ func consumerOf(t *testing.T, kustomization string) *appsv1.Deployment {
 	return d
 }
 
-// Without this the confidential pod starts without its sidecar, its policy or its isolation, and shows ciphertext.
+// Without this the confidential pod could start without its sidecar, its policy or its isolation, and show ciphertext.
 func TestKataCC(t *testing.T) {
 	t.Parallel()
 	d := consumerOf(t, kataCC)
@@ -64,7 +64,7 @@ func TestKataCC(t *testing.T) {
 	}
 }
 
-// wantQuietSidecar: older releases, and its own default, log tokens and keys.
+// wantQuietSidecar checks the sidecar's log level: older releases, and its default, log tokens and keys.
 func wantQuietSidecar(t *testing.T, skr *corev1.Container) {
 	t.Helper()
 	if !slices.Equal(skr.Command, []string{"/skr.sh"}) {
@@ -75,12 +75,12 @@ func wantQuietSidecar(t *testing.T, skr *corev1.Container) {
 		t.Errorf("image %s, want 2.12 or newer", skr.Image)
 	}
 	if level, _ := environment(skr)("LogLevel"); level != "info" {
-		t.Errorf("log level %q: the sidecar's default tells too much", level)
+		t.Errorf("log level %q: the sidecar's default logs too much", level)
 	}
 }
 
-// Without this the pod stays unscheduled, hangs at every look-up, asks for Kafka where nobody answers, or is none that
-// is confidential.
+// Without this the pod could stay unscheduled, hang at every name look-up, call Kafka at a wrong address, or not be
+// confidential at all.
 func TestConfidentialACI(t *testing.T) {
 	t.Parallel()
 	d := consumerOf(t, aci)
@@ -106,7 +106,8 @@ func TestConfidentialACI(t *testing.T) {
 	if len(skr.VolumeMounts) > 0 || len(skr.Env) != 1 {
 		t.Errorf("the platform puts the certificates into the pod; mounts %v, variables %v", skr.VolumeMounts, skr.Env)
 	}
-	// Replaced only as a whole value, and only where a person looks at it.
+	// The platform replaces the placeholder only if it is the whole value. Only the debug variant has it, for people
+	// who look inside.
 	thim, _ := environment(container(consumerOf(t, aci+debug), skrContainer))("THIM_ENDPOINT")
 	if thim != "===VIRTUALNODE2.CC.THIM.ENDPOINT===" {
 		t.Errorf("address of the certificate service %q", thim)
@@ -116,7 +117,8 @@ func TestConfidentialACI(t *testing.T) {
 	}
 }
 
-// Without this the pod asks a sidecar that is not there, keeps an identity that it has no use for, or runs in no guest.
+// Without this the pod could ask a sidecar that is not there, keep an identity that it does not need, or run outside a
+// guest.
 func TestCoCo(t *testing.T) {
 	t.Parallel()
 	d := consumerOf(t, coco)
@@ -139,7 +141,7 @@ func TestCoCo(t *testing.T) {
 	}
 }
 
-// Without this an exception made for the sidecar would cover more than is known and written down.
+// Without this an exception made for the sidecar could cover more than is known and written down.
 func TestExceptionToPodSecurity(t *testing.T) {
 	t.Parallel()
 	for _, exception := range []struct {
@@ -167,7 +169,8 @@ func TestExceptionToPodSecurity(t *testing.T) {
 	}
 }
 
-// Without this the document's experiment shows something else than what the sidecar and the runtime class do.
+// Without this the article's experiment could show something other than the effect of the sidecar and the runtime
+// class.
 func TestOrdinaryDiffersInTheSidecarOnly(t *testing.T) {
 	t.Parallel()
 	confidential, plain := withoutException(consumerOf(t, kataCC)), consumerOf(t, ordinary)

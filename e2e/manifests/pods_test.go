@@ -14,7 +14,7 @@ import (
 	podsecurity "k8s.io/pod-security-admission/policy"
 )
 
-// The exception to pod security: what the document gives the sidecar.
+// The exceptions to pod security are the article's settings for the sidecar.
 const (
 	skrContainer = "skr"
 	skrVolume    = "endor-loc"
@@ -22,7 +22,7 @@ const (
 	certificateContainer = "certificate" // runs before the consumer, and ends
 )
 
-// own are the containers that run our programs, each with its deployment.
+// own returns the containers that run our programs, each with its deployment.
 func (c *cluster) own() map[*corev1.Container]*appsv1.Deployment {
 	found := make(map[*corev1.Container]*appsv1.Deployment)
 	for _, d := range c.deployments {
@@ -35,7 +35,7 @@ func (c *cluster) own() map[*corev1.Container]*appsv1.Deployment {
 	return found
 }
 
-// podSecurity says why pods of the deployment would be refused at a level.
+// podSecurity returns why pods of the deployment would be refused at a level.
 func podSecurity(level api.Level, d *appsv1.Deployment) (podsecurity.AggregateCheckResult, error) {
 	evaluator, err := podsecurity.NewEvaluator(podsecurity.DefaultChecks(), nil)
 	if err != nil {
@@ -45,7 +45,7 @@ func podSecurity(level api.Level, d *appsv1.Deployment) (podsecurity.AggregateCh
 	return podsecurity.AggregateCheckResults(evaluator.EvaluatePod(version, &d.Spec.Template.ObjectMeta, &d.Spec.Template.Spec)), nil
 }
 
-// withoutException is the deployment less the sidecar and its volume.
+// withoutException returns the deployment without the sidecar and its volume.
 func withoutException(d *appsv1.Deployment) *appsv1.Deployment {
 	d = d.DeepCopy()
 	pod := &d.Spec.Template.Spec
@@ -107,7 +107,7 @@ func probesAnswer(c *cluster) error {
 	return errors.Join(problems...)
 }
 
-// port is the number of a container's named port, or 0.
+// port returns the number of a container's named port, or 0.
 func port(c *corev1.Container, name string) int32 {
 	for _, p := range c.Ports {
 		if p.Name == name {
@@ -117,7 +117,7 @@ func port(c *corev1.Container, name string) int32 {
 	return 0
 }
 
-// limitsAsDocumented holds the containers to the document's 1Gi and 200m.
+// limitsAsDocumented checks the containers for the article's limits, 1Gi and 200m.
 func limitsAsDocumented(c *cluster) error {
 	var problems []error
 	for container := range c.own() {
@@ -149,7 +149,8 @@ func imagesArePinned(c *cluster) error {
 	return errors.Join(problems...)
 }
 
-// podsAreReplacedWhole: two consumers of one group would share the messages, two producers would both count from 1.
+// podsAreReplacedWhole checks that never two pods run at once: two consumers of one group would share the messages, two
+// producers would both count from 1.
 func podsAreReplacedWhole(c *cluster) error {
 	var problems []error
 	for _, d := range c.deployments {
@@ -163,11 +164,11 @@ func podsAreReplacedWhole(c *cluster) error {
 	return errors.Join(problems...)
 }
 
-// hashes are SHA-256 values in hex, as host data stands in a release policy.
+// hashes matches SHA-256 values in hex, as host data stands in a release policy.
 var hashes = regexp.MustCompile(`(?i)\b[0-9a-f]{64}\b`)
 
-// noHostDataInEnvironment: host data is the hash of the pod's policy, which holds every environment value, so that an
-// expected one in there could never be right.
+// noHostDataInEnvironment checks that no environment value is host data: host data is the hash of the pod's policy,
+// which holds every environment value, so it could never be right.
 func noHostDataInEnvironment(c *cluster) error {
 	var problems []error
 	for _, d := range c.deployments {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,16 +19,19 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"kafka-e2ee/consumer"
-	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/producer"
+	progsettings "kafka-e2ee/settings"
+	"kafka-e2ee/web/access"
 )
 
 const (
 	metricsPort = 9464
 	pagePort    = 3333
+	// attestedPort is the page's with component page-attested.
+	attestedPort = 3443
 )
 
-// TestMain sets what Azure's webhook sets in pods that are labelled for it; identitiesAreApart checks the labels.
+// TestMain sets what Azure's webhook sets in pods with its label; identitiesAreSeparate checks the labels.
 func TestMain(m *testing.M) {
 	for name, value := range map[string]string{
 		"AZURE_CLIENT_ID": "id", "AZURE_TENANT_ID": "tenant", "AZURE_FEDERATED_TOKEN_FILE": "/var/run/secrets/azure/tokens/azure-identity-token",
@@ -62,11 +66,11 @@ func programsAccept(c *cluster) error {
 	return errors.Join(problems...)
 }
 
-// named finds variables that the program does not read.
+// named returns variables that the program does not read.
 func named(container *corev1.Container, config any) error {
 	var problems []error
 	for _, e := range container.Env {
-		if !strings.Contains(kafkaconf.Table(config), "| `"+e.Name+"` |") {
+		if !strings.Contains(progsettings.Table(config), "| `"+e.Name+"` |") {
 			problems = append(problems, fmt.Errorf("%s: no setting is called %s", container.Name, e.Name))
 		}
 		if e.ValueFrom != nil {
@@ -88,16 +92,19 @@ func environment(container *corev1.Container) func(string) (string, bool) {
 	}
 }
 
-// inPod is the container's environment, in which the files that the pod mounts are files here: a config map's with its
-// text, the others with a certificate or its key. The clean-up removes them.
+// inPod returns the container's environment, with the pod's mounted files as files of this machine: a config map's with
+// its text, the others with a certificate, its key, or the sender's signing key. The clean-up removes them.
 func (c *cluster) inPod(d *appsv1.Deployment, container *corev1.Container) (lookup func(string) (string, bool), clean func(), err error) {
 	folder, err := os.MkdirTemp("", "manifests")
 	if err != nil {
 		return nil, nil, err
 	}
 	clean = func() { os.RemoveAll(folder) } //nolint:errcheck // nothing depends on it
+	if err := os.WriteFile(filepath.Join(folder, "signing.pem"), []byte(made.signing), 0o600); err != nil {
+		return nil, clean, err
+	}
 	names := func(string) (string, bool) { return "page.test", true }
-	if err := consumer.MakeCertificate(context.Background(), folder, names, slog.New(slog.DiscardHandler)); err != nil {
+	if err := access.MakeCertificate(context.Background(), folder, names, slog.New(slog.DiscardHandler)); err != nil {
 		return nil, clean, err
 	}
 	declared := environment(container)
@@ -113,13 +120,21 @@ func (c *cluster) inPod(d *appsv1.Deployment, container *corev1.Container) (look
 			}
 		}
 		if key, found := mountedSecret(d, container, value); found {
-			return filepath.Join(folder, map[bool]string{true: "tls.key", false: "tls.crt"}[strings.HasSuffix(key, ".key")]), true
+			switch path.Ext(key) {
+			case ".pem":
+				key = "signing.pem"
+			case ".key":
+				key = "tls.key"
+			default:
+				key = "tls.crt"
+			}
+			return filepath.Join(folder, key), true
 		}
 		return value, true // and nothing is there
 	}, clean, nil
 }
 
-// mountedSecret is the key in a Secret, or the file of a container that ran before, that the container finds at a path.
+// mountedSecret returns the key in a Secret, or the file of an init container, that the container finds at a path.
 func mountedSecret(d *appsv1.Deployment, in *corev1.Container, file string) (string, bool) {
 	for _, m := range in.VolumeMounts {
 		for _, v := range d.Spec.Template.Spec.Volumes {
@@ -145,7 +160,8 @@ func (c *cluster) consumerAccepts(container *corev1.Container, lookup func(strin
 		return fmt.Errorf("%s: %w", container.Name, err)
 	}
 	return errors.Join(
-		listens(container, config.WebAddr, pagePort, "kafka-consumer"),
+		c.pageListens(container, config.Access),
+		answersTo(container, config.Access.Hosts, "page.test", "localhost", "127.0.0.1"),
 		listens(container, config.MetricsAddr, metricsPort, "metrics"),
 		c.kafkaHas(container, config.Topic, config.Brokers),
 	)
@@ -162,7 +178,30 @@ func (c *cluster) producerAccepts(container *corev1.Container, lookup func(strin
 	)
 }
 
-// makesCertificate: where the consumer looks for the page's certificate, this container puts one, for the same names.
+// pageListens checks that the page is at one address, and at a port of the load balancer that says whether it is over
+// TLS: a second, open address would show everything.
+func (c *cluster) pageListens(container *corev1.Container, page access.Settings) error {
+	address, second, want, outside := page.Addr, page.AttestedAddr, int32(pagePort), int32(80)
+	if c.choice.has("page-attested") {
+		address, second, want = page.AttestedAddr, page.Addr, attestedPort
+	}
+	if page.TLSCertFile != "" || page.AttestedAddr != "" {
+		outside = 443
+	}
+	problems := []error{listens(container, address, want, "kafka-consumer")}
+	if second != "" {
+		problems = append(problems, fmt.Errorf("%s: a second address of the page, %s", container.Name, second))
+	}
+	for _, s := range c.services {
+		if s.Spec.Type == corev1.ServiceTypeLoadBalancer && (len(s.Spec.Ports) != 1 || s.Spec.Ports[0].Port != outside) {
+			problems = append(problems, fmt.Errorf("service %s: ports %v, want %d", s.Name, s.Spec.Ports, outside))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// makesCertificate checks that this container writes the page's certificate where the consumer reads it, for the same
+// names.
 func (c *cluster) makesCertificate(d *appsv1.Deployment, container *corev1.Container, lookup func(string) (string, bool)) error {
 	page := environment(containers(d)[len(d.Spec.Template.Spec.InitContainers)])
 	for variable, want := range map[string]string{"WEB_TLS_CERT_FILE": "/etc/page/tls.crt", "WEB_TLS_KEY_FILE": "/etc/page/tls.key"} {
@@ -180,6 +219,15 @@ func (c *cluster) makesCertificate(d *appsv1.Deployment, container *corev1.Conta
 	return nil
 }
 
+// answersTo checks the page's host names: a page that answers to any name can be read by any web site that a viewer
+// visits.
+func answersTo(container *corev1.Container, got []string, want ...string) error {
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("%s: WEB_HOSTS is %q, want %q", container.Name, got, want)
+	}
+	return nil
+}
+
 func listens(container *corev1.Container, address string, want int32, portName string) error {
 	_, number, err := net.SplitHostPort(address)
 	if err != nil || number != strconv.Itoa(int(want)) || port(container, portName) != want {
@@ -188,8 +236,8 @@ func listens(container *corev1.Container, address string, want int32, portName s
 	return nil
 }
 
-// kafkaHas looks for the topic and the listener that a program uses among what Strimzi is asked to make. Where Kafka is
-// somebody else's, its address is the one in the settings.
+// kafkaHas checks that Strimzi is asked for the topic and the listener that a program uses. If Kafka is somebody
+// else's, its address is the one in the settings.
 func (c *cluster) kafkaHas(container *corev1.Container, topic string, brokers []string) error {
 	preset, _ := environment(container)("KAFKA_PRESET")
 	if c.choice.has("event-hubs") {
@@ -224,7 +272,7 @@ func (c *cluster) kafkaHas(container *corev1.Container, topic string, brokers []
 		}
 	}
 	if !topics[topic] {
-		problems = append(problems, fmt.Errorf("%s: topic %s is made by nobody", container.Name, topic))
+		problems = append(problems, fmt.Errorf("%s: nothing creates topic %s", container.Name, topic))
 	}
 	if len(brokers) != 1 || !addresses[brokers[0]] {
 		problems = append(problems, fmt.Errorf("%s: no listener of Kafka is at %q", container.Name, brokers))

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// breakages are each one edit of what kata-cc renders, and what must be said about it.
+// breakages are single edits of the rendered kata-cc overlay, and what must be reported about each.
 var breakages = map[string]struct{ old, new, says string }{
 	"misspelt field":          {"livenessProbe:", "livenesProbe:", "unknown field"},
 	"misspelt field below":    {"failureThreshold: 6", "failureTreshold: 6", "unknown field"},
@@ -40,6 +40,14 @@ var breakages = map[string]struct{ old, new, says string }{
 	"service's port":          {"targetPort: kafka-consumer", "targetPort: consumer", "has the port"},
 	"open to everybody":       {"  loadBalancerSourceRanges:\n  - 203.0.113.7/32\n", "", "everybody could open"},
 	"no range":                {"203.0.113.7/32", "203.0.113.7", "loadBalancerSourceRanges[0]"},
+	"a port on each node":     {"allocateLoadBalancerNodePorts: false", "allocateLoadBalancerNodePorts: true", "a port on each node: true"},
+	"a chosen node port":      {"targetPort: kafka-consumer", "targetPort: kafka-consumer\n    nodePort: 30080", "port 30080 of each node"},
+	"viewers behind nodes":    {"externalTrafficPolicy: Local", "externalTrafficPolicy: Cluster", "externalTrafficPolicy is"},
+	"any pod reads the page":  {"- ipBlock:\n        cidr: 203.0.113.7/32", "- ipBlock:\n        cidr: 203.0.113.7/32\n    - namespaceSelector: {}", "in TCP 3333 any pod"},
+	"pods of a namespace":     {"kubernetes.io/metadata.name: None", "kubernetes.io/metadata.name: default", "in TCP 3333 pods of default"},
+	"two ranges":              {"- ipBlock:\n        cidr: 203.0.113.7/32", "- ipBlock:\n        cidr: 0.0.0.0/0", "the network policy lets in"},
+	"any name of a host":      {"- name: WEB_HOSTS\n          value: page.test,localhost,127.0.0.1", "- name: WEB_NOTICE\n          value: x", "WEB_HOSTS"},
+	"no port-forward":         {"page.test,localhost,127.0.0.1", "page.test", "WEB_HOSTS"},
 	"no load balancer":        {"type: LoadBalancer", "type: ClusterIP", "0 load balancers"},
 	"account missing":         {"serviceAccountName: workload-identity-sa", "serviceAccountName: workload-identity", "service account workload-identity is missing"},
 	"config map missing":      {"configMap:\n          name: public-key", "configMap:\n          name: private-key", "is missing"},
@@ -48,18 +56,33 @@ var breakages = map[string]struct{ old, new, says string }{
 	"another port":            {"port: 9092\n      protocol", "port: 9093\n      protocol", "out TCP 9093"},
 	"any address of the node": {"169.254.169.254/32", "169.254.0.0/16", "169.254.0.0/16"},
 	"misspelt variable":       {"name: SkrClientKID", "name: SKRCLIENTKID", "no setting is called SKRCLIENTKID"},
-	"vault as URL":            {"value: vault.test", "value: https://vault.test", "SkrClientAKVEndpoint"},
+	"vault as URL":            {"value: vault.test", "value: https://vault.test/keys", "SkrClientAKVEndpoint"},
 	"key file elsewhere":      {"value: /etc/kafka-e2ee/", "value: /etc/kafka/", "PUBKEY_FILE"},
 	"host data":               {"value: vault.test", "value: \"" + strings.Repeat("0123456789abcdef", 4) + "\"", "own measurement"},
-	"another topic":           {"value: kafka-demo-topic", "value: my-topic", "topic my-topic is made by nobody"},
+	"another topic":           {"value: kafka-demo-topic", "value: my-topic", "nothing creates topic my-topic"},
 	"another cluster":         {"  name: my-cluster\n", "  name: cluster\n", "no listener of Kafka"},
 	"another command":         {"- /consume", "- /consumer", "none of ours"},
+}
+
+// attestedBreakages are edits of the same overlay with page-attested.
+var attestedBreakages = map[string]struct{ old, new, says string }{
+	"a second, open address":     {"- name: WEB_ADDR\n          value: \"\"\n", "- name: WEB_NOTICE\n          value: x\n", "a second address of the page, :3333"},
+	"no address":                 {"value: :3443", "value: \"\"", "WEB_ADDR"},
+	"another port":               {"value: :3443", "value: :3333", "listens at :3333"},
+	"the port for no TLS":        {"port: 443\n    protocol: TCP\n    targetPort", "port: 80\n    protocol: TCP\n    targetPort", "want 443"},
+	"closed to viewers":          {"port: 3443\n      protocol", "port: 3333\n      protocol", "in TCP 3333"},
+	"no name in the certificate": {"- name: WEB_HOSTS\n          value: page.test,localhost,127.0.0.1", "- name: WEB_NOTICE\n          value: x", "WEB_HOSTS"},
 }
 
 // Without this the checks of the manifests could pass whatever the manifests say.
 func TestRulesCatch(t *testing.T) {
 	t.Parallel()
-	chosen := choice{kataCC, []string{"settings", "strimzi"}}
+	catches(t, choice{kataCC, []string{"settings", "strimzi"}}, breakages)
+	catches(t, choice{kataCC, []string{"settings", "page-attested", "strimzi"}}, attestedBreakages)
+}
+
+func catches(t *testing.T, chosen choice, breakages map[string]struct{ old, new, says string }) {
+	t.Helper()
 	text, _ := chosen.renders(t)
 	for name, b := range breakages {
 		broken := strings.ReplaceAll(text, b.old, b.new)

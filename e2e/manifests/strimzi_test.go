@@ -16,8 +16,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// schemas are Strimzi's own definitions, by kind, of the API version that we use. A relative STRIMZI_CRDS is relative
-// to the project's root.
+// schemas returns Strimzi's own definitions by kind, for the API version in use. A relative STRIMZI_CRDS is relative to
+// the repository's root.
 func schemas(t *testing.T) map[string]*apiextensions.JSONSchemaProps {
 	t.Helper()
 	folder := os.Getenv("STRIMZI_CRDS")
@@ -58,7 +58,7 @@ func schemas(t *testing.T) map[string]*apiextensions.JSONSchemaProps {
 	return found
 }
 
-// valid checks an object as the API server does, and refuses unknown fields, which the API server drops.
+// valid checks an object as the API server does, and refuses unknown fields, which the API server would drop.
 func valid(schema *apiextensions.JSONSchemaProps, object *unstructured.Unstructured) error {
 	if schema == nil {
 		return errors.New("kind " + object.GetKind() + ": has no definition")
@@ -79,7 +79,7 @@ func valid(schema *apiextensions.JSONSchemaProps, object *unstructured.Unstructu
 	return errors.Join(problems...)
 }
 
-// Without this the operator refuses the cluster, or ignores a part of it, and nothing says so before it is deployed.
+// Without this the operator could refuse the cluster or ignore a part of it, unnoticed before it is deployed.
 func TestStrimziObjects(t *testing.T) {
 	t.Parallel()
 	known := schemas(t)

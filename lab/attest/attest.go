@@ -1,11 +1,11 @@
-// Package attest emulates the attestation service (Microsoft Azure Attestation):
-// it verifies a report of SEV-SNP hardware and says in a signed token what the
-// report proves.
+// Package attest emulates the attestation service (Microsoft Azure Attestation).
+// It verifies a report of SEV-SNP hardware, and issues a signed token with the
+// claims that the report proves.
 //
 //	service, err := attest.New(attest.Config{Host: "maa.example", Root: chip.Root(), …})
 //
-// It keeps no state and knows no customers: there is no attestation policy to
-// change, and every caller is served.
+// It keeps no state and has no customers: there is no attestation policy to
+// change, and it serves every caller.
 package attest
 
 import (
@@ -24,23 +24,22 @@ import (
 	"github.com/google/go-sev-guest/abi"
 	spb "github.com/google/go-sev-guest/proto/sevsnp"
 
-	"kafka-e2ee/lab/policy"
 	"kafka-e2ee/lab/rest"
 	"kafka-e2ee/lab/snp"
+	"kafka-e2ee/skrclient/policy"
 )
 
-// Config says whom the service trusts.
+// Config configures the service and its trust.
 type Config struct {
 	Host        string          // of the service; tokens are issued by https://Host
 	Certificate tls.Certificate // RSA; its key signs the tokens
 	Root        snp.Root        // of the hardware
-	// Compliance is the compliance status of each launch measurement that the
-	// service knows. The real one learns it from signed endorsements.
+	// Compliance maps known launch measurements to their compliance status. The
+	// real service learns it from signed endorsements.
 	Compliance map[[abi.MeasurementSize]byte]string
-	// DangerouslyAcceptAnyReport makes it believe what a report says without
-	// looking at the signature, for clients on machines without SEV-SNP. Anyone
-	// can then claim to be any workload. AnyCompliance is the status that every
-	// measurement has then.
+	// DangerouslyAcceptAnyReport accepts reports without checking the signature, for
+	// clients on machines without SEV-SNP. Anyone can then claim to be any workload.
+	// Every measurement then has the status AnyCompliance.
 	DangerouslyAcceptAnyReport bool
 	AnyCompliance              string
 	Logger                     *slog.Logger
@@ -54,7 +53,7 @@ type Service struct {
 	mux    *http.ServeMux
 }
 
-// New makes a service.
+// New returns a service.
 func New(cfg Config) (*Service, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -77,11 +76,11 @@ func New(cfg Config) (*Service, error) {
 
 func (s *Service) issuer() string { return "https://" + s.cfg.Host }
 
-// ServeHTTP answers /attest/SevSnpVM and the two addresses at which verifiers of
+// ServeHTTP serves /attest/SevSnpVM, and the two paths at which verifiers of
 // tokens find the keys.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// request is the body of an attestation; the inner report is base64url.
+// request is the body of an attestation request. Report is base64url of a JSON object.
 type request struct {
 	Report      string          `json:"report"`
 	RuntimeData data            `json:"runtimeData"`
@@ -95,7 +94,7 @@ type data struct {
 }
 
 func (s *Service) attest(w http.ResponseWriter, r *http.Request) {
-	token, refusal := s.answer(w, r)
+	token, refusal := s.issue(w, r)
 	if refusal != nil {
 		s.cfg.Logger.LogAttrs(r.Context(), slog.LevelInfo, "attestation refused", slog.String("reason", refusal.Error()))
 		refusal.Fail(w)
@@ -104,22 +103,22 @@ func (s *Service) attest(w http.ResponseWriter, r *http.Request) {
 	rest.Write(w, http.StatusOK, map[string]string{"token": token})
 }
 
-func (s *Service) answer(w http.ResponseWriter, r *http.Request) (string, *rest.Error) {
+func (s *Service) issue(w http.ResponseWriter, r *http.Request) (string, *rest.Error) {
 	if r.Method != http.MethodPost {
-		return "", rest.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "Attesting wants POST.")
+		return "", rest.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "Attesting requires POST.")
 	}
 	if version := r.URL.Query().Get("api-version"); version != "2020-10-01" && version != "2022-08-01" {
 		return "", rest.Refuse(http.StatusBadRequest, "InvalidParameter", "api-version must be 2020-10-01 or 2022-08-01.")
 	}
-	var asked request
-	if refusal := rest.Read(w, r, rest.BodyTime, &asked); refusal != nil {
+	var body request
+	if refusal := rest.Read(w, r, rest.BodyTime, &body); refusal != nil {
 		return "", refusal
 	}
-	report, runtime, err := s.evidence(asked)
+	report, runtime, err := s.evidence(body)
 	if err != nil {
 		return "", invalid(err)
 	}
-	token, err := s.signer.sign(s.claims(report, runtime, asked.Nonce))
+	token, err := s.signer.sign(s.claims(report, runtime, body.Nonce))
 	if err != nil {
 		return "", rest.Refuse(http.StatusInternalServerError, "InternalError", "The token cannot be signed.")
 	}
@@ -130,11 +129,11 @@ func invalid(err error) *rest.Error {
 	return rest.Refuse(http.StatusBadRequest, "InvalidParameter", "The attestation is not valid: %s.", err)
 }
 
-// evidence is what attestation comes to: a report by trusted hardware, and data
-// that the guest has bound to it.
-func (s *Service) evidence(asked request) (*spb.Report, map[string]any, error) {
+// evidence verifies the report and returns it with the runtime data that the guest
+// bound to it.
+func (s *Service) evidence(body request) (*spb.Report, map[string]any, error) {
 	var parts struct{ SnpReport, VcekCertChain, Endorsements string }
-	inner, err := base64url(asked.Report)
+	inner, err := base64url(body.Report)
 	if err != nil || json.Unmarshal(inner, &parts) != nil {
 		return nil, nil, errors.New("report is not base64url of an object with SnpReport and VcekCertChain")
 	}
@@ -148,21 +147,21 @@ func (s *Service) evidence(asked request) (*spb.Report, map[string]any, error) {
 	}
 	verify := s.cfg.Root.Verify
 	if s.cfg.DangerouslyAcceptAnyReport {
-		verify = func(report, _ []byte) (*spb.Report, error) { return snp.Parse(report) }
+		verify = func(report, _ []byte) (*spb.Report, error) { return snp.Read(report) }
 	}
 	report, err := verify(raw, chain)
 	if err != nil {
 		return nil, nil, err
 	}
-	text, err := base64url(asked.RuntimeData.Data)
-	if err != nil || asked.RuntimeData.Type != "JSON" {
+	text, err := base64url(body.RuntimeData.Data)
+	if err != nil || body.RuntimeData.Type != "JSON" {
 		return nil, nil, errors.New("runtimeData is not base64url with dataType JSON")
 	}
 	hash := sha256.Sum256(text)
 	if want := append(hash[:], make([]byte, 32)...); !bytes.Equal(report.GetReportData(), want) {
 		return nil, nil, errors.New("the report data is not the SHA-256 of runtimeData")
 	}
-	if asked.InitTime.Data != "" {
+	if body.InitTime.Data != "" {
 		return nil, nil, errors.New("initTimeData is not emulated")
 	}
 	runtime, err := policy.ParseClaims(text)
@@ -172,7 +171,7 @@ func (s *Service) evidence(asked request) (*spb.Report, map[string]any, error) {
 	return report, runtime, nil
 }
 
-// base64url takes padded text too: the upstream sidecar sends it.
+// base64url also accepts padded text, because the upstream sidecar sends it.
 func base64url(text string) ([]byte, error) {
 	return base64.RawURLEncoding.DecodeString(strings.TrimRight(text, "="))
 }

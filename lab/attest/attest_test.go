@@ -15,18 +15,18 @@ import (
 	"testing"
 
 	"kafka-e2ee/lab/ca"
-	"kafka-e2ee/lab/policy"
 	"kafka-e2ee/lab/rest"
 	"kafka-e2ee/lab/snp"
+	"kafka-e2ee/skrclient/policy"
 )
 
-type world struct {
+type fixture struct {
 	cert    tls.Certificate
 	chip    *snp.Chip
 	service *Service
 }
 
-var shared = sync.OnceValues(func() (*world, error) {
+var shared = sync.OnceValues(func() (*fixture, error) {
 	authority, err := ca.New()
 	if err != nil {
 		return nil, err
@@ -43,10 +43,10 @@ var shared = sync.OnceValues(func() (*world, error) {
 		Host: "maa.example", Certificate: cert, Root: chip.Root(), Logger: slog.New(slog.DiscardHandler),
 		Compliance: map[[48]byte]string{{1}: policy.ComplianceKataCC},
 	})
-	return &world{cert, chip, service}, err
+	return &fixture{cert, chip, service}, err
 })
 
-func setup(t testing.TB) *world {
+func setup(t testing.TB) *fixture {
 	t.Helper()
 	w, err := shared()
 	if err != nil {
@@ -55,8 +55,8 @@ func setup(t testing.TB) *world {
 	return w
 }
 
-// body is a good request; change edits its parts before they are encoded.
-func (w *world) body(t testing.TB, guest snp.Guest, change func(outer map[string]any, inner map[string]string)) []byte {
+// body returns a valid request. The function change edits its parts before they are encoded.
+func (w *fixture) body(t testing.TB, guest snp.Guest, change func(outer map[string]any, inner map[string]string)) []byte {
 	t.Helper()
 	runtime := []byte(`{"keys":[]}`)
 	report, err := w.chip.Report(guest, reportData(runtime))
@@ -115,9 +115,8 @@ func tokenClaims(t *testing.T, answer *httptest.ResponseRecorder) map[string]any
 	return claims
 }
 
-// Without this the token would not say what the report proves, and a release
-// policy would compare with something else.
-func TestTokenSaysWhatTheReportProves(t *testing.T) {
+// A release policy would compare claims that the report does not prove.
+func TestTokenHoldsClaimsOfTheReport(t *testing.T) {
 	w := setup(t)
 	guest := snp.Guest{SecurityPolicy: []byte("policy"), Measurement: [48]byte{1}, Debug: true, VMPL: 1}
 	claims := tokenClaims(t, post(w.service, "POST", target, w.body(t, guest, func(map[string]any, map[string]string) {})))
@@ -135,11 +134,11 @@ func TestTokenSaysWhatTheReportProves(t *testing.T) {
 	}
 	unknown := tokenClaims(t, post(w.service, "POST", target, w.body(t, snp.Guest{}, func(map[string]any, map[string]string) {})))
 	if _, there := unknown["x-ms-compliance-status"]; there {
-		t.Error("a launch measurement that no one knows counts as compliant")
+		t.Error("an unknown launch measurement counts as compliant")
 	}
 }
 
-// Without this a report that proves nothing would be turned into a token.
+// A report that proves nothing would yield a token.
 func TestBadEvidenceIsRefused(t *testing.T) {
 	w := setup(t)
 	for name, change := range map[string]func(outer map[string]any, inner map[string]string){
@@ -168,8 +167,7 @@ func TestBadEvidenceIsRefused(t *testing.T) {
 	}
 }
 
-// Without this a bad request would crash the service or be answered as if it
-// were a good one.
+// A malformed request would crash the service or yield a token.
 func TestBadRequestsAreRefused(t *testing.T) {
 	w := setup(t)
 	good := w.body(t, snp.Guest{}, func(map[string]any, map[string]string) {})
@@ -197,8 +195,8 @@ func TestBadRequestsAreRefused(t *testing.T) {
 	}
 }
 
-// Without this the dangerous option could be on without anyone asking for it, or
-// not do what the sidecar on a laptop needs.
+// The dangerous option could be on by default, or could fail to serve the sidecar
+// on a laptop.
 func TestUnsignedReports(t *testing.T) {
 	w := setup(t)
 	unsigned := func(_ map[string]any, inner map[string]string) {
@@ -224,7 +222,7 @@ func TestUnsignedReports(t *testing.T) {
 	}
 }
 
-// Without this crafted evidence could crash the service.
+// Crafted evidence could crash the service.
 func FuzzAttest(f *testing.F) {
 	w := setup(f)
 	f.Add(w.body(f, snp.Guest{}, func(map[string]any, map[string]string) {}))

@@ -15,10 +15,10 @@ import (
 	"github.com/google/go-sev-guest/kds"
 	spb "github.com/google/go-sev-guest/proto/sevsnp"
 
-	"kafka-e2ee/lab/policy"
+	"kafka-e2ee/skrclient/policy"
 )
 
-const lifetime = 8 * time.Hour // as the real service's
+const lifetime = 8 * time.Hour // like the real service
 
 // signer signs tokens with RS256.
 type signer struct {
@@ -39,8 +39,8 @@ func newSigner(host string, cert tls.Certificate) (*signer, error) {
 	return s, err
 }
 
-// keys is the answer of /certs. Like the real one it gives certificates and not
-// the numbers of the keys.
+// keys is the answer of /certs. Like the real service's it has certificates, but
+// no n and e.
 func (s *signer) keys() any {
 	return map[string]any{"keys": []any{map[string]any{"kid": s.kid, "kty": "RSA", "x5c": s.x5c}}}
 }
@@ -49,13 +49,13 @@ func (s *signer) sign(claims map[string]any) (string, error) {
 	return jwt.Signed(s.jose).Claims(claims).Serialize()
 }
 
-// claims says of a report what the real service says.
+// claims returns the claims that the real service derives from a report.
 func (s *Service) claims(report *spb.Report, runtime map[string]any, nonce json.RawMessage) map[string]any {
 	now, jti := s.cfg.Now(), make([]byte, 32)
 	_, _ = rand.Read(jti) // it never fails
 	guest, err := abi.ParseSnpPolicy(report.GetPolicy())
 	if err != nil {
-		guest.Debug = true // cannot be: the report was parsed with its policy
+		guest.Debug = true // unreachable: the report was parsed with its policy
 	}
 	tcb := kds.DecomposeTCBVersion(kds.TCBVersion(report.GetReportedTcb()))
 	text := hex.EncodeToString

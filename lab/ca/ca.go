@@ -1,5 +1,5 @@
-// Package ca is a certificate authority for the emulated services: whoever
-// should trust them is given its file.
+// Package ca is the certificate authority of the emulated services. Clients that
+// trust its certificate trust the services.
 package ca
 
 import (
@@ -27,7 +27,7 @@ type Authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// New makes an authority.
+// New creates an authority with a new key.
 func New() (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -36,18 +36,18 @@ func New() (*Authority, error) {
 	template := certificate("kafka-e2ee lab: emulated cloud")
 	template.IsCA, template.BasicConstraintsValid = true, true
 	template.KeyUsage = x509.KeyUsageCertSign
-	template.NotAfter = template.NotBefore.AddDate(20, 0, 0) // it may be kept
+	template.NotAfter = template.NotBefore.AddDate(20, 0, 0) // a demo may keep it across restarts
 	a := &Authority{cert: template, key: key}
 	a.cert, err = a.sign(template, key.Public())
 	return a, err
 }
 
-// PEM is the authority's own certificate.
+// PEM returns the authority's certificate.
 func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
-// Marshal writes the authority, private key and all, for [Parse].
+// Marshal encodes the authority for [Parse], with its private key.
 func (a *Authority) Marshal() ([]byte, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(a.key)
 	if err != nil {
@@ -56,7 +56,7 @@ func (a *Authority) Marshal() ([]byte, error) {
 	return append(a.PEM(), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...), nil
 }
 
-// Parse reads what Marshal wrote.
+// Parse decodes the output of Marshal.
 func Parse(text []byte) (*Authority, error) {
 	pair, err := tls.X509KeyPair(text, text)
 	if err != nil {
@@ -64,21 +64,21 @@ func Parse(text []byte) (*Authority, error) {
 	}
 	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
 	if !ok || !pair.Leaf.IsCA {
-		return nil, errors.New("reading the authority: it is none that was made here")
+		return nil, errors.New("reading the authority: want a CA certificate with an ECDSA key")
 	}
 	return &Authority{cert: pair.Leaf, key: key}, nil
 }
 
-// Pool trusts this authority and no other.
+// Pool returns a pool that holds only this authority.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
 	return pool
 }
 
-// Issue makes a server certificate for the host names and addresses, with an
-// RSA-2048 key: the vault's signs releases too, and readers of those want RSA.
-// The chain ends with the authority.
+// Issue creates a server certificate for the host names and addresses. Its key is
+// RSA-2048, because the vault's certificate also signs releases, and their readers
+// want RSA. The chain ends with the authority.
 func (a *Authority) Issue(hosts ...string) (tls.Certificate, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

@@ -1,13 +1,13 @@
-// Package cloud puts the emulated services together: attestation and vault over
-// HTTPS, with a certificate authority of their own; the host's certificates and
-// identities over plain HTTP, as at 169.254.169.254.
+// Package cloud combines the emulated services: attestation and vault over HTTPS,
+// with their own certificate authority; the host's certificates and identities
+// over plain HTTP, like at 169.254.169.254.
 //
 //	c, err := cloud.New(cloud.Config{…})
 //	err = c.Start(ctx)
 //	defer c.Close()
 //	platform := c.Pod(guest, cloud.PodID)
 //
-// See the README of lab/ for what the services do not do.
+// The README of lab/ lists what is not emulated.
 package cloud
 
 import (
@@ -26,36 +26,36 @@ import (
 	"kafka-e2ee/lab/attest"
 	"kafka-e2ee/lab/ca"
 	"kafka-e2ee/lab/identity"
-	"kafka-e2ee/lab/policy"
 	"kafka-e2ee/lab/sidecar"
 	"kafka-e2ee/lab/snp"
 	"kafka-e2ee/lab/vault"
+	"kafka-e2ee/skrclient/policy"
 )
 
-// The identities that the cloud knows. The operator may do everything with keys;
-// what the pod may do, [vault.Vault.Grant] says.
+// The identities of the cloud. The operator may do everything with keys. The pod
+// gets its roles from [vault.Vault.Grant].
 const (
 	PodID      = "pod"
 	OperatorID = "operator"
 )
 
-// Config says where the cloud is and how careless.
+// Config configures the addresses of the cloud and its trust.
 type Config struct {
-	Authority       *ca.Authority // who certifies the services; nil: one of their own
-	AttestationHost string        // host name, with the port where it is not 443: it is in the tokens' issuer
+	Authority       *ca.Authority // of the services' certificates; nil: a new one
+	AttestationHost string        // host name, with the port unless it is 443: part of the tokens' issuer
 	VaultHost       string        // host name, without port
 	Names           []string      // further host names and addresses in the certificate
 	Listen          string        // HTTPS address; port 0 chooses one
-	ListenMetadata  string        // HTTP address of certificates and identities; the same
+	ListenMetadata  string        // HTTP address of certificates and identities; port 0 chooses one
 
-	// The two dangers; see attest.Config and vault.Config.
+	// See attest.Config and vault.Config.
 	DangerouslyAcceptAnyReport  bool
 	DangerouslyAllowAnyWorkload bool
 
 	Logger *slog.Logger
 }
 
-// Cloud is the services and their addresses.
+// Cloud holds the services and their addresses.
 type Cloud struct {
 	Authority   *ca.Authority
 	Chip        *snp.Chip
@@ -69,14 +69,14 @@ type Cloud struct {
 	addr, metadata string
 }
 
-// Measurement is the launch measurement that the attestation service knows: that
-// of the one virtual machine in which all emulated pods run.
+// Measurement returns the only launch measurement that the attestation service
+// knows. All emulated pods run in that virtual machine.
 func Measurement() (m [48]byte) {
 	copy(m[:], "kafka-e2ee lab: emulated confidential guest")
 	return m
 }
 
-// New makes the services; they do not listen yet.
+// New creates the services. They do not listen yet.
 func New(cfg Config) (*Cloud, error) {
 	c := &Cloud{cfg: cfg, Authority: cfg.Authority}
 	var err error
@@ -119,7 +119,7 @@ func New(cfg Config) (*Cloud, error) {
 	return c, nil
 }
 
-// Start listens.
+// Start serves until [Cloud.Close].
 func (c *Cloud) Start(ctx context.Context) error {
 	secure, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.cfg.Listen)
 	if err != nil {
@@ -136,27 +136,27 @@ func (c *Cloud) Start(ctx context.Context) error {
 	services, host := server(c), server(metadata)
 	services.TLSConfig = c.tls.Clone()
 	c.servers = []*http.Server{services, host}
-	go services.ServeTLS(secure, "", "") //nolint:errcheck // returns when it is closed
-	go host.Serve(plain)                 //nolint:errcheck // the same
+	go services.ServeTLS(secure, "", "") //nolint:errcheck // returns after Close
+	go host.Serve(plain)                 //nolint:errcheck // as above
 	return nil
 }
 
 func server(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute,
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // a client's broken TLS is the client's to tell
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // broken TLS of a client is the client's error
 	}
 }
 
-// Close ends all services at once.
+// Close stops all services at once.
 func (c *Cloud) Close() {
 	for _, s := range c.servers {
 		_ = s.Close() //nolint:errcheck // nothing is left to lose
 	}
 }
 
-// ServeHTTP leads to the service of the host name and, for every other name in
-// the certificate, to that of the path.
+// ServeHTTP routes by host name. For further names in the certificate it routes by
+// path.
 func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	host := hostname(r.Host)
 	switch {
@@ -172,15 +172,15 @@ func hostname(host string) string {
 	return name
 }
 
-// Addr is where HTTPS is served, MetadataURL where certificates and identities
-// are; both are known after Start.
+// Addr returns the HTTPS address. It is known after Start.
 func (c *Cloud) Addr() string { return c.addr }
 
-// MetadataURL has no slash at its end.
+// MetadataURL returns the URL of certificates and identities, without a slash at
+// the end. It is known after Start.
 func (c *Cloud) MetadataURL() string { return "http://" + c.metadata }
 
-// Client reaches the services under their host names, whatever the ports, trusts
-// their authority alone, and reaches nothing else.
+// Client returns a client that reaches the services by host name on any port, and
+// nothing else. It trusts only their authority.
 func (c *Cloud) Client() *http.Client {
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		host, _, err := net.SplitHostPort(addr)
@@ -196,7 +196,7 @@ func (c *Cloud) Client() *http.Client {
 		return (&net.Dialer{}).DialContext(ctx, network, addr)
 	}
 	return &http.Client{
-		Timeout: 2 * time.Minute, // making a key takes a busy computer its time
+		Timeout: 2 * time.Minute, // a busy computer needs time to make a key
 		Transport: &http.Transport{
 			DialContext: dial, ForceAttemptHTTP2: true,
 			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.Authority.Pool()},
@@ -204,7 +204,7 @@ func (c *Cloud) Client() *http.Client {
 	}
 }
 
-// Pod is the way to keys of a pod that is such a guest and has that identity.
+// Pod returns the platform of a pod with the given guest and identity.
 func (c *Cloud) Pod(guest snp.Guest, clientID string) *sidecar.Platform {
 	return &sidecar.Platform{
 		Hardware: c.Chip, Guest: guest, ClientID: clientID, Metadata: c.MetadataURL(), Client: c.Client(), Roots: c.Authority.Pool(),

@@ -3,6 +3,8 @@ package cloud_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -16,12 +18,11 @@ import (
 	"time"
 
 	"kafka-e2ee/lab/cloud"
-	"kafka-e2ee/lab/policy"
-	"kafka-e2ee/lab/setupkey"
 	"kafka-e2ee/lab/sidecar"
 	"kafka-e2ee/lab/snp"
 	"kafka-e2ee/lab/vault"
 	"kafka-e2ee/skrclient"
+	"kafka-e2ee/skrclient/policy"
 	"kafka-e2ee/skrclient/skrtest"
 )
 
@@ -53,29 +54,23 @@ func guest() snp.Guest {
 	return snp.Guest{SecurityPolicy: []byte("package agent_policy"), Measurement: cloud.Measurement()}
 }
 
-// makeKey makes a version of the key for the guest, as the operator.
-func makeKey(t testing.TB, c *cloud.Cloud, g snp.Guest) setupkey.Key {
+// addKey adds a version of the key for the guest, and returns it with its id.
+func addKey(t testing.TB, c *cloud.Cloud, g snp.Guest) (key *rsa.PrivateKey, version string) {
 	t.Helper()
-	token, err := c.Identities.Token(cloud.OperatorID, c.Vault.Resource())
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := g.HostData()
-	p, err := policy.ForWorkload(maaHost, policy.KataCC, hex.EncodeToString(host[:]))
-	if err != nil {
+	if version, err = c.Vault.Add(keyName, key, policy.ForWorkload(maaHost, g.HostData())); err != nil {
 		t.Fatal(err)
 	}
-	key, err := setupkey.Vault{Host: vaultHost, Token: token, Client: c.Client()}.Create(t.Context(), keyName, p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
+	return key, version
 }
 
 // ask asks the sidecar of the pod for a key, with the real client.
 func ask(t testing.TB, pod *sidecar.Platform, name, maa, akv string) (key string, failure *skrclient.Error) {
 	t.Helper()
-	server := httptest.NewServer(skrtest.On(pod))
+	server := httptest.NewServer(skrtest.NewWithPlatform(pod))
 	defer server.Close()
 	client, err := skrclient.New(skrclient.Config{URL: server.URL})
 	if err != nil {
@@ -91,12 +86,12 @@ func ask(t testing.TB, pod *sidecar.Platform, name, maa, akv string) (key string
 	return released.N.String(), nil
 }
 
-// Without this a laptop could not show the decision that the cloud makes: the
-// key comes out for the measured guest, and for no other reason is it refused
-// than the one that the person is told.
+// A laptop could not show the cloud's decision: the measured guest gets the key,
+// and a refusal has exactly the reason that the person reads.
 func TestTheWholeChain(t *testing.T) {
 	c := start(t, func(*cloud.Config) {})
-	first, second := makeKey(t, c, guest()), makeKey(t, c, guest())
+	first, firstVersion := addKey(t, c, guest())
+	second, _ := addKey(t, c, guest())
 	c.Vault.Grant(cloud.PodID, vault.ReleaseUser)
 	pod := func(change func(*sidecar.Platform)) *sidecar.Platform {
 		p := c.Pod(guest(), cloud.PodID)
@@ -112,20 +107,20 @@ func TestTheWholeChain(t *testing.T) {
 		cause       skrclient.Cause
 		releasedKey string
 	}{
-		"newest":          {pod(same), keyName, maaHost, vaultHost, "", "", second.Public.N.String()},
-		"first version":   {pod(same), keyName + "/" + first.Version, maaHost, vaultHost, "", "", first.Public.N.String()},
+		"newest":          {pod(same), keyName, maaHost, vaultHost, "", "", second.N.String()},
+		"first version":   {pod(same), keyName + "/" + firstVersion, maaHost, vaultHost, "", "", first.N.String()},
 		"tampered":        {pod(func(p *sidecar.Platform) { p.Guest.SecurityPolicy = []byte("other") }), keyName, maaHost, vaultHost, skrclient.StepPolicy, skrclient.CausePolicy, ""},
 		"debug":           {pod(func(p *sidecar.Platform) { p.Guest.Debug = true }), keyName, maaHost, vaultHost, skrclient.StepPolicy, skrclient.CausePolicy, ""},
 		"unknown machine": {pod(func(p *sidecar.Platform) { p.Guest.Measurement = [48]byte{} }), keyName, maaHost, vaultHost, skrclient.StepPolicy, skrclient.CausePolicy, ""},
-		"no role":         {pod(func(p *sidecar.Platform) { p.ClientID = "stranger" }), keyName, maaHost, vaultHost, skrclient.StepVault, skrclient.CauseIdentity, ""},
+		"no role":         {pod(func(p *sidecar.Platform) { p.ClientID = "stranger" }), keyName, maaHost, vaultHost, skrclient.StepIdentity, skrclient.CauseIdentity, ""},
 		"no such key":     {pod(same), "other", maaHost, vaultHost, skrclient.StepVault, skrclient.CauseNoKey, ""},
-		"no such maa":     {pod(same), keyName, "maa.example", vaultHost, skrclient.StepAttestation, skrclient.CauseName, ""},
-		"no such vault":   {pod(same), keyName, maaHost, "akv.lab.example", skrclient.StepVault, skrclient.CauseName, ""},
+		"no such maa":     {pod(same), keyName, "maa.example", vaultHost, skrclient.StepAttestation, skrclient.CauseHostNotFound, ""},
+		"no such vault":   {pod(same), keyName, maaHost, "akv.lab.example", skrclient.StepVault, skrclient.CauseHostNotFound, ""},
 	} {
 		key, failure := ask(t, c.pod, c.key, c.maa, c.vault)
 		switch {
 		case c.cause == "" && (failure != nil || key != c.releasedKey):
-			t.Errorf("%s: not released, or another key: %v", name, failure)
+			t.Errorf("%s: got another key or error %v, want the key released", name, failure)
 		case c.cause != "" && (failure == nil || failure.Step != c.step || failure.Cause != c.cause):
 			t.Errorf("%s: got %v, want %s: %s", name, failure, c.step, c.cause)
 		}
@@ -135,9 +130,9 @@ func TestTheWholeChain(t *testing.T) {
 		t.Errorf("throttled: got %v", failure)
 	}
 	fresh := start(t, func(*cloud.Config) {})
-	makeKey(t, fresh, guest())
-	fresh.Vault.Grant(cloud.PodID, vault.User) // the role that the document names
-	if _, failure := ask(t, fresh.Pod(guest(), cloud.PodID), keyName, maaHost, vaultHost); failure == nil || failure.Cause != skrclient.CauseRole {
+	addKey(t, fresh, guest())
+	fresh.Vault.Grant(cloud.PodID, vault.User) // the role that the article names
+	if _, failure := ask(t, fresh.Pod(guest(), cloud.PodID), keyName, maaHost, vaultHost); failure == nil || failure.Cause != skrclient.CauseNoRole {
 		t.Errorf("role Crypto User: got %v", failure)
 	}
 	// Hardware of another manufacturer: signed, but not by the trusted chain.
@@ -148,11 +143,11 @@ func TestTheWholeChain(t *testing.T) {
 	}
 }
 
-// Without this a program that asks the sidecar for more than a key would meet
-// other shapes than the real ones.
+// A program that asks the sidecar for attestations would get other answers than
+// from the real one.
 func TestSidecarAttests(t *testing.T) {
 	c := start(t, func(*cloud.Config) {})
-	server := httptest.NewServer(skrtest.On(c.Pod(guest(), cloud.PodID)))
+	server := httptest.NewServer(skrtest.NewWithPlatform(c.Pod(guest(), cloud.PodID)))
 	defer server.Close()
 	runtime := sha256.Sum256([]byte(`{"nonce":"n"}`))
 	for name, test := range map[string]struct {
@@ -162,11 +157,13 @@ func TestSidecarAttests(t *testing.T) {
 		want       []string
 	}{
 		"maa":                 {"/attest/maa", `{"maa_endpoint":"` + maaHost + `","runtime_data":"eyJub25jZSI6Im4ifQ=="}`, 200, 1, []string{"token"}},
-		"maa, list":           {"/attest/maa", `{"maa_endpoint":"` + maaHost + `","runtime_data":"W10="}`, 403, 1, []string{"error"}},
-		"maa, not base64":     {"/attest/maa", `{"maa_endpoint":"` + maaHost + `","runtime_data":"!"}`, 403, 2, []string{"error"}},
-		"maa, no such host":   {"/attest/maa", `{"maa_endpoint":"maa.example","runtime_data":"e30="}`, 403, 1, []string{"error"}},
-		"maa, malformed":      {"/attest/maa", `{`, 403, 1, []string{"error"}},
+		"maa, list":           {"/attest/maa", `{"maa_endpoint":"` + maaHost + `","runtime_data":"W10="}`, 403, 2, []string{"error"}},
+		"maa, not base64":     {"/attest/maa", `{"maa_endpoint":"` + maaHost + `","runtime_data":"!"}`, 400, 1, []string{"error"}},
+		"maa, no such host":   {"/attest/maa", `{"maa_endpoint":"maa.example","runtime_data":"e30="}`, 403, 2, []string{"error"}},
+		"maa, malformed":      {"/attest/maa", `{`, 400, 1, []string{"error"}},
 		"raw":                 {"/attest/raw", `{"runtime_data":"eyJub25jZSI6Im4ifQ=="}`, 200, 1, []string{"report"}},
+		"raw, empty":          {"/attest/raw", `{}`, 400, 1, []string{"error"}},
+		"combined, empty":     {"/attest/combined", `{}`, 400, 1, []string{"error"}},
 		"raw, malformed":      {"/attest/raw", `[]`, 400, 1, []string{"error"}},
 		"combined":            {"/attest/combined", `{"runtime_data":"eyJub25jZSI6Im4ifQ=="}`, 200, 1, []string{"endorsed_tcb", "endorsements", "evidence", "uvm_endorsements"}},
 		"combined, malformed": {"/attest/combined", ``, 400, 1, []string{"error"}},
@@ -201,8 +198,8 @@ func TestSidecarAttests(t *testing.T) {
 	}
 }
 
-// Without this a roll-out of firmware, which passes by itself, would look like a
-// refusal: the certificates are still those of the level before.
+// A firmware roll-out, which resolves itself, would look like a refusal: for a
+// while the certificates still have the previous level.
 func TestFirmwareRollOut(t *testing.T) {
 	c := start(t, func(*cloud.Config) {})
 	stale := c.Chip.Certification()
@@ -220,7 +217,7 @@ func TestFirmwareRollOut(t *testing.T) {
 	}
 }
 
-// Without this the vault could be made to fetch from anywhere, by a policy.
+// A policy could make the vault fetch from any host.
 func TestClientReachesNothingElse(t *testing.T) {
 	c := start(t, func(*cloud.Config) {})
 	other := httptest.NewTLSServer(http.NotFoundHandler())

@@ -24,13 +24,26 @@ import (
 	"kafka-e2ee/lab/vault"
 )
 
-// builtIn is a report as the upstream sidecar has it built in for machines
-// without SEV-SNP: a fixed firmware level, never debuggable, signed by no one.
+// upstreamVault is in Azure's domain, because the sidecar asks for a token for
+// https://vault.azure.net.
+const upstreamVault = "demo.vault.azure.net"
+
+// builtIn returns a report like the upstream sidecar's built-in one for machines
+// without SEV-SNP: version 1, a fixed firmware level, never debuggable, and without
+// a valid signature.
 func builtIn(hostData, runtimeData []byte) []byte {
 	report := make([]byte, 1184)
-	binary.LittleEndian.PutUint32(report[0:], 2)
+	binary.LittleEndian.PutUint32(report[0:], 1)
+	binary.LittleEndian.PutUint32(report[4:], 1) // guest SVN
 	binary.LittleEndian.PutUint64(report[8:], 0x3001f)
+	report[0x10], report[0x20] = 1, 2 // family, image
 	binary.LittleEndian.PutUint32(report[0x34:], 1)
+	report[0x3f], report[0x40] = 0x31, 1 // current TCB, platform info
+	for _, digest := range [][2]int{{0x90, 0xc0}, {0xe0, 0x140}, {0x160, 0x180}, {0x1a0, 0x1e0}, {0x2a0, 0x2d0}, {0x2e8, 0x318}} {
+		for at := digest[0]; at < digest[1]; at++ {
+			report[at] = byte(at) ^ 0xa5
+		}
+	}
 	sum := sha256.Sum256(runtimeData)
 	copy(report[80:], sum[:])
 	copy(report[192:], hostData)
@@ -38,14 +51,13 @@ func builtIn(hostData, runtimeData []byte) []byte {
 	return report
 }
 
-// Without this the unmodified upstream sidecar could not release a key from the
-// emulated cloud. The client is written from what that sidecar is known to ask,
-// down to its padded base64url and its empty initTimeData, and shares no code
-// with the lab.
+// The unmodified upstream sidecar could not release a key from the emulated cloud.
+// The client here sends that sidecar's requests, with its padded base64url and its
+// empty initTimeData, and shares no code with the lab.
 func TestUpstreamSidecar(t *testing.T) {
-	c := start(t, func(cfg *cloud.Config) { cfg.DangerouslyAcceptAnyReport = true })
+	c := start(t, func(cfg *cloud.Config) { cfg.DangerouslyAcceptAnyReport, cfg.VaultHost = true, upstreamVault })
 	g := guest()
-	made := makeKey(t, c, g)
+	made, _ := addKey(t, c, g)
 	c.Vault.Grant(cloud.PodID, vault.ReleaseUser)
 	client := c.Client()
 
@@ -79,9 +91,9 @@ func TestUpstreamSidecar(t *testing.T) {
 	var access struct {
 		Token string `json:"access_token"`
 	}
-	get(t, client, c.MetadataURL()+"/metadata/identity/oauth2/token?resource=https%3A%2F%2Flab.example&api-version=2018-02-01", &access)
+	get(t, client, c.MetadataURL()+"/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fvault.azure.net", &access)
 	var released struct{ Value string }
-	send(t, client, "https://"+vaultHost+"/keys/"+keyName+"/release?api-version=7.4", access.Token, map[string]any{"target": attested.Token}, &released)
+	send(t, client, "https://"+upstreamVault+"/keys/"+keyName+"/release?api-version=7.4", access.Token, map[string]any{"target": attested.Token}, &released)
 
 	payload := verified(t, c, released.Value)
 	var release struct {
@@ -125,13 +137,13 @@ func TestUpstreamSidecar(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if private, ok := key.(*rsa.PrivateKey); !ok || !private.PublicKey.Equal(made.Public) {
+	if private, ok := key.(*rsa.PrivateKey); !ok || !private.Equal(made) {
 		t.Error("another key was released")
 	}
 }
 
-// verified is what the sidecar does with x5c: a leaf for the vault's name, RSA,
-// for servers; every entry but the last is an intermediate; the root is trusted.
+// verified verifies x5c like the sidecar: an RSA server leaf for the vault's name,
+// then intermediates; the last entry is skipped, because the root is trusted already.
 func verified(t *testing.T, c *cloud.Cloud, text string) []byte {
 	t.Helper()
 	header, err := base64.RawURLEncoding.DecodeString(strings.Split(text, ".")[0])
@@ -162,7 +174,7 @@ func verified(t *testing.T, c *cloud.Cloud, text string) []byte {
 		intermediates.AddCert(cert)
 	}
 	if _, err := certs[0].Verify(x509.VerifyOptions{
-		DNSName: vaultHost, Roots: c.Authority.Pool(), Intermediates: intermediates, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSName: upstreamVault, Roots: c.Authority.Pool(), Intermediates: intermediates, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,8 @@
-// Package identity emulates the endpoint at which a pod gets a token for its
-// managed identity (169.254.169.254), and checks such tokens for the vault.
+// Package identity emulates the endpoint at 169.254.169.254 that gives a pod a
+// token for its managed identity, and verifies such tokens for the vault.
 //
-// Whoever can reach it gets a token for any identity that it knows: in a cloud
-// the network decides who that is, here nothing does.
+// It gives any client a token for any identity that it knows. In a cloud the
+// network restricts who reaches it; here nothing does.
 package identity
 
 import (
@@ -23,7 +23,7 @@ import (
 	"kafka-e2ee/lab/rest"
 )
 
-// TokenPath is where tokens are found.
+// TokenPath is the path of the token endpoint.
 const TokenPath = "/metadata/identity/oauth2/token"
 
 const lifetime = time.Hour
@@ -42,8 +42,8 @@ type claims struct {
 	AppID string `json:"appid"`
 }
 
-// New makes an endpoint that knows the given client ids; the first is that of a
-// request which names none.
+// New returns a service that knows the given client ids. The first is the default
+// for requests without client_id.
 func New(issuer string, clientIDs ...string) (*Service, error) {
 	if len(clientIDs) == 0 {
 		return nil, errors.New("making identities: want at least one")
@@ -59,7 +59,7 @@ func New(issuer string, clientIDs ...string) (*Service, error) {
 	return &Service{issuer: issuer, known: clientIDs, key: key, signer: signer, now: time.Now}, nil
 }
 
-// ServeHTTP answers a request of the shape of the instance metadata service.
+// ServeHTTP answers like the instance metadata service.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	id := query.Get("client_id")
@@ -98,8 +98,8 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// Token makes a token for the identity and the resource, such as
-// https://vault.azure.net, good for one hour.
+// Token issues a token for the identity and a resource such as
+// https://vault.azure.net. It is valid for one hour.
 func (s *Service) Token(clientID, resource string) (string, error) {
 	now := s.now()
 	return jwt.Signed(s.signer).Claims(claims{AppID: clientID, Claims: jwt.Claims{
@@ -108,8 +108,8 @@ func (s *Service) Token(clientID, resource string) (string, error) {
 	}}).Serialize()
 }
 
-// Verify returns the identity of a token that was made here for the resource and
-// is valid now. The error never repeats the token.
+// Verify returns the identity in a token if this service issued it for the
+// resource and it is valid now. Errors never contain the token.
 func (s *Service) Verify(token, resource string) (clientID string, err error) {
 	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {

@@ -19,7 +19,7 @@ func service(t testing.TB) *Service {
 
 const good = TokenPath + "?api-version=2018-02-01&resource=https%3A%2F%2Fvault.example%2F&client_id=operator"
 
-// Without this a pod would get no token, or the token of another identity.
+// A pod would get no token, or a token of another identity.
 func TestTokenRequests(t *testing.T) {
 	s := service(t)
 	for name, c := range map[string]struct {
@@ -49,12 +49,12 @@ func TestTokenRequests(t *testing.T) {
 			continue
 		}
 		if id, err := s.Verify(answer.Token, "https://vault.example"); err != nil || id != c.identity {
-			t.Errorf("%s: the token is %q's: %v", name, id, err)
+			t.Errorf("%s: got a token of %q and error %v, want %q", name, id, err, c.identity)
 		}
 	}
 }
 
-// Without this a crafted token could crash the vault or pass for a real one.
+// A crafted token could crash the vault or be accepted.
 func FuzzVerify(f *testing.F) {
 	s := service(f)
 	token, err := s.Token("pod", "https://vault.example")
@@ -66,13 +66,13 @@ func FuzzVerify(f *testing.F) {
 	signed := func(token string) string { return token[:strings.LastIndex(token, ".")+1] }
 	f.Fuzz(func(t *testing.T, text string) {
 		if id, err := s.Verify(text, "https://vault.example"); err == nil && signed(text) != signed(token) {
-			t.Fatalf("%q is taken as %q's token", text, id)
+			t.Fatalf("accepted %q as a token of %q", text, id)
 		}
 	})
 }
 
-// Without this a token that is old, for something else or made by someone else
-// would open the vault.
+// The vault would accept an expired token, one for another resource, or a forged
+// one.
 func TestVerifyRefuses(t *testing.T) {
 	s, other := service(t), service(t)
 	token := func(s *Service, resource string, at time.Duration) string {
@@ -99,7 +99,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"empty":            "",
 	} {
 		if id, err := s.Verify(text, vault); err == nil || strings.Contains(err.Error(), fresh[:20]) {
-			t.Errorf("%s: taken as %q's, or told: %v", name, id, err)
+			t.Errorf("%s: got identity %q and error %v, want an error without the token", name, id, err)
 		}
 	}
 }

@@ -1,12 +1,12 @@
-// Package keywrap moves a private key under a wrapping key, in the way that the
-// vault releases keys: RSA-OAEP of an AES-256 key, and behind it AES-KWP
-// (RFC 5649) of the private key in PKCS#8.
+// Package keywrap wraps a private key like the vault does to release it: an
+// AES-256 key under RSA-OAEP, followed by the private key in PKCS#8 under AES-KWP
+// (RFC 5649) with that AES key.
 package keywrap
 
 import (
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // the format's own choice for OAEP, where its collisions do no harm
+	"crypto/sha1" //nolint:gosec // the format requires it for OAEP, where collisions do no harm
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/x509"
@@ -17,17 +17,17 @@ import (
 	"github.com/tink-crypto/tink-go/v2/kwp/subtle"
 )
 
-// Algorithm is the "enc" of a release. The names differ in the hash of OAEP only.
+// Algorithm is the "enc" of a release. The algorithms differ only in the hash of OAEP.
 type Algorithm string
 
-// The algorithms; a request that names none means the first.
+// The algorithms. The default of a request is the first.
 const (
 	CKM    Algorithm = "CKM_RSA_AES_KEY_WRAP" // SHA-1
 	RSA256 Algorithm = "RSA_AES_KEY_WRAP_256" // SHA-256
 	RSA384 Algorithm = "RSA_AES_KEY_WRAP_384" // SHA-384
 )
 
-// Known reports whether the algorithm is one of these.
+// Known reports whether the algorithm is supported.
 func (a Algorithm) Known() bool { return a == CKM || a == RSA256 || a == RSA384 }
 
 func (a Algorithm) hash() hash.Hash {
@@ -41,7 +41,7 @@ func (a Algorithm) hash() hash.Hash {
 	}
 }
 
-// Wrap encrypts the key so that only the owner of the wrapping key can read it.
+// Wrap encrypts the key for the owner of the wrapping key.
 func Wrap(wrapping *rsa.PublicKey, algorithm Algorithm, key *rsa.PrivateKey) ([]byte, error) {
 	if !algorithm.Known() {
 		return nil, fmt.Errorf("wrapping key: the algorithm is none of %s, %s, %s", CKM, RSA256, RSA384)
@@ -71,7 +71,7 @@ func Wrap(wrapping *rsa.PublicKey, algorithm Algorithm, key *rsa.PrivateKey) ([]
 	return append(head, tail...), nil
 }
 
-// Unwrap is the inverse of Wrap. The errors are fixed words.
+// Unwrap is the inverse of Wrap. Its errors contain none of the input.
 func Unwrap(wrapping *rsa.PrivateKey, algorithm Algorithm, wrapped []byte) (*rsa.PrivateKey, error) {
 	size := wrapping.Size()
 	if !algorithm.Known() || len(wrapped) <= size {
@@ -84,7 +84,7 @@ func Unwrap(wrapping *rsa.PrivateKey, algorithm Algorithm, wrapped []byte) (*rsa
 	defer clear(kek)
 	cipher, err := subtle.NewKWP(kek)
 	if err != nil {
-		return nil, errors.New("unwrapping key: the inner key is no AES-256 key")
+		return nil, errors.New("unwrapping key: the inner key is not an AES-256 key")
 	}
 	plain, err := cipher.Unwrap(wrapped[size:])
 	if err != nil {

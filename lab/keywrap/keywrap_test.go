@@ -16,7 +16,7 @@ func newKey(t testing.TB, bits int) *rsa.PrivateKey {
 	return key
 }
 
-// Without this a released key could not be read, or an altered one would be.
+// A released key could not be unwrapped, or an altered one would be.
 func TestWrapAndUnwrap(t *testing.T) {
 	wrapping, other := newKey(t, 2048), newKey(t, 2048)
 	for _, c := range []struct {
@@ -30,33 +30,33 @@ func TestWrapAndUnwrap(t *testing.T) {
 		}
 		got, err := Unwrap(wrapping, c.algorithm, wrapped)
 		if err != nil || !got.Equal(key) {
-			t.Errorf("%s, %d bits: another key comes out: %v", c.algorithm, c.bits, err)
+			t.Errorf("%s, %d bits: got another key, or error %v", c.algorithm, c.bits, err)
 		}
 		if _, err := Unwrap(wrapping, c.wrong, wrapped); err == nil {
-			t.Errorf("%s: read as %s", c.algorithm, c.wrong)
+			t.Errorf("%s: unwrapped as %s", c.algorithm, c.wrong)
 		}
 		if _, err := Unwrap(other, c.algorithm, wrapped); err == nil {
-			t.Errorf("%s: read with another wrapping key", c.algorithm)
+			t.Errorf("%s: unwrapped with another wrapping key", c.algorithm)
 		}
 		for _, at := range []int{0, 255, 256, len(wrapped) - 1} {
 			altered := bytes.Clone(wrapped)
 			altered[at] ^= 1
 			if _, err := Unwrap(wrapping, c.algorithm, altered); err == nil {
-				t.Errorf("%s: byte %d was altered, and it was read", c.algorithm, at)
+				t.Errorf("%s: unwrapped with byte %d altered", c.algorithm, at)
 			}
 		}
 		for _, length := range []int{0, 1, 256, 257, len(wrapped) - 8} {
 			if _, err := Unwrap(wrapping, c.algorithm, wrapped[:length]); err == nil {
-				t.Errorf("%s: read the first %d bytes", c.algorithm, length)
+				t.Errorf("%s: unwrapped from the first %d bytes", c.algorithm, length)
 			}
 		}
 	}
 	if _, err := Wrap(&wrapping.PublicKey, "none", other); err == nil {
-		t.Error("wrapped with an algorithm that no one knows")
+		t.Error("wrapped with an unknown algorithm")
 	}
 }
 
-// Without this an answer that the vault did not make could crash the sidecar.
+// An answer that the vault did not make could crash the sidecar.
 func FuzzUnwrap(f *testing.F) {
 	wrapping := newKey(f, 2048)
 	wrapped, err := Wrap(&wrapping.PublicKey, CKM, newKey(f, 2048))
@@ -67,7 +67,7 @@ func FuzzUnwrap(f *testing.F) {
 	f.Add(wrapped[:300])
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if _, err := Unwrap(wrapping, CKM, text); err == nil && !bytes.Equal(text, wrapped) {
-			t.Fatal("unwrapped what no one wrapped")
+			t.Fatal("unwrapped crafted bytes")
 		}
 	})
 }

@@ -1,5 +1,5 @@
-// Package rest holds the manners that the emulated services share: a body is
-// read within a size and a time, and errors have Azure's shape.
+// Package rest reads the requests of the emulated services, within limits of size
+// and time, and writes their answers and errors in Azure's format.
 package rest
 
 import (
@@ -18,24 +18,24 @@ const (
 	BodyTime = 10 * time.Second
 )
 
-// Error is a refusal as the services write it: {"error":{"code","message"}}.
+// Error is a refusal in the services' format: {"error":{"code","message"}}.
 type Error struct {
 	Status int
 	Code   string
-	// Inner is the code of the innererror, which says more; may be empty.
+	// Inner is the code of the innererror, which is more specific. It may be empty.
 	Inner   string
 	Message string
 }
 
-// Error says which status and why.
+// Error returns the status, the code and the message.
 func (e *Error) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.Code, e.Message) }
 
-// Refuse makes an Error.
+// Refuse returns an Error with a formatted message.
 func Refuse(status int, code, message string, args ...any) *Error {
 	return &Error{Status: status, Code: code, Message: fmt.Sprintf(message, args...)}
 }
 
-// Fail writes the refusal.
+// Fail answers with the error.
 func (e *Error) Fail(w http.ResponseWriter) {
 	inner := map[string]any{"code": e.Code, "message": e.Message}
 	if e.Inner != "" {
@@ -53,12 +53,12 @@ func Write(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(text) //nolint:errcheck // the client may be gone, and then there is no one to tell
+	_, _ = w.Write(text) //nolint:errcheck // the client may have gone
 }
 
-// Read decodes the body, which must be one JSON document, into a value.
+// Read decodes the body, which must be one JSON document.
 func Read(w http.ResponseWriter, r *http.Request, timeout time.Duration, into any) *Error {
-	// A recorder in a test has no deadline to set, and no slow sender either.
+	// The recorder of a test supports no deadline, and needs none.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(timeout)) //nolint:errcheck // see above
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	var tooLarge *http.MaxBytesError
@@ -71,7 +71,7 @@ func Read(w http.ResponseWriter, r *http.Request, timeout time.Duration, into an
 		return Refuse(http.StatusBadRequest, "BadRequest", "The body cannot be read.")
 	}
 	if json.Unmarshal(body, into) != nil {
-		return Refuse(http.StatusBadRequest, "BadParameter", "The body is not the one JSON document that is expected here.")
+		return Refuse(http.StatusBadRequest, "BadParameter", "The body is not one JSON document of the expected shape.")
 	}
 	return nil
 }

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// Without this a client that sends its body one byte an hour would hold the
-// service for as long as it likes.
+// A client that sends one byte an hour could hold a connection forever.
 func TestSlowBodyIsRefused(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var body any

@@ -13,13 +13,11 @@ import (
 	"kafka-e2ee/lab/keywrap"
 )
 
-// openRelease verifies that the vault has signed the release and takes the key
-// out of it. The certificates' last entry is the root, which proves nothing and
-// is skipped.
+// openRelease verifies the vault's signature of the release, and unwraps the key.
 func openRelease(text, vault string, roots *x509.CertPool, wrapping *rsa.PrivateKey) (*rsa.PrivateKey, error) {
 	jws, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
-		return nil, errors.New("the release is not a JWS that is signed with RS256")
+		return nil, errors.New("the release is not a JWS signed with RS256")
 	}
 	host, _, _ := strings.Cut(vault, ":")
 	chains, err := jws.Signatures[0].Protected.Certificates(x509.VerifyOptions{DNSName: host, Roots: roots})
@@ -62,10 +60,10 @@ func openRelease(text, vault string, roots *x509.CertPool, wrapping *rsa.Private
 	return keywrap.Unwrap(wrapping, release.Request.Enc, wrapped)
 }
 
-// parent is the vault's domain, which names the resource of a token:
+// domain returns the vault's domain, which names the resource of an access token:
 // vault.azure.net for NAME.vault.azure.net.
-func parent(vault string) string {
+func domain(vault string) string {
 	host, _, _ := strings.Cut(vault, ":")
-	_, domain, _ := strings.Cut(host, ".")
-	return domain
+	_, rest, _ := strings.Cut(host, ".")
+	return rest
 }

@@ -21,7 +21,7 @@ type release struct {
 	text      string
 }
 
-// newRelease is a release as a vault of that name signs it.
+// newRelease returns a release that a vault of the given name signed.
 func newRelease(t testing.TB, host string) *release {
 	t.Helper()
 	r := &release{}
@@ -70,8 +70,7 @@ func newRelease(t testing.TB, host string) *release {
 	return r
 }
 
-// Without this whoever can answer in the vault's place could give the pod a key
-// of his own.
+// Anyone who can answer in the vault's place could give the pod a key of their own.
 func TestOpenRelease(t *testing.T) {
 	r, other := newRelease(t, "vault.example"), newRelease(t, "vault.example")
 	key, err := openRelease(r.text, "vault.example:443", r.authority.Pool(), r.wrapping)
@@ -98,7 +97,7 @@ func TestOpenRelease(t *testing.T) {
 	}
 }
 
-// Without this a crafted answer in the vault's place could crash the sidecar.
+// A crafted answer could crash the sidecar.
 func FuzzOpenRelease(f *testing.F) {
 	r := newRelease(f, "vault.example")
 	pool := r.authority.Pool()
@@ -106,7 +105,7 @@ func FuzzOpenRelease(f *testing.F) {
 	f.Add("a.b.c")
 	f.Fuzz(func(t *testing.T, text string) {
 		if key, err := openRelease(text, "vault.example", pool, r.wrapping); err == nil && !key.Equal(r.key) {
-			t.Fatal("another key came out")
+			t.Fatal("got another key")
 		}
 	})
 }

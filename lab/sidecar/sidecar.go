@@ -1,9 +1,9 @@
-// Package sidecar does for the stand-in sidecar (skrtest) what the real one
-// does: it proves to the attestation service what the pod is, and asks the vault
-// for a key with that proof.
+// Package sidecar is the platform behind the stand-in sidecar of skrtest. Like the
+// real sidecar it gets an attestation token for the pod, and asks the vault for a
+// key with that token.
 //
 //	platform := &sidecar.Platform{Hardware: chip, Guest: guest, Metadata: url, Client: client}
-//	handler := skrtest.On(platform)
+//	handler := skrtest.NewWithPlatform(platform)
 package sidecar
 
 import (
@@ -29,25 +29,25 @@ import (
 	"kafka-e2ee/skrclient/skrtest"
 )
 
-// Hardware makes reports about the guest that asks.
+// Hardware makes reports about a guest.
 type Hardware interface {
 	Report(guest snp.Guest, reportData [64]byte) ([]byte, error)
 }
 
-// Platform is one pod's way to its keys. It is safe for concurrent use.
+// Platform gets keys for one pod. It is safe for concurrent use.
 type Platform struct {
 	Hardware Hardware
-	Guest    snp.Guest // what this pod is
+	Guest    snp.Guest // this pod
 	ClientID string    // of the pod's identity
-	Metadata string    // URL of the endpoint with the certificates and the identities; no slash at its end
+	Metadata string    // URL of the certificates and identities, without a slash at the end
 	Client   *http.Client
-	Roots    *x509.CertPool // who may certify the vault
+	Roots    *x509.CertPool // of the vault's certificate
 }
 
-// Release is the protocol, from top to bottom. The errors are worded as the real
-// sidecar's, because clients look into them for the cause.
-func (p *Platform) Release(ctx context.Context, asked skrtest.Asked) (*rsa.PrivateKey, error) {
-	wrapping, err := rsa.GenerateKey(rand.Reader, 2048) // for this one release
+// Release is the whole protocol. Its errors are worded like the real sidecar's,
+// because clients parse them for the cause.
+func (p *Platform) Release(ctx context.Context, asked skrtest.KeyRequest) (*rsa.PrivateKey, error) {
+	wrapping, err := rsa.GenerateKey(rand.Reader, 2048) // for this release only
 	if err != nil {
 		return nil, fmt.Errorf("generating RSA key pair failed: %w", err)
 	}
@@ -57,7 +57,7 @@ func (p *Platform) Release(ctx context.Context, asked skrtest.Asked) (*rsa.Priva
 	}
 	attestation, err := p.Attest(ctx, asked.MAAEndpoint, runtimeData)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("attestation failed: %w", err)
 	}
 	bearer := asked.AccessToken
 	if bearer == "" {
@@ -65,7 +65,7 @@ func (p *Platform) Release(ctx context.Context, asked skrtest.Asked) (*rsa.Priva
 			return nil, fmt.Errorf("retrieving authentication token failed: %w", err)
 		}
 	}
-	answer, err := p.fromVault(ctx, asked, bearer, attestation.Token)
+	answer, err := p.askVault(ctx, asked, bearer, attestation.Token)
 	if err != nil {
 		return nil, fmt.Errorf("releasing the key %s failed: %w", asked.KeyName, err)
 	}
@@ -76,32 +76,33 @@ func (p *Platform) Release(ctx context.Context, asked skrtest.Asked) (*rsa.Priva
 	return key, nil
 }
 
-// Attest makes a report whose report data is the hash of the runtime data, finds
-// the certificates for it and, where a service is named, has it certified.
+// Attest makes a report that is bound to the runtime data, and fetches the
+// certificates for it. If maaEndpoint is not empty, it also gets a token from that
+// attestation service.
 func (p *Platform) Attest(ctx context.Context, maaEndpoint string, runtimeData []byte) (skrtest.Attestation, error) {
 	var reportData [64]byte
 	hash := sha256.Sum256(runtimeData)
 	copy(reportData[:], hash[:])
 	report, err := p.Hardware.Report(p.Guest, reportData)
 	if err != nil {
-		return skrtest.Attestation{}, fmt.Errorf("attestation failed: fetching snp report failed: %w", err)
+		return skrtest.Attestation{}, fmt.Errorf("failed to retrieve attestation report: %w", err)
 	}
 	var certs snp.Certification
 	if err := p.get(ctx, snp.CertificationPath, &certs); err != nil {
-		return skrtest.Attestation{}, fmt.Errorf("attestation failed: refreshing CertChain failed: %w", err)
+		return skrtest.Attestation{}, fmt.Errorf("refreshing CertChain failed: %w", err)
 	}
 	made := skrtest.Attestation{Report: report, Chain: []byte(certs.VCEK + certs.Chain), TCB: certs.TCBM}
 	reported := binary.LittleEndian.Uint64(report[384:])
 	if certified, err := strconv.ParseUint(certs.TCBM, 16, 64); err != nil || certified != reported {
-		return skrtest.Attestation{}, fmt.Errorf("attestation failed: SNP reported TCB value: %d doesn't match Certificate TCB value: %d", reported, certified)
+		return skrtest.Attestation{}, fmt.Errorf("SNP reported TCB value: %d doesn't match Certificate TCB value: %d", reported, certified)
 	}
 	if maaEndpoint == "" {
 		return made, nil
 	}
-	b64 := base64.URLEncoding.EncodeToString // padded, as the real one sends it
+	b64 := base64.URLEncoding.EncodeToString // padded, like the real sidecar
 	inner, err := json.Marshal(map[string]string{"SnpReport": b64(report), "VcekCertChain": b64(made.Chain), "Endorsements": b64([]byte(`{"Uvm":[]}`))})
 	if err != nil {
-		return skrtest.Attestation{}, fmt.Errorf("attestation failed: %w", err)
+		return skrtest.Attestation{}, err
 	}
 	var answer struct{ Token string }
 	err = p.post(ctx, "maa", "https://"+maaEndpoint+"/attest/SevSnpVM?api-version=2020-10-01", "", map[string]any{
@@ -110,14 +111,14 @@ func (p *Platform) Attest(ctx context.Context, maaEndpoint string, runtimeData [
 		"initTimeData": map[string]string{"data": "", "dataType": ""},
 	}, &answer)
 	if err != nil {
-		return skrtest.Attestation{}, fmt.Errorf("attestation failed: Retrieving MAA token from MAA endpoint failed: %w", err)
+		return skrtest.Attestation{}, fmt.Errorf("retrieving MAA token from MAA endpoint failed: %w", err)
 	}
 	made.Token = answer.Token
 	return made, nil
 }
 
 func (p *Platform) accessToken(ctx context.Context, vault string) (string, error) {
-	resource := "https://" + parent(vault)
+	resource := "https://" + domain(vault)
 	var answer struct {
 		Token string `json:"access_token"`
 	}
@@ -126,7 +127,7 @@ func (p *Platform) accessToken(ctx context.Context, vault string) (string, error
 	return answer.Token, err
 }
 
-func (p *Platform) fromVault(ctx context.Context, asked skrtest.Asked, bearer, token string) (string, error) {
+func (p *Platform) askVault(ctx context.Context, asked skrtest.KeyRequest, bearer, token string) (string, error) {
 	var answer struct{ Value string }
 	err := p.post(ctx, "AKV", "https://"+asked.AKVEndpoint+"/keys/"+asked.KeyName+"/release?api-version=7.4", bearer, map[string]string{"target": token}, &answer)
 	return answer.Value, err
@@ -176,7 +177,7 @@ func (p *Platform) do(service string, request *http.Request, into any) error {
 	return nil
 }
 
-// jwk is the wrapping key as the attestation token will carry it.
+// jwk encodes the wrapping key for the runtime data.
 func jwk(key *rsa.PublicKey) map[string]any {
 	b64 := base64.RawURLEncoding.EncodeToString
 	n, e := b64(key.N.Bytes()), b64(big.NewInt(int64(key.E)).Bytes())

@@ -20,15 +20,15 @@ import (
 const (
 	productLine = "Milan"
 	productName = "Milan-B0"
-	// The real ARK and ASK have 4096 bits, which take seconds to make.
+	// The real ARK and ASK have 4096 bits, which take seconds to generate.
 	caBits = 2048
-	// lifetime is long enough for a lab that is left running.
+	// lifetime outlasts a lab that is left running.
 	lifetime = 365 * 24 * time.Hour
 )
 
-// certify makes the chain as AMD's specification 57230 describes it. The signer
-// in go-sev-guest's testing package is not used: its keys are published, it is
-// not safe for concurrent use, and it adds flags to the program.
+// certify creates the chain of AMD's specification 57230. It does not use the
+// signer of go-sev-guest's testing package: its keys are published, it is not safe
+// for concurrent use, and it adds flags to the program.
 func (c *Chip) certify() error {
 	var arkKey, askKey *rsa.PrivateKey
 	var keys errgroup.Group
@@ -66,7 +66,7 @@ func certificate(name string) *x509.Certificate {
 		NotAfter:           now.Add(lifetime),
 		Subject: pkix.Name{
 			Country: []string{"US"}, Locality: []string{"Santa Clara"}, Province: []string{"CA"},
-			Organization: []string{"Advanced Micro Devices"}, OrganizationalUnit: []string{"Engineering"}, // verifiers insist
+			Organization: []string{"Advanced Micro Devices"}, OrganizationalUnit: []string{"Engineering"}, // verifiers require it
 			CommonName: name,
 		},
 	}
@@ -87,7 +87,7 @@ func sign(cert, parent *x509.Certificate, public crypto.PublicKey, key *rsa.Priv
 	return x509.ParseCertificate(der)
 }
 
-// extensions tie the certificate to the chip and to its firmware level.
+// extensions bind the certificate to the chip and to its firmware level.
 func (c *Chip) extensions() ([]pkix.Extension, error) {
 	parts := c.parts()
 	var list []pkix.Extension
@@ -113,11 +113,10 @@ func (c *Chip) extensions() ([]pkix.Extension, error) {
 	return list, failed
 }
 
-// Root is the certificate that stands for the manufacturer, and the one that it
-// signs chips with: what an attestation service must know beforehand.
+// Root returns the manufacturer's certificates, which an attestation service trusts.
 func (c *Chip) Root() Root { return Root{ark: c.ark, ask: c.ask} }
 
-// vcekPEM and chainPEM are the two parts of a certificates answer.
+// vcekPEM and chainPEM are the two parts of [Certification].
 func (c *Chip) vcekPEM() []byte { return pemOf(c.vcek) }
 
 func (c *Chip) chainPEM() []byte { return pemOf(c.ask, c.ark) }

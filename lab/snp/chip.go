@@ -6,8 +6,8 @@
 //
 // The layout, the signature and the certificate chain ARK → ASK → VCEK are those
 // of the hardware (AMD 56860 table 23, AMD 57230), so that a real verifier
-// works, given the emulated root. Nothing is measured: a guest says itself what
-// it is, and the keys lie in this process.
+// accepts them, given the emulated root. Nothing is measured: a guest describes
+// itself, and the keys are in this process's memory.
 package snp
 
 import (
@@ -24,20 +24,21 @@ import (
 	spb "github.com/google/go-sev-guest/proto/sevsnp"
 )
 
-// TCB is the firmware level of the emulated chip: microcode 49, all else 0. It is
-// that of the report which the upstream sidecar has built in for machines
-// without SEV-SNP; the sidecar compares it with the certificate's.
+// TCB is the firmware level of the emulated chip: microcode 49, all else 0. The
+// upstream sidecar's built-in report, for machines without SEV-SNP, has the same
+// level, and the sidecar compares it with the certificate's.
 const TCB uint64 = 0x31 << 56
 
-// Guest is what a report says of a virtual machine.
+// Guest describes a virtual machine in a report.
 type Guest struct {
 	SecurityPolicy []byte                    // HOST_DATA is its SHA-256
-	Measurement    [abi.MeasurementSize]byte // of what the guest was started from
+	Measurement    [abi.MeasurementSize]byte // of the guest's image at launch
 	Debug          bool                      // the host may read the guest's memory
 	VMPL           uint32                    // 0 to 3
 }
 
-// HostData is what a key's release policy calls the measurement of the workload.
+// HostData returns the hash of the security policy. A key's release policy requires
+// it as the measurement of the workload.
 func (g Guest) HostData() [abi.HostDataSize]byte { return sha256.Sum256(g.SecurityPolicy) }
 
 // Chip is one emulated processor. It is safe for concurrent use.
@@ -47,7 +48,7 @@ type Chip struct {
 	id             [abi.ChipIDSize]byte
 }
 
-// NewChip makes a processor with a manufacturer of its own.
+// NewChip creates a processor with a manufacturer of its own.
 func NewChip() (*Chip, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	if err != nil {
@@ -55,7 +56,7 @@ func NewChip() (*Chip, error) {
 	}
 	c := &Chip{key: key}
 	if _, err := rand.Read(c.id[:]); err != nil {
-		return nil, fmt.Errorf("making the chip's number: %w", err)
+		return nil, fmt.Errorf("making the chip's id: %w", err)
 	}
 	if err := c.certify(); err != nil {
 		return nil, fmt.Errorf("certifying the chip: %w", err)
@@ -63,8 +64,8 @@ func NewChip() (*Chip, error) {
 	return c, nil
 }
 
-// Report makes a signed report of 1184 bytes about the guest. The guest chooses
-// the report data, which ties the report to what it says elsewhere.
+// Report returns a signed report of 1184 bytes about the guest. The guest chooses
+// the report data, which binds the report to other data.
 func (c *Chip) Report(g Guest, reportData [abi.ReportDataSize]byte) ([]byte, error) {
 	hostData, reportID := g.HostData(), [abi.ReportIDSize]byte{}
 	if _, err := rand.Read(reportID[:]); err != nil {

@@ -24,8 +24,8 @@ func chip(t testing.TB) *Chip {
 	return c
 }
 
-// Without this a report would not be laid out as real clients and services read
-// it: the offsets are written here anew, from the specification.
+// Real clients and services could not read a report. The offsets here are from the
+// specification, not from the code.
 func TestReportLayout(t *testing.T) {
 	guest := Guest{SecurityPolicy: []byte("policy"), Debug: true, VMPL: 2, Measurement: [48]byte{1, 2, 3}}
 	report, err := chip(t).Report(guest, [64]byte{9, 8, 7})
@@ -52,8 +52,8 @@ func TestReportLayout(t *testing.T) {
 	}
 }
 
-// Without this anyone could claim to be any workload: only what a chip of the
-// trusted root has signed counts.
+// Anyone could claim to be any workload. Only a report that a chip of the trusted
+// root signed counts.
 func TestVerify(t *testing.T) {
 	mine, other := chip(t), chip(t)
 	report, err := mine.Report(Guest{SecurityPolicy: []byte("policy")}, [64]byte{})
@@ -63,18 +63,19 @@ func TestVerify(t *testing.T) {
 	if _, err := mine.Root().Verify(report, append(mine.vcekPEM(), mine.chainPEM()...)); err != nil {
 		t.Fatalf("a good report: %v", err)
 	}
-	changed := func(at int) []byte {
+	changed := func(at int, bits byte) []byte {
 		copied := bytes.Clone(report)
-		copied[at] ^= 1
+		copied[at] ^= bits
 		return copied
 	}
 	for name, c := range map[string]struct {
 		report, certs []byte
 		root          Root
 	}{
-		"another host data":      {changed(192), mine.vcekPEM(), mine.Root()},
-		"another policy":         {changed(10), mine.vcekPEM(), mine.Root()},
-		"another signature":      {changed(0x2a0), mine.vcekPEM(), mine.Root()},
+		"another host data":      {changed(192, 1), mine.vcekPEM(), mine.Root()},
+		"version 1":              {changed(0, 3), mine.vcekPEM(), mine.Root()},
+		"another policy":         {changed(10, 1), mine.vcekPEM(), mine.Root()},
+		"another signature":      {changed(0x2a0, 1), mine.vcekPEM(), mine.Root()},
 		"another chip's":         {report, other.vcekPEM(), other.Root()},
 		"another manufacturer's": {report, mine.vcekPEM(), other.Root()},
 		"the chain's own root":   {report, append(other.vcekPEM(), mine.chainPEM()...), mine.Root()},
@@ -91,8 +92,8 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// Without this a chip with old firmware could pass for one with new: the report
-// is signed soundly here, but at another level than the certificate's.
+// A chip with old firmware could pass for one with new firmware. The report here
+// has a valid signature, but another level than the certificate.
 func TestVerifyComparesFirmware(t *testing.T) {
 	c := chip(t)
 	report, err := c.Report(Guest{}, [64]byte{})
@@ -113,8 +114,8 @@ func TestVerifyComparesFirmware(t *testing.T) {
 	}
 }
 
-// Without this a sidecar would not find the certificates for its reports, or
-// think that the firmware is another.
+// A sidecar would not find the certificates for its reports, or would see a
+// firmware mismatch.
 func TestCertificates(t *testing.T) {
 	c := chip(t)
 	for name, test := range map[string]struct {
@@ -141,7 +142,7 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// Without this a crafted report or chain could crash the attestation service.
+// A crafted report or chain could crash the attestation service.
 func FuzzVerify(f *testing.F) {
 	c := chip(f)
 	report, err := c.Report(Guest{}, [64]byte{})
@@ -151,12 +152,15 @@ func FuzzVerify(f *testing.F) {
 	f.Add(report, c.vcekPEM())
 	f.Add(report[:100], []byte("x"))
 	f.Fuzz(func(t *testing.T, text, certs []byte) {
+		if _, err := Read(text); err != nil && bytes.Equal(text, report) {
+			t.Fatal(err)
+		}
 		parsed, err := c.Root().Verify(text, certs)
 		if err != nil {
 			return
 		}
 		if !bytes.Equal(text, report) {
-			t.Fatalf("verified a report that the chip did not sign: %s", hex.EncodeToString(parsed.GetHostData()))
+			t.Fatalf("verified a report that the chip did not sign, with host data %s", hex.EncodeToString(parsed.GetHostData()))
 		}
 	})
 }

@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// CertificationPath is where a host's certificates are found, at 169.254.169.254.
+// CertificationPath is the path of the host's certificates, at 169.254.169.254.
 const CertificationPath = "/metadata/THIM/amd/certification"
 
 // Certification is the answer of the certificates endpoint (THIM).
@@ -17,7 +17,7 @@ type Certification struct {
 	CacheControl string `json:"cacheControl"` // seconds
 }
 
-// Certification is what the endpoint answers for this chip.
+// Certification returns the endpoint's answer for this chip.
 func (c *Chip) Certification() Certification {
 	return Certification{
 		VCEK: string(c.vcekPEM()), TCBM: fmt.Sprintf("%016x", TCB),
@@ -25,8 +25,8 @@ func (c *Chip) Certification() Certification {
 	}
 }
 
-// ServeHTTP is the certificates endpoint. Like the real one it wants the header
-// "Metadata: true", which a browser that was tricked into asking does not send.
+// ServeHTTP is the certificates endpoint. Like the real one it requires the header
+// "Metadata: true", which a browser does not send for a malicious page.
 func (c *Chip) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	var status int

@@ -13,11 +13,11 @@ import (
 	"strings"
 	"time"
 
-	"kafka-e2ee/lab/policy"
 	"kafka-e2ee/lab/rest"
+	"kafka-e2ee/skrclient/policy"
 )
 
-// version is one key pair under a name.
+// version is one version of a named key.
 type version struct {
 	id      string // of 32 hex digits
 	name    string
@@ -25,6 +25,7 @@ type version struct {
 	ops     []string
 	private *rsa.PrivateKey
 	created time.Time
+	updated time.Time
 	enabled bool
 	policy  *releasePolicy // nil: the key is not exportable
 	tags    map[string]string
@@ -37,7 +38,7 @@ type releasePolicy struct {
 	parsed      policy.Policy
 }
 
-// target names a key; no version means the newest.
+// target identifies a key. Without a version it means the newest.
 type target struct{ name, version string }
 
 func isName(name string) bool {
@@ -46,10 +47,10 @@ func isName(name string) bool {
 	})
 }
 
-// create makes a key, or a new version of one, which keeps the policy unless it
-// is given another.
+// create makes a key, or a new version of an existing key. A new version inherits
+// the policy if the request has none.
 func (v *Vault) create(w http.ResponseWriter, r *http.Request, at target) (any, *rest.Error) {
-	asked := struct {
+	body := struct {
 		Type       string   `json:"kty"`
 		Size       int      `json:"key_size"`
 		Ops        []string `json:"key_ops"`
@@ -60,57 +61,91 @@ func (v *Vault) create(w http.ResponseWriter, r *http.Request, at target) (any, 
 		Policy *releasePolicy    `json:"release_policy"`
 		Tags   map[string]string `json:"tags"`
 	}{Size: 2048}
-	if refusal := rest.Read(w, r, rest.BodyTime, &asked); refusal != nil {
+	if refusal := rest.Read(w, r, rest.BodyTime, &body); refusal != nil {
 		return nil, refusal
 	}
-	if asked.Type != "RSA" && asked.Type != "RSA-HSM" {
+	if body.Type != "RSA" && body.Type != "RSA-HSM" {
 		return nil, rest.Refuse(http.StatusBadRequest, "BadParameter", "Only the key types RSA and RSA-HSM are emulated.")
 	}
-	if !slices.Contains([]int{2048, 3072, 4096}, asked.Size) {
+	if !slices.Contains([]int{2048, 3072, 4096}, body.Size) {
 		return nil, rest.Refuse(http.StatusBadRequest, "BadParameter", "The key size is not supported: use 2048, 3072 or 4096.")
 	}
-	if asked.Attributes.Exportable && asked.Policy == nil {
+	if body.Attributes.Exportable && body.Policy == nil {
 		if before, refusal := v.find(at); refusal == nil {
-			asked.Policy = before.policy
+			body.Policy = before.policy
 		}
 	}
-	if refusal := v.checkPolicy(asked.Attributes.Exportable, asked.Policy); refusal != nil {
+	if refusal := v.checkPolicy(body.Attributes.Exportable, body.Policy); refusal != nil {
 		return nil, refusal
 	}
-	private, err := rsa.GenerateKey(rand.Reader, asked.Size)
+	if !withinLimits(body.Ops, body.Tags) {
+		return nil, rest.Refuse(http.StatusBadRequest, "BadParameter", "The limit is %d operations and tags, of %d bytes each.", maxTags, maxTagBytes)
+	}
+	private, err := rsa.GenerateKey(rand.Reader, body.Size)
 	if err != nil {
-		return nil, rest.Refuse(http.StatusInternalServerError, "InternalError", "The key cannot be made.")
+		return nil, rest.Refuse(http.StatusInternalServerError, "InternalError", "The key cannot be created.")
 	}
-	made := &version{
-		name: at.name, kty: asked.Type, ops: asked.Ops, private: private,
-		enabled: asked.Attributes.Enabled == nil || *asked.Attributes.Enabled, policy: asked.Policy, tags: asked.Tags,
+	created := &version{
+		name: at.name, kty: body.Type, ops: body.Ops, private: private,
+		enabled: body.Attributes.Enabled == nil || *body.Attributes.Enabled, policy: body.Policy, tags: body.Tags,
 	}
-	v.add(made)
-	return v.bundle(made), nil
+	if err := v.add(created); err != nil {
+		return nil, rest.Refuse(http.StatusForbidden, "Forbidden", "The emulated vault is full: %s.", err)
+	}
+	return v.bundle(created), nil
 }
 
-// Restore puts back a key that an earlier vault made, as the newest version.
-func (v *Vault) Restore(name string, private *rsa.PrivateKey, p policy.Policy) error {
+// Limits of the stored keys. A version with a policy takes less than 50 KiB.
+const (
+	maxVersions = 500 // of all keys together
+	maxTags     = 16
+	maxTagBytes = 256
+)
+
+func withinLimits(ops []string, tags map[string]string) bool {
+	for name, value := range tags {
+		if len(name) > maxTagBytes || len(value) > maxTagBytes {
+			return false
+		}
+	}
+	return len(ops) <= maxTags && len(tags) <= maxTags && !slices.ContainsFunc(ops, func(op string) bool { return len(op) > maxTagBytes })
+}
+
+// Add adds a key that was created elsewhere, as the newest version of the name, and
+// returns the version's id.
+func (v *Vault) Add(name string, private *rsa.PrivateKey, p policy.Policy) (id string, err error) {
 	text, err := json.Marshal(p)
 	if err != nil {
-		return fmt.Errorf("restoring key %q: %w", name, err)
+		return "", fmt.Errorf("adding key %q: %w", name, err)
 	}
 	rules := &releasePolicy{ContentType: policyContent, Data: base64.RawURLEncoding.EncodeToString(text)}
 	if refusal := v.checkPolicy(true, rules); refusal != nil {
-		return fmt.Errorf("restoring key %q: %w", name, refusal)
+		return "", fmt.Errorf("adding key %q: %w", name, refusal)
 	}
-	v.add(&version{name: name, kty: "RSA-HSM", ops: []string{"wrapKey", "unwrapKey", "encrypt", "decrypt"}, private: private, enabled: true, policy: rules})
-	return nil
+	added := &version{name: name, kty: "RSA-HSM", ops: []string{"wrapKey", "unwrapKey", "encrypt", "decrypt"}, private: private, enabled: true, policy: rules}
+	if err := v.add(added); err != nil {
+		return "", fmt.Errorf("adding key %q: %w", name, err)
+	}
+	return added.id, nil
 }
 
-// add gives the version its id and makes it the newest.
-func (v *Vault) add(key *version) {
+// add gives the version an id and makes it the newest.
+func (v *Vault) add(key *version) error {
 	id := make([]byte, 16)
-	_, _ = rand.Read(id) // it never fails
+	_, _ = rand.Read(id) // never fails
 	key.id, key.created = hex.EncodeToString(id), v.cfg.Now()
+	key.updated = key.created
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	all := 0
+	for _, versions := range v.keys {
+		all += len(versions)
+	}
+	if all >= maxVersions {
+		return fmt.Errorf("got %d versions, limit %d", all+1, maxVersions)
+	}
 	v.keys[key.name] = append(v.keys[key.name], key)
+	return nil
 }
 
 const policyContent = "application/json; charset=utf-8"
@@ -137,7 +172,7 @@ func (v *Vault) checkPolicy(exportable bool, p *releasePolicy) *rest.Error {
 	}
 	if !v.cfg.DangerouslyAllowAnyWorkload && !p.parsed.Requires(policy.ClaimHostData) {
 		return rest.Refuse(http.StatusBadRequest, "BadParameter",
-			"The release policy does not ask for %s: the key would go to every confidential workload. (The real service would take it; this one wants to be started with the option that allows it.)", policy.ClaimHostData)
+			"The release policy does not require %s: every confidential workload could get the key. (The real service would accept it; this one needs the option that allows it.)", policy.ClaimHostData)
 	}
 	return nil
 }
@@ -145,12 +180,21 @@ func (v *Vault) checkPolicy(exportable bool, p *releasePolicy) *rest.Error {
 func (v *Vault) find(at target) (*version, *rest.Error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for _, key := range slices.Backward(v.keys[at.name]) {
+	i, refusal := v.indexOf(at)
+	if refusal != nil {
+		return nil, refusal
+	}
+	return v.keys[at.name][i], nil
+}
+
+// indexOf needs the lock.
+func (v *Vault) indexOf(at target) (int, *rest.Error) {
+	for i, key := range slices.Backward(v.keys[at.name]) {
 		if at.version == "" || at.version == key.id {
-			return key, nil
+			return i, nil
 		}
 	}
-	return nil, rest.Refuse(http.StatusNotFound, "KeyNotFound", "A key with (name/id) %s was not found in this key vault. If you recently deleted this key you may be able to recover it using the correct recovery command.", at)
+	return 0, rest.Refuse(http.StatusNotFound, "KeyNotFound", "A key with (name/id) %s was not found in this key vault. If you recently deleted this key you may be able to recover it using the correct recovery command.", at)
 }
 
 func (t target) String() string { return strings.TrimSuffix(t.name+"/"+t.version, "/") }
@@ -218,7 +262,7 @@ func (v *Vault) bundle(key *version) map[string]any {
 
 func attributes(key *version) map[string]any {
 	return map[string]any{
-		"enabled": key.enabled, "exportable": key.policy != nil, "created": key.created.Unix(), "updated": key.created.Unix(),
+		"enabled": key.enabled, "exportable": key.policy != nil, "created": key.created.Unix(), "updated": key.updated.Unix(),
 		"recoveryLevel": "Purgeable", "recoverableDays": 0,
 	}
 }

@@ -7,18 +7,18 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"math/big"
 	"net/http"
+	"slices"
 
 	"github.com/go-jose/go-jose/v4"
 
 	"kafka-e2ee/lab/keywrap"
-	"kafka-e2ee/lab/policy"
 	"kafka-e2ee/lab/rest"
+	"kafka-e2ee/skrclient/policy"
 )
 
-// release is the decision: a key leaves only if an attestation service that its
-// policy names has signed, for a time that includes now, what the policy asks.
+// release releases a key only if an authority of its policy signed the attestation
+// token, the token is valid now, and its claims satisfy the policy.
 func (v *Vault) release(w http.ResponseWriter, r *http.Request, at target) (any, *rest.Error) {
 	v.mu.Lock()
 	throttled := v.cfg.Now().Before(v.throttled)
@@ -27,14 +27,14 @@ func (v *Vault) release(w http.ResponseWriter, r *http.Request, at target) (any,
 		w.Header().Set("Retry-After", "1")
 		return nil, rest.Refuse(http.StatusTooManyRequests, "Throttled", "Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached")
 	}
-	asked := struct {
+	body := struct {
 		Target string            `json:"target"`
 		Enc    keywrap.Algorithm `json:"enc"`
 	}{Enc: keywrap.CKM}
-	if refusal := rest.Read(w, r, rest.BodyTime, &asked); refusal != nil {
+	if refusal := rest.Read(w, r, rest.BodyTime, &body); refusal != nil {
 		return nil, refusal
 	}
-	if !asked.Enc.Known() {
+	if !body.Enc.Known() {
 		return nil, rest.Refuse(http.StatusBadRequest, "BadParameter", "The property enc is not supported: use CKM_RSA_AES_KEY_WRAP, RSA_AES_KEY_WRAP_256 or RSA_AES_KEY_WRAP_384.")
 	}
 	key, refusal := v.find(at)
@@ -49,7 +49,7 @@ func (v *Vault) release(w http.ResponseWriter, r *http.Request, at target) (any,
 		disabled.Inner = "KeyDisabled"
 		return nil, disabled
 	}
-	issuer, claims, err := v.verify(r.Context(), asked.Target, key.policy.parsed)
+	issuer, claims, err := v.verify(r.Context(), body.Target, key.policy.parsed)
 	if err != nil {
 		v.cfg.Logger.LogAttrs(r.Context(), slog.LevelInfo, "attestation token refused", slog.String("key", at.String()), slog.String("reason", err.Error()))
 		if errors.Is(err, errUnreachable) {
@@ -57,17 +57,17 @@ func (v *Vault) release(w http.ResponseWriter, r *http.Request, at target) (any,
 		}
 		return nil, rest.Refuse(http.StatusForbidden, "Forbidden", "Target environment attestation statement cannot be verified.")
 	}
-	if decision := key.policy.parsed.Decide(issuer, claims); !decision.Released {
-		// The answer does not name the claim, as the real one does not; the log does.
+	if unmet := policy.Unmet(key.policy.parsed.Compare(claims)); len(unmet) > 0 {
+		// Like the real service, the answer does not name the claim. The log does.
 		v.cfg.Logger.LogAttrs(r.Context(), slog.LevelInfo, "release policy not satisfied", slog.String("key", at.String()),
-			slog.String("claim", decision.Claim), slog.String("want", decision.Want), slog.String("got", decision.Got))
+			slog.String("claim", unmet[0].Claim), slog.String("want", unmet[0].Expected), slog.String("got", unmet[0].Actual))
 		return nil, rest.Refuse(http.StatusForbidden, "Forbidden", "Target environment attestation statement cannot be verified against the release policy.")
 	}
 	wrapping, err := wrappingKey(claims)
 	if err != nil {
 		return nil, rest.Refuse(http.StatusBadRequest, "BadParameter", "The attestation statement holds no usable wrapping key: %s.", err)
 	}
-	value, err := v.sign(key, wrapping, asked.Enc, apiVersion(r))
+	value, err := v.sign(key, wrapping, body.Enc, apiVersion(r))
 	if err != nil {
 		return nil, rest.Refuse(http.StatusInternalServerError, "InternalError", "The release cannot be made.")
 	}
@@ -75,49 +75,38 @@ func (v *Vault) release(w http.ResponseWriter, r *http.Request, at target) (any,
 	return map[string]string{"value": value}, nil
 }
 
-// wrappingKey is the first RSA key for encryption among the runtime claims: the
-// hardware has vouched that the guest, and no one else, has its private half.
+// wrappingKey returns the first RSA encryption key of the runtime claims. The
+// hardware report binds it to the guest, which alone has the private key.
 func wrappingKey(claims policy.Claims) (*rsa.PublicKey, error) {
 	text, err := json.Marshal(claims["x-ms-runtime"])
 	if err != nil {
 		return nil, errors.New("no runtime claims")
 	}
-	var runtime struct {
-		Keys []struct {
-			Kty, N, E string
-			Ops       []string `json:"key_ops"`
-		}
-	}
+	var runtime struct{ Keys []json.RawMessage }
 	if json.Unmarshal(text, &runtime) != nil {
 		return nil, errors.New("the runtime claims hold no list of keys")
 	}
-	for _, key := range runtime.Keys {
-		for _, op := range key.Ops {
-			if key.Kty == "RSA" && (op == "encrypt" || op == "wrapKey") {
-				return publicKey(key.N, key.E)
-			}
+	for _, text := range runtime.Keys {
+		var usage struct {
+			Ops []string `json:"key_ops"`
 		}
+		var jwk jose.JSONWebKey
+		if json.Unmarshal(text, &usage) != nil || jwk.UnmarshalJSON(text) != nil {
+			continue
+		}
+		key, isRSA := jwk.Key.(*rsa.PublicKey)
+		if !isRSA || !slices.Contains(usage.Ops, "encrypt") && !slices.Contains(usage.Ops, "wrapKey") {
+			continue
+		}
+		if bits := key.N.BitLen(); bits < 2048 || bits > 8192 || key.E != 65537 {
+			return nil, errors.New("want 2048 to 8192 bits and the exponent 65537")
+		}
+		return key, nil
 	}
 	return nil, errors.New("no RSA key for encryption")
 }
 
-func publicKey(n, e string) (*rsa.PublicKey, error) {
-	modulus, err := base64.RawURLEncoding.DecodeString(n)
-	if err != nil {
-		return nil, errors.New("n is not base64url")
-	}
-	exponent, err := base64.RawURLEncoding.DecodeString(e)
-	if err != nil || len(exponent) > 4 {
-		return nil, errors.New("e is not a small number in base64url")
-	}
-	key := &rsa.PublicKey{N: new(big.Int).SetBytes(modulus), E: int(new(big.Int).SetBytes(exponent).Int64())}
-	if bits := key.N.BitLen(); bits < 2048 || bits > 8192 || key.E != 65537 {
-		return nil, errors.New("want 2048 to 8192 bits and the exponent 65537")
-	}
-	return key, nil
-}
-
-// sign writes the release as a JWS with the vault's certificates.
+// sign returns the release as a JWS with the vault's certificates.
 func (v *Vault) sign(key *version, wrapping *rsa.PublicKey, enc keywrap.Algorithm, api string) (string, error) {
 	wrapped, err := keywrap.Wrap(wrapping, enc, key.private)
 	if err != nil {

@@ -9,11 +9,12 @@ import (
 	"kafka-e2ee/lab/rest"
 )
 
-// Role is what an identity may do, under the name of Azure's role. In a Managed
-// HSM the names begin with "Managed HSM" instead of "Key Vault".
+// Role permits actions to an identity. It has the name of Azure's role. In a
+// Managed HSM the names begin with "Managed HSM" instead of "Key Vault".
 type Role string
 
-// The roles. The User may not release, although its name suggests it.
+// The roles. User does not permit release, although its name suggests it, but does permit a change
+// of the release policy.
 const (
 	Officer     Role = "Key Vault Crypto Officer"
 	User        Role = "Key Vault Crypto User"
@@ -25,6 +26,7 @@ type action string
 const (
 	actionCreate  action = "create"
 	actionRead    action = "read"
+	actionUpdate  action = "update"
 	actionDelete  action = "delete"
 	actionRelease action = "release"
 )
@@ -34,7 +36,7 @@ func (r Role) allows(needs action) bool {
 	case Officer:
 		return true
 	case User:
-		return needs == actionRead
+		return needs == actionRead || needs == actionUpdate
 	case ReleaseUser:
 		return needs == actionRelease
 	default:
@@ -42,8 +44,8 @@ func (r Role) allows(needs action) bool {
 	}
 }
 
-// caller tells from the bearer token who is asking. The refusal says, as the
-// service does, where to get a token.
+// caller returns the identity in the bearer token. Like the service's, the refusal
+// says where to get a token.
 func (v *Vault) caller(w http.ResponseWriter, r *http.Request) (string, *rest.Error) {
 	refuse := func(message string) (string, *rest.Error) {
 		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer authorization="https://login.%s/lab", resource="%s"`, strings.TrimPrefix(v.Resource(), "https://"), v.Resource()))

@@ -15,28 +15,28 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	jsonstrict "github.com/go-jose/go-jose/v4/json"
 
-	"kafka-e2ee/lab/policy"
 	"kafka-e2ee/lab/rest"
+	"kafka-e2ee/skrclient/policy"
 )
 
 var errUnreachable = errors.New("the keys of the attestation service cannot be fetched")
 
-// verify returns the claims of a token that its issuer, one that the policy
-// names, has signed with RS256 and that is valid now. The issuer is returned
-// with an error, too, where the policy names it.
+// verify returns the claims of a token that is valid now and signed with RS256 by
+// its issuer, an authority of the policy. If the policy names the issuer, verify
+// also returns it with an error.
 func (v *Vault) verify(ctx context.Context, token string, p policy.Policy) (issuer string, claims policy.Claims, err error) {
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
-		return "", nil, errors.New("not a token that is signed with RS256")
+		return "", nil, errors.New("not a token signed with RS256")
 	}
 	unverified, err := policy.ParseClaims(jws.UnsafePayloadWithoutVerification())
 	if err != nil {
 		return "", nil, err
 	}
-	// Only names that the policy gives are ever asked for keys.
-	issuer, _ = unverified["iss"].(string) //nolint:errcheck // no text is no name that a policy gives
+	// The vault asks only authorities of the policy for keys.
+	issuer, _ = unverified["iss"].(string) //nolint:errcheck // an issuer that is not a string is not trusted
 	if !p.Trusts(issuer) {
-		return "", nil, errors.New("the issuer is no authority of the policy")
+		return "", nil, errors.New("the issuer is not an authority of the policy")
 	}
 	key, err := v.authorityKey(ctx, issuer, jws.Signatures[0].Header.KeyID)
 	if err != nil {
@@ -44,7 +44,7 @@ func (v *Vault) verify(ctx context.Context, token string, p policy.Policy) (issu
 	}
 	payload, err := jws.Verify(key)
 	if err != nil {
-		return issuer, nil, errors.New("the signature is not the authority's")
+		return issuer, nil, errors.New("the signature is not of the authority")
 	}
 	if claims, err = policy.ParseClaims(payload); err != nil {
 		return issuer, nil, err
@@ -68,8 +68,8 @@ func number(claim any) (float64, bool) {
 	return f, err == nil
 }
 
-// authorityKey asks the authority itself for the key: the token's own "jku"
-// could lead anywhere.
+// authorityKey fetches the signing key from the authority. It ignores the token's
+// "jku", which could name any host.
 func (v *Vault) authorityKey(ctx context.Context, issuer, kid string) (*rsa.PublicKey, error) {
 	var discovery struct {
 		Keys string `json:"jwks_uri"`
@@ -78,7 +78,7 @@ func (v *Vault) authorityKey(ctx context.Context, issuer, kid string) (*rsa.Publ
 		return nil, err
 	}
 	if !strings.HasPrefix(discovery.Keys, issuer+"/") {
-		return nil, errors.New("the authority's keys are at another host")
+		return nil, errors.New("the authority's keys are on another host")
 	}
 	var set struct {
 		Keys []struct {

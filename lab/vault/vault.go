@@ -1,11 +1,11 @@
-// Package vault emulates a key vault (Azure Key Vault, Managed HSM): it makes
-// RSA keys and releases each only to what its release policy describes.
+// Package vault emulates a key vault (Azure Key Vault, Managed HSM). It makes RSA
+// keys, and releases a key only to a workload that satisfies its release policy.
 //
 //	v, err := vault.New(vault.Config{Host: "vault.example", …})
 //	v.Grant("pod", vault.ReleaseUser)
 //
-// Keys lie in this process's memory and end with it. There is no hardware, no
-// recovery of deleted keys, and no operation with a key inside the vault.
+// Keys are in this process's memory and end with it. There is no hardware, no
+// recovery of deleted keys, and no cryptographic operation inside the vault.
 package vault
 
 import (
@@ -23,23 +23,23 @@ import (
 	"kafka-e2ee/lab/rest"
 )
 
-// Identities tells whose bearer token it is.
+// Identities verifies bearer tokens and returns their identity.
 type Identities interface {
 	Verify(token, resource string) (clientID string, err error)
 }
 
-// Config says whom the vault trusts.
+// Config configures the vault and its trust.
 type Config struct {
-	Host string // of the vault; names of keys begin with https://Host
-	// Certificate is the server's, RSA, issued for Host. It signs releases too,
-	// and its chain is what a reader of a release verifies.
+	Host string // of the vault; key ids begin with https://Host
+	// Certificate is the server's, RSA, issued for Host. It also signs releases, and
+	// readers of a release verify its chain.
 	Certificate tls.Certificate
 	Identities  Identities
-	// Authorities fetches the keys of the attestation services that policies
-	// name. It should reach nothing else: whoever may create keys chooses names.
+	// Authorities fetches the signing keys of the attestation services in policies.
+	// It should reach nothing else: anyone who may create keys chooses these hosts.
 	Authorities *http.Client
-	// DangerouslyAllowAnyWorkload permits policies that do not ask for host data:
-	// such a key goes to every confidential workload, whoever runs it.
+	// DangerouslyAllowAnyWorkload accepts policies that do not require host data.
+	// Every confidential workload, whoever runs it, can get such a key.
 	DangerouslyAllowAnyWorkload bool
 	Logger                      *slog.Logger
 	Now                         func() time.Time // nil means time.Now
@@ -57,7 +57,7 @@ type Vault struct {
 	throttled time.Time
 }
 
-// New makes an empty vault.
+// New returns an empty vault.
 func New(cfg Config) (*Vault, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -71,21 +71,21 @@ func New(cfg Config) (*Vault, error) {
 	return v, nil
 }
 
-// ThrottleUntil makes releases fail with status 429 until then.
+// ThrottleUntil makes releases fail with status 429 until the time t.
 func (v *Vault) ThrottleUntil(t time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.throttled = t
 }
 
-// Grant gives the identity a role, at once; in the cloud it takes up to a day.
+// Grant gives the identity a role. It works at once; in Azure it takes up to a day.
 func (v *Vault) Grant(clientID string, role Role) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.roles[clientID] = append(v.roles[clientID], role)
 }
 
-// Resource is for what a token must have been issued to be taken here.
+// Resource returns the resource for which access tokens must have been issued.
 func (v *Vault) Resource() string {
 	for _, cloud := range []string{"vault.azure.net", "managedhsm.azure.net"} {
 		if strings.HasSuffix(v.cfg.Host, "."+cloud) {
@@ -96,7 +96,7 @@ func (v *Vault) Resource() string {
 	return "https://" + parent
 }
 
-// operation is what a request asks of one key; no version means the newest.
+// operation handles a request for one key, or for all if the target is empty.
 type operation func(w http.ResponseWriter, r *http.Request, at target) (any, *rest.Error)
 
 func (v *Vault) routes() *http.ServeMux {
@@ -109,6 +109,8 @@ func (v *Vault) routes() *http.ServeMux {
 		"POST /keys/{name}/create":            {actionCreate, v.create},
 		"GET /keys/{name}":                    {actionRead, v.get},
 		"GET /keys/{name}/{version}":          {actionRead, v.get},
+		"PATCH /keys/{name}":                  {actionUpdate, v.update},
+		"PATCH /keys/{name}/{version}":        {actionUpdate, v.update},
 		"GET /keys/{name}/versions":           {actionRead, v.versions},
 		"DELETE /keys/{name}":                 {actionDelete, v.delete},
 		"POST /keys/{name}/release":           {actionRelease, v.release},
@@ -128,8 +130,8 @@ func (v *Vault) routes() *http.ServeMux {
 	return mux
 }
 
-// ServeHTTP answers requests for keys. Clients write empty parts in paths, such
-// as /keys/NAME/ and /keys/NAME//release, which mean the newest version.
+// ServeHTTP serves the keys. It ignores empty path segments: clients send
+// /keys/NAME/ and /keys/NAME//release for the newest version.
 func (v *Vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	parts := slices.DeleteFunc(strings.Split(r.URL.Path, "/"), func(part string) bool { return part == "" })
 	r.URL.Path = "/" + strings.Join(parts, "/")

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
@@ -20,38 +21,38 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"kafka-e2ee/lab/ca"
-	"kafka-e2ee/lab/policy"
 	"kafka-e2ee/lab/rest"
+	"kafka-e2ee/skrclient/policy"
 )
 
-// authority is an attestation service that signs whatever a test asks.
+// authority is an attestation service that signs any claims of a test.
 type authority struct {
 	*httptest.Server
 	cert tls.Certificate
 }
 
-// world is a vault with two authorities and one wrapping key for all tests.
-type world struct {
+// fixture is a vault with two authorities and one wrapping key for all tests.
+type fixture struct {
 	vault    *Vault
 	a, b     *authority
 	wrapping *rsa.PrivateKey
 }
 
-type idsOfTests struct{}
+type testIdentities struct{}
 
-func (idsOfTests) Verify(token, _ string) (string, error) {
+func (testIdentities) Verify(token, _ string) (string, error) {
 	if id, ok := strings.CutPrefix(token, "token-of-"); ok {
 		return id, nil
 	}
 	return "", errors.New("no token")
 }
 
-var shared = sync.OnceValues(func() (*world, error) {
+var shared = sync.OnceValues(func() (*fixture, error) {
 	certificates, err := ca.New()
 	if err != nil {
 		return nil, err
 	}
-	w := &world{}
+	w := &fixture{}
 	for _, into := range []**authority{&w.a, &w.b} {
 		cert, err := certificates.Issue("127.0.0.1")
 		if err != nil {
@@ -80,7 +81,7 @@ var shared = sync.OnceValues(func() (*world, error) {
 		return nil, err
 	}
 	w.vault, err = New(Config{
-		Host: "vault.example", Certificate: server, Identities: idsOfTests{}, Logger: slog.New(slog.DiscardHandler),
+		Host: "vault.example", Certificate: server, Identities: testIdentities{}, Logger: slog.New(slog.DiscardHandler),
 		Authorities: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: certificates.Pool()}}},
 	})
 	if err != nil {
@@ -94,7 +95,7 @@ var shared = sync.OnceValues(func() (*world, error) {
 
 var measured = strings.Repeat("ab", 32)
 
-func setup(t testing.TB) *world {
+func setup(t testing.TB) *fixture {
 	t.Helper()
 	w, err := shared()
 	if err != nil {
@@ -104,7 +105,7 @@ func setup(t testing.TB) *world {
 	return w
 }
 
-func (w *world) do(method, path, identity, body string) *httptest.ResponseRecorder {
+func (w *fixture) do(method, path, identity, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	if identity != "" {
 		r.Header.Set("Authorization", "Bearer token-of-"+identity)
@@ -114,14 +115,10 @@ func (w *world) do(method, path, identity, body string) *httptest.ResponseRecord
 	return answer
 }
 
-// policyFor is what the key of a workload asks of the authority.
+// policyFor returns a release policy for the measured workload and the authority.
 func policyFor(t testing.TB, a *authority) string {
 	t.Helper()
-	p, err := policy.ForWorkload(strings.TrimPrefix(a.URL, "https://"), policy.KataCC, measured)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := json.Marshal(p)
+	text, err := json.Marshal(policy.ForWorkload(strings.TrimPrefix(a.URL, "https://"), [32]byte(bytes.Repeat([]byte{0xab}, 32))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,15 +130,15 @@ func createBody(size int, policyText string) string {
 		size, base64.RawURLEncoding.EncodeToString([]byte(policyText)))
 }
 
-// create makes a key that the authority's word releases.
-func (w *world) create(t testing.TB, name string) {
+// create makes a key with a policy for the first authority.
+func (w *fixture) create(t testing.TB, name string) {
 	t.Helper()
 	if answer := w.do("POST", "/keys/"+name+"/create?api-version=7.4", "officer", createBody(2048, policyFor(t, w.a))); answer.Code != 200 {
 		t.Fatalf("creating: %d %s", answer.Code, answer.Body)
 	}
 }
 
-func (w *world) claims(issuer *authority) map[string]any {
+func (w *fixture) claims(issuer *authority) map[string]any {
 	b64 := base64.RawURLEncoding.EncodeToString
 	now := time.Now().Unix()
 	return map[string]any{
@@ -178,8 +175,8 @@ func releaseBody(token string) string { return fmt.Sprintf(`{"target":%q}`, toke
 
 const releasePath = "/keys/demo/release?api-version=7.4"
 
-// Without this a key could leave the vault on the word of someone who cannot
-// know, or for a guest that its policy does not describe.
+// The vault could release a key for a forged token, or to a guest that does not
+// satisfy the policy.
 func TestTokensThatReleaseNothing(t *testing.T) {
 	w := setup(t)
 	w.create(t, "demo")
@@ -247,8 +244,8 @@ func TestTokensThatReleaseNothing(t *testing.T) {
 	}
 }
 
-// twice is a validly signed token with a claim that is there twice.
-func twice(t testing.TB, w *world) string {
+// twice returns a token with a valid signature and a duplicate claim.
+func twice(t testing.TB, w *fixture) string {
 	t.Helper()
 	payload, err := json.Marshal(w.claims(w.a))
 	if err != nil {
@@ -269,8 +266,7 @@ func twice(t testing.TB, w *world) string {
 	return text
 }
 
-// Without this a request that makes no sense would crash the vault, or do
-// something that no one asked for.
+// A malformed request could crash the vault, or do something that nobody asked for.
 func TestBadRequests(t *testing.T) {
 	w := setup(t)
 	w.create(t, "demo")
@@ -291,7 +287,14 @@ func TestBadRequests(t *testing.T) {
 		"unknown key":           {"GET", "/keys/other?api-version=7.4", "officer", "", 404, "KeyNotFound"},
 		"unknown version":       {"POST", "/keys/demo/abc/release?api-version=7.4", "pod", "{}", 404, "KeyNotFound"},
 		"bad name":              {"GET", "/keys/a%20b?api-version=7.4", "officer", "", 400, "letters"},
-		"patch":                 {"PATCH", "/keys/demo?api-version=7.4", "officer", "", 405, "Method Not Allowed"},
+		"pod may not update":    {"PATCH", "/keys/demo?api-version=7.4", "pod", "{}", 403, "ForbiddenByRbac"},
+		"update malformed":      {"PATCH", "/keys/demo?api-version=7.4", "officer", "", 400, "JSON"},
+		"update unknown key":    {"PATCH", "/keys/other?api-version=7.4", "officer", "{}", 404, "KeyNotFound"},
+		"update other version":  {"PATCH", "/keys/demo/abc?api-version=7.4", "officer", "{}", 404, "KeyNotFound"},
+		"update for anyone":     {"PATCH", "/keys/demo?api-version=7.4", "officer", updateBody(weak, false), 400, "every confidential workload"},
+		"update policy empty":   {"PATCH", "/keys/demo?api-version=7.4", "officer", updateBody(`{}`, false), 400, "version"},
+		"update exportable":     {"PATCH", "/keys/demo?api-version=7.4", "officer", `{"attributes":{"exportable":false}}`, 400, "created"},
+		"update many tags":      {"PATCH", "/keys/demo?api-version=7.4", "officer", `{"key_ops":[` + strings.Repeat(`"x",`, maxTags) + `"x"]}`, 400, "limit"},
 		"put":                   {"PUT", releasePath, "pod", "{}", 405, "Method Not Allowed"},
 		"elsewhere":             {"GET", "/secrets/x?api-version=7.4", "officer", "", 404, "not found"},
 		"too long a path":       {"GET", "/keys/a/b/c/d?api-version=7.4", "officer", "", 404, "not found"},
@@ -336,14 +339,12 @@ func deep() string {
 	return `{"version":"1.0.0","anyOf":[{"authority":"https://m.example","allOf":[` + leaf + `]}]}`
 }
 
-// Without this the option that opens keys to every workload could not be used,
-// or would be in force without anyone asking for it.
+// The option that opens keys to every workload could fail, or be on by default.
 func TestPolicyForAnyWorkload(t *testing.T) {
 	w := setup(t)
-	p, err := policy.ForAnyWorkload("maa.example", policy.KataCC)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := policy.Policy{Authorities: []policy.Authority{{URL: "https://maa.example", Condition: policy.Condition{
+		All: []policy.Condition{{Claim: policy.ClaimType, Equals: "sevsnpvm"}, {Claim: policy.ClaimDebug, Equals: "false"}},
+	}}}}
 	text, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)
@@ -359,12 +360,12 @@ func TestPolicyForAnyWorkload(t *testing.T) {
 		t.Fatal(err)
 	}
 	careless.Grant("officer", Officer)
-	if answer := (&world{vault: careless}).do("POST", path, "officer", createBody(2048, string(text))); answer.Code != 200 {
+	if answer := (&fixture{vault: careless}).do("POST", path, "officer", createBody(2048, string(text))); answer.Code != 200 {
 		t.Errorf("with the option: status %d: %s", answer.Code, answer.Body)
 	}
 }
 
-// Without this a vault that is busy would look like one that refuses.
+// A busy vault would look like a refusal.
 func TestThrottling(t *testing.T) {
 	w := setup(t)
 	w.create(t, "demo")
@@ -379,7 +380,7 @@ func TestThrottling(t *testing.T) {
 	}
 }
 
-// Without this an authority that is down would look like a policy that refuses.
+// An authority that is down would look like a refusal.
 func TestUnreachableAuthority(t *testing.T) {
 	w := setup(t)
 	gone := &authority{Server: httptest.NewTLSServer(http.NotFoundHandler()), cert: w.a.cert}
@@ -393,7 +394,7 @@ func TestUnreachableAuthority(t *testing.T) {
 	}
 }
 
-// Without this a key would have another size than was asked for.
+// A key would not have the requested size.
 func TestKeySizes(t *testing.T) {
 	w := setup(t)
 	for _, size := range []int{2048, 3072, 4096} {
@@ -408,7 +409,7 @@ func TestKeySizes(t *testing.T) {
 	}
 }
 
-// Without this a rotation would lose the old key, or hand out the wrong one.
+// A rotation would lose the old key, or release the wrong one.
 func TestVersions(t *testing.T) {
 	w := setup(t)
 	for range 2 {
@@ -421,26 +422,26 @@ func TestVersions(t *testing.T) {
 	}
 	newest := w.do("GET", "/keys/turning/?api-version=7.4", "officer", "").Body.String()
 	if !strings.Contains(newest, list.Value[1].Kid) {
-		t.Errorf("the newest is not the last one made: %s", newest)
+		t.Errorf("the newest version is not the last one made: %s", newest)
 	}
 	old := strings.TrimPrefix(list.Value[0].Kid, "https://vault.example")
 	if one := w.do("GET", old+"?api-version=7.4", "officer", "").Body.String(); !strings.Contains(one, list.Value[0].Kid) {
 		t.Errorf("the old version: %s", one)
 	}
 	if w.do("DELETE", "/keys/turning?api-version=7.4", "officer", "").Code != 200 || w.do("GET", old+"?api-version=7.4", "officer", "").Code != 404 {
-		t.Error("a deleted key is still there")
+		t.Error("a deleted key still exists")
 	}
 }
 
-// Without this crafted bodies could crash the vault or release a key.
+// Crafted bodies could crash the vault or release a key.
 func FuzzRelease(f *testing.F) {
 	w := setup(f)
 	w.create(f, "demo")
 	good := w.a.sign(f, "k", w.claims(w.a))
 	f.Add([]byte(releaseBody(good)))
 	f.Add([]byte(`{"target":"a.b.c","enc":"RSA_AES_KEY_WRAP_256"}`))
-	// The signature's last character may be written in several ways; what is
-	// signed may not.
+	// The signature's last character has several valid spellings; the signed part
+	// has only one.
 	signed := func(token string) string { return token[:strings.LastIndex(token, ".")+1] }
 	f.Fuzz(func(t *testing.T, body []byte) {
 		answer := w.do("POST", releasePath, "pod", string(body))
@@ -449,4 +450,43 @@ func FuzzRelease(f *testing.F) {
 			t.Fatalf("released for %q", body)
 		}
 	})
+}
+
+// Any client of an emulated vault that is left running could fill its memory.
+func TestStoredKeysAreBounded(t *testing.T) {
+	w, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := New(Config{Host: "vault.example", Certificate: w.vault.cfg.Certificate, Identities: testIdentities{}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Grant("operator", Officer)
+	create := func(body string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodPost, "/keys/demo/create?api-version=7.4", strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer token-of-operator")
+		recorder := httptest.NewRecorder()
+		v.ServeHTTP(recorder, r)
+		return recorder
+	}
+	long, many := strings.Repeat("x", maxTagBytes+1), strings.Repeat(`"x",`, maxTags)
+	for name, body := range map[string]string{
+		"long tag":        `{"kty":"RSA","tags":{"a":"` + long + `"}}`,
+		"long name":       `{"kty":"RSA","tags":{"` + long + `":"a"}}`,
+		"many operations": `{"kty":"RSA","key_ops":[` + many + `"x"]}`,
+		"long operation":  `{"kty":"RSA","key_ops":["` + long + `"]}`,
+	} {
+		if got := create(body); got.Code != http.StatusBadRequest {
+			t.Errorf("%s: status %d: %s", name, got.Code, got.Body)
+		}
+	}
+	for n := range maxVersions {
+		if err := v.add(&version{name: fmt.Sprintf("key-%d", n%7), private: w.wrapping}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := create(`{"kty":"RSA"}`); got.Code != http.StatusForbidden || !strings.Contains(got.Body.String(), "full") {
+		t.Errorf("one version too many: status %d: %s", got.Code, got.Body)
+	}
 }

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// Server serves a handler on one address, from which it can go away and to which it can come back, as a sidecar that
-// starts late or is restarted.
+// Server serves a handler on one address. It can stop and restart there, like a sidecar that starts late or restarts.
 type Server struct {
 	handler http.Handler
 
@@ -21,8 +20,7 @@ type Server struct {
 	done    chan struct{}
 }
 
-// NewServer makes a server that does not listen yet. If the port of the address is 0, the first Start chooses one and
-// keeps it.
+// NewServer makes a server. It listens after Start. If the port of the address is 0, the first Start chooses one for good.
 func NewServer(handler http.Handler, address string) *Server {
 	return &Server{handler: handler, address: address}
 }
@@ -43,7 +41,7 @@ func (s *Server) Start() error {
 	s.running, s.done = server, done
 	go func() {
 		defer close(done)
-		_ = server.Serve(listener) //nolint:errcheck // it ends with Stop, and a broken listener shows as a sidecar that is not there
+		_ = server.Serve(listener) //nolint:errcheck // it ends with Stop; a broken listener looks like an absent sidecar
 	}()
 	return nil
 }
@@ -64,7 +62,7 @@ func (s *Server) Stop() error {
 	return nil
 }
 
-// URL is the base URL, with the chosen port after the first Start.
+// URL returns the base URL, with the chosen port after the first Start.
 func (s *Server) URL() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

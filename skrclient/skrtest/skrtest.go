@@ -1,12 +1,12 @@
-// Package skrtest is a stand-in for the Azure Secure Key Release sidecar, for tests and for a lab. It really returns
-// keys, without any attestation, to whoever asks: never give it a key that protects something.
+// Package skrtest is a fake of the Azure Secure Key Release sidecar, for tests and for a lab. It returns keys without
+// attestation to anyone who asks: never give it a key that protects something.
 //
 //	sidecar, err := skrtest.New(map[string]*rsa.PrivateKey{"demo": key})
 //	server := skrtest.NewServer(sidecar, "127.0.0.1:0")
 //	err = server.Start()
 //
-// It can refuse, stall and talk nonsense on demand, and its [Server] can go away and come back. With a [Platform] behind
-// it ([On]) it releases what that does.
+// It can refuse, stall and send malformed responses on demand, and its [Server] can stop and restart. With a [Platform]
+// ([NewWithPlatform]) it releases the keys of the platform.
 package skrtest
 
 import (
@@ -22,38 +22,39 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Behaviour is how a sidecar answers a good request for a key.
+// Behaviour is how a sidecar responds to a valid request for a key.
 type Behaviour string
 
 // The behaviours.
 const (
-	Release      Behaviour = "release"       // return the key; refuse one that it does not have
-	Stall        Behaviour = "stall"         // accept the request and never answer
+	Release      Behaviour = "release"       // return the key, or refuse a missing one
+	Stall        Behaviour = "stall"         // never respond
 	Garbage      Behaviour = "garbage"       // status 200 with a page that is not JSON
-	TwoDocuments Behaviour = "two documents" // the right answer with a second JSON document behind it
-	Huge         Behaviour = "huge"          // a JSON answer of more than 2 MiB
+	TwoDocuments Behaviour = "two documents" // the right response followed by a second JSON document
+	Huge         Behaviour = "huge"          // a JSON response of more than 2 MiB
 	NotReady     Behaviour = "not ready"     // status 500 with an empty error object
 )
 
-// Asked is the body of a request for a key.
-type Asked struct {
+// KeyRequest is the body of a request for a key.
+type KeyRequest struct {
 	MAAEndpoint string `json:"maa_endpoint"`
 	AKVEndpoint string `json:"akv_endpoint"`
 	KeyName     string `json:"kid"`
 	AccessToken string `json:"access_token"`
 }
 
-// Sidecar is the stand-in, an http.Handler. It is safe for concurrent use, and what it does can be changed at any time.
+// Sidecar is an http.Handler. It is safe for concurrent use, and its behaviour can be changed at any time.
 type Sidecar struct {
 	mux      *http.ServeMux
-	platform Platform // nil: the keys below
+	platform Platform // nil: use keys
 
 	mu        sync.Mutex
 	keys      map[string]*rsa.PrivateKey
 	behaviour Behaviour
-	refusal   Refusal // if not empty, it goes before the behaviour
+	refusal   Refusal // if not empty, it overrides the behaviour
+	old       bool
 	requests  int
-	asked     Asked
+	last      KeyRequest
 }
 
 // New makes a sidecar that releases the keys under their names.
@@ -92,93 +93,107 @@ func (s *Sidecar) SetKey(name string, key *rsa.PrivateKey) error {
 	return nil
 }
 
-// Behave sets the behaviour from now on and ends a refusal.
+// Behave sets the behaviour and ends a refusal.
 func (s *Sidecar) Behave(behaviour Behaviour) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.behaviour, s.refusal = behaviour, ""
 }
 
-// Refuse answers 403 with the given text from now on.
+// Refuse makes the sidecar respond with status 403 and the given text.
 func (s *Sidecar) Refuse(refusal Refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refusal = refusal
 }
 
-// Requests is how many well-formed requests for a key were received.
+// SetOld makes the sidecar format errors as versions before 2.12 do.
+func (s *Sidecar) SetOld(old bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.old = old
+}
+
+// Requests returns the number of valid requests for a key.
 func (s *Sidecar) Requests() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.requests
 }
 
-// Asked returns the latest well-formed request for a key; it is empty if there was none.
-func (s *Sidecar) Asked() Asked {
+// LastRequest returns the latest valid request for a key, empty if there was none.
+func (s *Sidecar) LastRequest() KeyRequest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.asked
+	return s.last
 }
 
-// ServeHTTP answers GET /status, POST /key/release and POST /attest/maa, /attest/raw and /attest/combined.
-func (s *Sidecar) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+// ServeHTTP serves GET /status, POST /key/release and POST /attest/maa, /attest/raw and /attest/combined. Everything else,
+// even another method, gets status 404.
+func (s *Sidecar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	handler, pattern := s.mux.Handler(r)
+	if pattern == "" || r.Method == http.MethodHead {
+		handler = http.NotFoundHandler()
+	}
+	handler.ServeHTTP(w, r)
+}
 
 func (s *Sidecar) release(w http.ResponseWriter, r *http.Request) {
-	var asked Asked
-	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&asked)
-	if err != nil || asked.KeyName == "" || asked.MAAEndpoint == "" || asked.AKVEndpoint == "" {
-		answer(w, http.StatusBadRequest, map[string]any{"error": struct{}{}}) // as the real one marshals its error
+	var request KeyRequest
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&request)
+	if err != nil || request.KeyName == "" || request.MAAEndpoint == "" || request.AKVEndpoint == "" {
+		respond(w, http.StatusBadRequest, map[string]any{"error": struct{}{}}) // how the real sidecar marshals its error
 		return
 	}
 	s.mu.Lock()
 	s.requests++
-	s.asked = asked
+	s.last = request
 	behaviour, refusal := s.behaviour, s.refusal
 	s.mu.Unlock()
 
 	switch {
 	case refusal != "":
-		refuse(w, http.StatusForbidden, refusal.text(asked))
+		s.refuse(w, http.StatusForbidden, "secure key release failed", refusal.text(request))
 	case behaviour == Stall:
 		<-r.Context().Done()
 	case behaviour == Garbage:
-		write(w, http.StatusOK, "text/html", "<html>upstream connect error</html>")
+		respondText(w, http.StatusOK, "text/html", "<html>upstream connect error</html>")
 	case behaviour == Huge:
-		answer(w, http.StatusOK, map[string]string{"key": strings.Repeat("A", 2<<20)})
+		respond(w, http.StatusOK, map[string]string{"key": strings.Repeat("A", 2<<20)})
 	case behaviour == NotReady:
-		answer(w, http.StatusInternalServerError, map[string]any{"error": struct{}{}})
+		respond(w, http.StatusInternalServerError, map[string]any{"error": struct{}{}})
 	default:
-		jwk, err := s.jwk(r.Context(), asked)
+		jwk, err := s.jwk(r.Context(), request)
 		if err != nil {
-			refuse(w, http.StatusForbidden, err.Error())
+			s.refuse(w, http.StatusForbidden, "secure key release failed", err.Error())
 			return
 		}
-		answer(w, http.StatusOK, map[string]string{"key": jwk})
+		respond(w, http.StatusOK, map[string]string{"key": jwk})
 		if behaviour == TwoDocuments {
-			answer(w, 0, map[string]string{"error": "writing the answer failed"})
+			write(w, `{"error":"writing the answer failed"}`)
 		}
 	}
 }
 
-// jwk gets the key from the platform, or from those that the sidecar was given.
-func (s *Sidecar) jwk(ctx context.Context, asked Asked) (string, error) {
+// jwk returns the key from the platform or from keys.
+func (s *Sidecar) jwk(ctx context.Context, request KeyRequest) (string, error) {
 	if s.platform != nil {
-		key, err := s.platform.Release(ctx, asked)
+		key, err := s.platform.Release(ctx, request)
 		if err != nil {
 			return "", err
 		}
 		return encode(key)
 	}
 	s.mu.Lock()
-	key := s.keys[asked.KeyName]
+	key := s.keys[request.KeyName]
 	s.mu.Unlock()
 	if key == nil {
-		return "", errors.New(RefusalNoKey.text(asked))
+		return "", errors.New(RefusalNoKey.text(request))
 	}
 	return encode(key)
 }
 
-// status is 200 even when it is not well, as the real one's.
+// status responds with 200 even if the sidecar is not ready, like the real one.
 func (s *Sidecar) status(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	message := "Status OK"
@@ -186,10 +201,10 @@ func (s *Sidecar) status(w http.ResponseWriter, _ *http.Request) {
 		message = "Status NOT OK"
 	}
 	s.mu.Unlock()
-	answer(w, http.StatusOK, map[string]string{"message": message})
+	respond(w, http.StatusOK, map[string]string{"message": message})
 }
 
-// encode writes the key as the sidecar does, with every number and the operations.
+// encode encodes the key as the real sidecar does, with every number and the operations.
 func encode(key *rsa.PrivateKey) (string, error) {
 	text, err := jose.JSONWebKey{Key: key}.MarshalJSON()
 	if err != nil {
@@ -204,19 +219,20 @@ func encode(key *rsa.PrivateKey) (string, error) {
 	return string(text), err
 }
 
-func answer(w http.ResponseWriter, status int, body any) {
+func respond(w http.ResponseWriter, status int, body any) {
 	text, err := json.Marshal(body)
 	if err != nil {
 		status, text = http.StatusInternalServerError, nil
 	}
-	write(w, status, "application/json; charset=utf-8", string(text))
+	respondText(w, status, "application/json; charset=utf-8", string(text))
 }
 
-// write sends the text; the status is 0 if it was sent before.
-func write(w http.ResponseWriter, status int, kind, text string) {
-	if status != 0 {
-		w.Header().Set("Content-Type", kind)
-		w.WriteHeader(status)
-	}
-	_, _ = w.Write([]byte(text)) //nolint:errcheck // the client may be gone, and then there is no one to tell
+func respondText(w http.ResponseWriter, status int, kind, text string) {
+	w.Header().Set("Content-Type", kind)
+	w.WriteHeader(status)
+	write(w, text)
+}
+
+func write(w http.ResponseWriter, text string) {
+	_, _ = w.Write([]byte(text)) //nolint:errcheck // the client may be gone
 }

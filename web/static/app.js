@@ -1,4 +1,4 @@
-// Keeps the page live and saves a way here and there. The server renders everything; this script puts it in place.
+// Keeps the page live and adds shortcuts. The server renders everything; this script puts it in place.
 "use strict";
 (() => {
   const byId = (id) => document.getElementById(id);
@@ -6,19 +6,19 @@
 
   const parse = (html) => {
     const t = document.createElement("template");
-    t.innerHTML = html; // rendered and escaped by the server; the page's policy allows no inline script
+    t.innerHTML = html; // rendered and escaped by the server; the content security policy allows no inline script
     return t.content;
   };
-  const remember = (name, value) => { try { localStorage.setItem(name, value); } catch { /* not allowed here: forgotten */ } };
+  const remember = (name, value) => { try { localStorage.setItem(name, value); } catch { /* storage is not allowed: nothing is remembered */ } };
   const recall = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
-  let spoken = 0;
-  const say = (text, now) => { // to a screen reader: at once what was asked for, else now and then
-    if (!now && Date.now() - spoken < 10000) return;
-    spoken = Date.now();
+  let announcedAt = 0;
+  const announce = (text, now) => { // to a screen reader: at once in answer to the user, else at most every 10 seconds
+    if (!now && Date.now() - announcedAt < 10000) return;
+    announcedAt = Date.now();
     status.textContent = text;
   };
 
-  // Times. The server writes UTC; only the browser knows where it is.
+  // Times. The server writes UTC; only the browser knows its time zone.
   let local = recall("zone") === "local";
   const pad = (n, width = 2) => String(n).padStart(width, "0");
   const localTime = (iso) => {
@@ -39,8 +39,8 @@
     if (time) time.title = ago(time.dateTime);
   });
 
-  // wake makes what the server rendered for everybody fit for a browser with a script.
-  const wake = (part) => {
+  // activate shows what works with a script only, and local times.
+  const activate = (part) => {
     for (const b of part.querySelectorAll(".copy")) b.hidden = false;
     for (const t of part.querySelectorAll("time[data-local]")) {
       t.textContent = localTime(t.dateTime);
@@ -58,7 +58,7 @@
   };
   const write = async (text) => {
     if (navigator.clipboard) return navigator.clipboard.writeText(text);
-    const area = document.createElement("textarea"); // a page without TLS has no clipboard of its own
+    const area = document.createElement("textarea"); // without TLS browsers offer no clipboard
     area.value = text;
     document.body.append(area);
     area.select();
@@ -85,9 +85,13 @@
   const load = async (into, href) => {
     into.setAttribute("aria-busy", "true");
     try {
-      const answer = await fetch(href); // one that has left is told so in the answer
-      into.replaceChildren(wake(parse(await answer.text())));
-    } catch { /* the link to the record's own page stays */ }
+      const answer = await fetch(href); // for a record that is no longer held, the answer says so
+      if (!answer.ok) throw new Error("not now");
+      into.replaceChildren(activate(parse(await answer.text())));
+    } catch { // the link to the record's page stays, and opening the row again tries again
+      const row = into.closest("details");
+      if (row) delete row.dataset.loaded;
+    }
     into.removeAttribute("aria-busy");
   };
   document.addEventListener("click", (e) => {
@@ -99,14 +103,14 @@
     }
   });
 
-  // The list of keys.
+  // The list of keyboard shortcuts.
   const dialog = byId("keys"), keysOn = byId("keys-on"), keysOpen = byId("keys-open");
   const showKeys = () => { if (!dialog.open) dialog.showModal(); };
   keysOn.checked = recall("keys") !== "off";
   keysOn.addEventListener("change", () => remember("keys", keysOn.checked ? "on" : "off"));
   keysOpen.addEventListener("click", showKeys);
   keysOpen.hidden = false;
-  wake(document);
+  activate(document);
 
   const records = byId("records");
   const actions = { "?": showKeys };
@@ -142,7 +146,7 @@
   };
   Object.assign(actions, { "/": () => byId("q").focus(), j: () => step(1), k: () => step(-1), z: changeZone });
 
-  const live = byId("live"), pause = byId("pause"), dropped = byId("passed");
+  const live = byId("live"), pause = byId("pause"), skippedNote = byId("skipped"), stale = byId("stale");
   rows.addEventListener("toggle", (e) => {
     const d = e.target;
     if (d.open && !d.dataset.loaded) {
@@ -154,132 +158,160 @@
   if (!live) return; // older records do not change
 
   const max = Number(records.dataset.max);
-  let cursor = records.dataset.cursor, stream, retry, connected = false, missed = 0, passed = 0, left = 0;
-  const holds = { user: false, scrolled: false, reading: false }; // why the list stands still
-  const paused = () => holds.user || holds.scrolled || holds.reading;
+  let cursor = records.dataset.cursor, stream, retryTimer, connected = false, missed = 0, skipped = 0, unsearched = 0, left = 0;
+  const pausedBy = { user: false, scrolled: false, reading: false }; // why the list is paused
+  const paused = () => pausedBy.user || pausedBy.scrolled || pausedBy.reading;
+
+  // The page shows the state when the server last sent something. Without a stream that may be long ago.
+  let receivedAt = Date.now(), silenceTimer, slowTimer;
+  const setConnected = (on) => {
+    connected = on;
+    const lost = !on && !document.hidden;
+    root.classList.toggle("stale", lost);
+    stale.hidden = !lost;
+    if (lost) stale.textContent = stale.dataset.text.replace("{time}", (local ? localTime : utcTime)(new Date(receivedAt).toISOString()));
+    show();
+  };
+  const disconnected = () => {
+    const before = connected;
+    setConnected(false);
+    if (before) announce(stale.textContent, true);
+  };
+  const silence = 40000; // more than two heartbeats: then the stream is lost, even if the browser does not notice
+  const received = () => {
+    receivedAt = Date.now();
+    clearTimeout(silenceTimer);
+    silenceTimer = setTimeout(() => { disconnected(); connect(); }, silence);
+  };
 
   const show = () => {
-    const state = !connected ? "lost" : paused() ? "paused" : byId("kafka").hasAttribute("data-away") ? "away" : "live";
+    const state = !connected ? "lost" : paused() ? "paused" : byId("kafka").hasAttribute("data-unreachable") ? "unreachable" : "live";
     live.dataset.state = state;
     if (live.textContent !== live.dataset[state]) live.textContent = live.dataset[state];
     pause.textContent = pause.dataset[paused() ? "resume" : "pause"] + (missed ? ` (${pause.dataset.new.replace("{n}", missed)})` : "");
     pause.classList.toggle("waiting", missed > 0);
   };
-  const tellDropped = () => {
+  const showSkipped = () => {
     const texts = [];
-    if (passed) texts.push(dropped.dataset.passed.replace("{n}", passed));
-    if (left) texts.push(dropped.dataset.left.replace("{n}", left));
-    dropped.hidden = texts.length === 0;
-    dropped.textContent = texts.join(" · ");
+    if (skipped) texts.push(skippedNote.dataset.skipped.replace("{n}", skipped));
+    if (unsearched) texts.push(skippedNote.dataset.unsearched.replace("{n}", unsearched));
+    if (left) texts.push(skippedNote.dataset.left.replace("{n}", left));
+    skippedNote.hidden = texts.length === 0;
+    skippedNote.textContent = texts.join(" · ");
   };
 
-  // swap puts a row in the place of what it was, and leaves it open and focused if it was.
-  const swap = (old, row) => {
+  // replaceRow replaces a row, and keeps it open and focused.
+  const replaceRow = (old, row) => {
     const open = old.querySelector("details[open]"), focused = old.contains(document.activeElement);
     old.replaceWith(row);
     if (open) row.querySelector("details").open = true;
     if (focused) row.querySelector("summary").focus({ preventScroll: true });
   };
-  const place = (f, onlyChanged) => {
+  const updateRows = (f, onlyChanged) => {
     if (f.reset) rows.replaceChildren();
+    if (!onlyChanged) for (const id of f.gone || []) byId(id)?.remove(); // while paused nothing moves: these rows go later
     if (!f.rows) return;
     let next = rows.firstElementChild; // both lists are newest first
-    for (const row of [...wake(parse(f.rows)).children]) {
-      if (row.dataset.makes) records.classList.add(...row.dataset.makes.split(" "));
+    for (const row of [...activate(parse(f.rows)).children]) {
+      if (row.dataset.columns) records.classList.add(...row.dataset.columns.split(" "));
       const old = byId(row.id);
-      if (old === next) next = next && next.nextElementSibling;
-      if (old && old.dataset.seq === row.dataset.seq) { swap(old, row); continue; }
-      if (onlyChanged) continue;
-      if (old) old.remove(); // the topic was made anew, and its offsets with it
+      if (old && old === next) next = next.nextElementSibling;
+      if (old && old.dataset.seq === row.dataset.seq) { replaceRow(old, row); continue; }
+      if (onlyChanged || old && Number(old.dataset.seq) > Number(row.dataset.seq)) continue; // a newer record is at this position
+      if (old) old.remove(); // the topic was recreated, so offsets repeat
       while (next && Number(next.dataset.seq) > Number(row.dataset.seq)) next = next.nextElementSibling;
       rows.insertBefore(row, next);
     }
     while (rows.children.length > max) { rows.lastElementChild.remove(); left++; }
   };
 
-  const parts = (f) => {
+  const updateParts = (f) => {
     for (const [id, html] of Object.entries(f.parts || {})) {
-      const old = byId(id), fresh = wake(parse(html)), focused = old.contains(document.activeElement) && document.activeElement.id;
-      for (const d of fresh.querySelectorAll("details[id]")) { // what somebody opened stays open
+      const old = byId(id), fresh = activate(parse(html)), focused = old.contains(document.activeElement) && document.activeElement.id;
+      for (const d of fresh.querySelectorAll("details[id]")) { // details stay open
         const before = byId(d.id);
         if (before && !before.hidden && before.dataset.result === d.dataset.result && !d.open) d.open = before.open;
       }
       old.replaceWith(fresh);
       if (focused && byId(focused)) byId(focused).focus({ preventScroll: true });
     }
-    if (f.parts && f.parts.verdict) say(byId("verdict-title").textContent);
-    if (f.parts && f.parts.tally) say(byId("tally").textContent);
+    if (f.parts && f.parts.banner) announce(byId("banner-title").textContent);
+    if (f.parts && f.parts.counts) announce(byId("counts").textContent);
   };
 
-  const disconnect = () => { clearTimeout(retry); if (stream) stream.close(); };
+  const disconnect = () => { for (const t of [retryTimer, silenceTimer, slowTimer]) clearTimeout(t); if (stream) stream.close(); };
   const connect = () => {
     disconnect();
     missed = 0;
     const filter = records.dataset.filter;
     stream = new EventSource("/api/events?after=" + encodeURIComponent(cursor) + (filter && "&" + filter));
-    stream.onopen = () => { connected = true; show(); };
+    slowTimer = setTimeout(() => { if (!connected) disconnected(); }, 3000);
+    silenceTimer = setTimeout(connect, silence);
+    stream.onopen = () => { received(); setConnected(true); };
+    stream.addEventListener("alive", received);
     stream.onerror = () => {
-      connected = false;
-      show();
-      if (stream.readyState === EventSource.CLOSED) retry = setTimeout(connect, 3000);
+      disconnected();
+      if (stream.readyState === EventSource.CLOSED) retryTimer = setTimeout(connect, 3000);
     };
     stream.onmessage = (e) => {
+      received();
       const f = JSON.parse(e.data);
-      parts(f);
-      if (paused()) { // nothing that arrives is kept: it is asked for again from where the list stopped
-        missed += (f.fresh || 0) + (f.passed || 0);
-        if (!holds.user && !f.reset) place(f, true);
+      updateParts(f);
+      if (paused()) { // new rows are not kept: on resume the server sends them again
+        missed += (f.fresh || 0) + (f.skipped || 0);
+        if (!pausedBy.user && !f.reset) updateRows(f, true);
       } else {
         cursor = e.lastEventId;
-        place(f);
-        passed += f.passed || 0;
-        tellDropped();
+        updateRows(f);
+        skipped += f.skipped || 0;
+        unsearched += f.unsearched || 0;
+        showSkipped();
       }
       show();
     };
   };
 
-  const hold = (why, on) => {
-    if (holds[why] === on) return;
+  const setPaused = (why, on) => {
+    if (pausedBy[why] === on) return;
     const before = paused();
-    holds[why] = on;
+    pausedBy[why] = on;
     if (before && !paused()) connect();
     show();
   };
-  const reading = () => hold("reading", rows.querySelector("details[open]") !== null);
+  const reading = () => setPaused("reading", rows.querySelector("details[open]") !== null);
   const resume = () => {
-    if (holds.scrolled) records.scrollIntoView();
+    if (pausedBy.scrolled) records.scrollIntoView();
     for (const d of rows.querySelectorAll("details[open]")) d.open = false;
-    for (const why of ["reading", "scrolled", "user"]) hold(why, false);
+    for (const why of ["reading", "scrolled", "user"]) setPaused(why, false);
   };
   const toggle = () => {
-    reading(); // the browser tells of a row that just closed only afterwards
-    if (paused()) resume(); else hold("user", true);
-    say(live.textContent, true);
+    reading(); // the browser reports a row that was just closed only afterwards
+    if (paused()) resume(); else setPaused("user", true);
+    announce(live.textContent, true);
   };
   pause.addEventListener("click", toggle);
-  Object.assign(actions, { p: toggle, t: () => { window.scrollTo(0, 0); hold("scrolled", false); resume(); } });
-  let looking = false;
-  window.addEventListener("scroll", () => { // reading further down: the rows must not move away
-    if (looking) return;
-    looking = true;
-    requestAnimationFrame(() => { looking = false; hold("scrolled", rows.getBoundingClientRect().top < -60); });
+  Object.assign(actions, { p: toggle, t: () => { window.scrollTo(0, 0); setPaused("scrolled", false); resume(); } });
+  let scrollPending = false;
+  window.addEventListener("scroll", () => { // a reader further down: the rows must not move away
+    if (scrollPending) return;
+    scrollPending = true;
+    requestAnimationFrame(() => { scrollPending = false; setPaused("scrolled", rows.getBoundingClientRect().top < -60); });
   }, { passive: true });
 
   document.addEventListener("submit", (e) => {
-    if (e.target.id !== "again") return;
+    if (e.target.id !== "check-again") return;
     e.preventDefault();
     fetch(e.target.action, { method: "POST", redirect: "manual" }).catch(() => {});
-    say(e.target.dataset.said, true);
-    const note = byId("said") || document.createElement("p"); // until the verdict comes anew
-    note.id = "said";
-    note.className = "quiet";
-    note.textContent = e.target.dataset.said;
+    announce(e.target.dataset.confirmation, true);
+    const note = byId("confirmation") || document.createElement("p"); // until the stream replaces the banner
+    note.id = "confirmation";
+    note.className = "muted";
+    note.textContent = e.target.dataset.confirmation;
     e.target.after(note);
   });
 
-  // A tab that nobody sees asks for nothing.
-  document.addEventListener("visibilitychange", () => { if (document.hidden) disconnect(); else connect(); });
+  // A hidden tab requests nothing.
+  document.addEventListener("visibilitychange", () => { if (document.hidden) { disconnect(); setConnected(false); } else connect(); });
   window.addEventListener("pagehide", disconnect);
   window.addEventListener("pageshow", (e) => { if (e.persisted) connect(); });
   live.hidden = pause.hidden = false;

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
@@ -10,11 +9,13 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 
 	"kafka-e2ee/envelope"
+	"kafka-e2ee/envelope/internal/pemtext"
 )
 
-// keygen makes a key pair. Files that exist are never written over.
+// keygen generates a key pair. It never overwrites a file.
 func (t *tool) keygen(args []string) error {
 	flags := flag.NewFlagSet("keygen", flag.ContinueOnError)
 	private := flags.String("key", "", "")
@@ -25,7 +26,7 @@ func (t *tool) keygen(args []string) error {
 		return err
 	}
 	if *private == "" || *public == "" {
-		return wrong("keygen: -key and -pubkey are missing (hint: -key private.pem -pubkey public.pem, two files that are not there yet)")
+		return wrong("keygen: -key and -pubkey are missing (hint: -key private.pem -pubkey public.pem, two new files)")
 	}
 	secret, shared, comment, err := newPair(*bits, *name)
 	if err != nil {
@@ -40,7 +41,7 @@ func (t *tool) keygen(args []string) error {
 		return fmt.Errorf("encoding a public key: %w", err)
 	}
 	sharedText := append([]byte(comment), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: sharedDER})...)
-	if comment != "" { // whoever is to trust the key must be able to read its name
+	if comment != "" { // those who trust the key must be able to parse its name
 		if _, err := envelope.ParseTrustedSenders(sharedText); err != nil {
 			return usageError{err}
 		}
@@ -51,7 +52,7 @@ func (t *tool) keygen(args []string) error {
 	return create(*public, sharedText, 0o644)
 }
 
-// newPair makes an RSA key, or for a sender's name an Ed25519 key.
+// newPair generates an RSA key, or for the name of a sender an Ed25519 key.
 func newPair(bits int, name string) (secret, shared any, comment string, err error) {
 	if name != "" {
 		shared, secret, err = ed25519.GenerateKey(rand.Reader)
@@ -62,7 +63,7 @@ func newPair(bits int, name string) (secret, shared any, comment string, err err
 	}
 	key, err := rsa.GenerateKey(rand.Reader, bits)
 	if err != nil {
-		return nil, nil, "", fmt.Errorf("making a key: %w", err)
+		return nil, nil, "", fmt.Errorf("generating a key: %w", err)
 	}
 	return key, &key.PublicKey, "", nil
 }
@@ -79,7 +80,7 @@ func create(name string, text []byte, mode os.FileMode) error {
 	return file.Close()
 }
 
-// thumbprint prints the id of each key in a PEM text, one a line.
+// thumbprint prints the ids of all keys in a PEM text, one per line.
 func (t *tool) thumbprint(args []string) error {
 	if err := t.parse(flag.NewFlagSet("thumbprint", flag.ContinueOnError), args); err != nil {
 		return err
@@ -88,33 +89,34 @@ func (t *tool) thumbprint(args []string) error {
 	if err != nil {
 		return err
 	}
-	var ids []string
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		id, err := thumbprintOf(pem.EncodeToMemory(block))
+	blocks, err := pemtext.Blocks(text)
+	if err != nil {
+		return wrong("thumbprint: %w", err)
+	}
+	var out strings.Builder
+	for _, block := range blocks {
+		id, err := thumbprintOf(block)
 		if err != nil {
 			return usageError{err}
 		}
-		ids = append(ids, id)
+		out.WriteString(id + "\n")
 	}
-	if len(ids) != bytes.Count(text, []byte("-----BEGIN ")) || len(ids) == 0 {
-		return wrong("thumbprint: the text is not PEM, or a block is damaged (hint: name a file that keygen or openssl wrote)")
-	}
-	for _, id := range ids {
-		if _, err := fmt.Fprintln(t.out, id); err != nil {
-			return fmt.Errorf("writing an id: %w", err)
-		}
-	}
-	return nil
+	return t.write([]byte(out.String()))
 }
 
-func thumbprintOf(text []byte) (string, error) {
-	if key, err := envelope.ParseSigningKey(text); err == nil {
-		return envelope.SigningKeyID(ed25519.PublicKey(key[ed25519.SeedSize:])), nil
-	}
+func thumbprintOf(block *pem.Block) (string, error) {
+	text := pem.EncodeToMemory(block)
 	if senders, err := envelope.ParseTrustedSenders(append([]byte("x\n"), text...)); err == nil {
 		return envelope.SigningKeyID(senders[0].Key), nil
 	}
-	if key, err := envelope.ParsePrivateKey(text); err == nil {
+	if key, err := envelope.ParseSigningKey(text); err == nil {
+		return envelope.SigningKeyID(ed25519.PublicKey(key[ed25519.SeedSize:])), nil
+	}
+	if strings.HasSuffix(block.Type, "PRIVATE KEY") {
+		key, err := envelope.ParsePrivateKey(text)
+		if err != nil {
+			return "", err
+		}
 		return envelope.KeyID(&key.PublicKey), nil
 	}
 	keys, err := envelope.ParsePublicKeys(text)

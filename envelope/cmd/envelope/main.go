@@ -1,5 +1,5 @@
-// Command envelope seals, opens and converts one message on standard input and
-// output, and shows what a record says of itself. "envelope help" has the rest.
+// Command envelope seals, opens, converts and inspects one record, from standard input
+// or a file to standard output. "envelope help" lists its commands.
 package main
 
 import (

@@ -4,8 +4,13 @@ import (
 	"bytes"
 	"crypto/rsa"
 	"encoding/json"
+	"errors"
 	"flag"
+	"fmt"
+	"math"
 	"os"
+	"strings"
+	"time"
 
 	"kafka-e2ee/envelope"
 )
@@ -23,7 +28,7 @@ func (t *tool) seal(args []string) error {
 		return err
 	}
 	if cfg.Topic == "" {
-		return wrong("seal: -topic is missing (hint: -topic NAME, the topic that the record will be written to: it opens nowhere else)")
+		return wrong("seal: -topic is missing (hint: -topic NAME, the topic that the record will be written to; it opens in no other)")
 	}
 	texts, err := pubkeys.readAll("pubkey")
 	if err != nil {
@@ -42,8 +47,8 @@ func (t *tool) seal(args []string) error {
 			return usageError{err}
 		}
 	}
-	if int(int32(*partition)) != *partition || *partition < 0 { //nolint:gosec // that is the question
-		return wrong("seal: got partition %d, want 0 to 2147483647", *partition)
+	if *partition < 0 || *partition > math.MaxInt32 {
+		return wrong("seal: got partition %d, want 0 to %d", *partition, math.MaxInt32)
 	}
 	sealer, err := envelope.NewSealer(cfg)
 	if err != nil {
@@ -53,7 +58,7 @@ func (t *tool) seal(args []string) error {
 	if err != nil {
 		return err
 	}
-	value, err := sealer.Seal(nil, message, int32(*partition)) //nolint:gosec // checked above
+	value, err := sealer.Seal(nil, message, int32(*partition))
 	if err != nil {
 		return err
 	}
@@ -62,26 +67,42 @@ func (t *tool) seal(args []string) error {
 
 func (t *tool) open(args []string) error {
 	var keys files
+	var cfg envelope.OpenerConfig
 	flags := flag.NewFlagSet("open", flag.ContinueOnError)
 	flags.Var(&keys, "key", "")
 	topic := flags.String("topic", "", "")
+	header := flags.String("header", "", "")
+	stream := flags.Bool("stream", false, "")
 	trusted := flags.String("trusted", "", "")
+	flags.Func("require-format", "", cfg.Require.ParseFormats)
+	flags.Func("require-sender", "", cfg.Require.ParseSenders)
+	flags.Func("allow-readers", "", cfg.Require.ParseReaders)
 	if err := t.parse(flags, args); err != nil {
 		return err
 	}
-	opener, err := newOpener(keys, *trusted)
+	opener, err := newOpener(cfg, keys, *trusted)
 	if err != nil {
 		return err
+	}
+	if *stream {
+		if *topic == "" || *header != "" {
+			return wrong("open: -stream takes -topic, and no -header: it keeps the headers of the records that it reads")
+		}
+		return t.openAll(opener, *topic)
 	}
 	record, err := t.record()
 	if err != nil {
 		return err
 	}
+	if record, err = addHeader(record, *header); err != nil {
+		return err
+	}
 	msg, err := t.try(opener, *topic, record)
 	if rest, ok := bytes.CutSuffix(record, []byte("\n")); err != nil && ok {
-		// Not part of the record, if it opens without it: its tag says so.
-		if again, second := t.try(opener, *topic, rest); second == nil {
-			msg, err = again, nil
+		// The line break does not belong to the record if the record opens without it,
+		// and never belongs to text.
+		if trimmed, trimmedErr := t.try(opener, *topic, rest); trimmedErr == nil || isText(record) {
+			msg, err, record = trimmed, trimmedErr, rest
 		}
 	}
 	if err != nil {
@@ -90,8 +111,7 @@ func (t *tool) open(args []string) error {
 	return t.opened(msg)
 }
 
-func newOpener(keys files, trusted string) (*envelope.Opener, error) {
-	var cfg envelope.OpenerConfig
+func newOpener(cfg envelope.OpenerConfig, keys files, trusted string) (*envelope.Opener, error) {
 	if trusted != "" {
 		text, err := os.ReadFile(trusted) //nolint:gosec // the user names it
 		if err != nil {
@@ -100,6 +120,9 @@ func newOpener(keys files, trusted string) (*envelope.Opener, error) {
 		if cfg.TrustedSenders, err = envelope.ParseTrustedSenders(text); err != nil {
 			return nil, usageError{err}
 		}
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, usageError{err}
 	}
 	texts, err := keys.readAll("key")
 	if err != nil {
@@ -118,86 +141,135 @@ func newOpener(keys files, trusted string) (*envelope.Opener, error) {
 	return opener, nil
 }
 
-func (t *tool) try(opener *envelope.Opener, topic string, message []byte) (envelope.Message, error) {
+// try opens a record. Without a topic it uses the one that the record names.
+func (t *tool) try(opener *envelope.Opener, topic string, record []byte) (envelope.Message, error) {
 	if topic != "" {
-		return opener.Open(nil, topic, message)
+		return opener.Open(nil, topic, record)
 	}
-	d, _ := envelope.Describe(message) //nolint:errcheck // Open says it better
-	msg, err := opener.Open(nil, d.Topic, message)
+	d, _ := envelope.Describe(record) //nolint:errcheck // Open returns a better error
+	msg, err := opener.Open(nil, d.Topic, record)
 	if err == nil && msg.Bound {
-		t.warn("topic %q, as the record says (hint: -topic checks it)", d.Topic)
+		t.note("topic %q, according to the record (hint: -topic checks it)", d.Topic)
 	}
 	return msg, err
 }
 
-// opened writes the message, and says what is proven beside it.
+// opened writes the message, and notes what else is proven.
 func (t *tool) opened(msg envelope.Message) error {
 	if !msg.Bound {
-		t.warn("the record is not bound to a topic")
+		t.note("the record is not bound to a topic")
 	}
 	if msg.Counted {
-		t.warn("partition %d, counter %d", msg.Partition, msg.Counter)
+		t.note("partition %d, counter %d", msg.Partition, msg.Counter)
+		t.note("data key in use since %s; its records may arrive until %s", msg.IssuedAt.Format(time.RFC3339), msg.Expires.Format(time.RFC3339))
+	}
+	if len(msg.OtherReaders) > 0 {
+		t.note("also readable with the keys %s", strings.Join(msg.OtherReaders, ", "))
 	}
 	if msg.Sender.State == envelope.SenderVerified {
-		t.warn("sender verified: %s", msg.Sender.Name)
+		t.note("sender verified: %s", msg.Sender.Name)
 	} else {
-		t.warn("sender %s: %s", msg.Sender.State, msg.Sender.Reason)
+		t.note("sender %s: %s", msg.Sender.State, msg.Sender.Reason)
 	}
 	return t.write(msg.Plaintext)
 }
 
-// text takes the line break off a text; in a binary record it could be part of
-// the tag.
-func (t *tool) text(args []string, name string) ([]byte, error) {
-	if err := t.parse(flag.NewFlagSet(name, flag.ContinueOnError), args); err != nil {
+// isText reports whether a record is text: binary ones start with a byte above ASCII.
+func isText(record []byte) bool { return record[0] < 0x80 }
+
+// addHeader makes a lean record a full one, with the header of the record in a file. Other
+// records stay as they are.
+func addHeader(record []byte, file string) ([]byte, error) {
+	if file == "" {
+		return record, nil
+	}
+	full, err := os.ReadFile(file) //nolint:gosec // the user names it
+	if err != nil {
+		return nil, usageError{err}
+	}
+	result, err := envelope.AddHeader(record, full)
+	switch {
+	case errors.Is(err, envelope.ErrNeedsHeader):
+		return nil, refused(err, "", record)
+	case err != nil && !lean(record):
+		return record, nil // what is wrong shows when it is opened
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w (hint: -header takes a full record of the format envelope)", file, err)
+	}
+	return result, nil
+}
+
+// lean reports whether a record is a lean one.
+func lean(record []byte) bool {
+	d, err := envelope.Describe(record)
+	return err == nil && d.Lean
+}
+
+// trimmedRecord reads a record and trims the line break from text. In a binary record
+// it could be part of the tag.
+func (t *tool) trimmedRecord(args []string, flags *flag.FlagSet) ([]byte, error) {
+	if err := t.parse(flags, args); err != nil {
 		return nil, err
 	}
 	record, err := t.record()
-	if err != nil || record[0] >= 0x80 {
+	if err != nil || !isText(record) {
 		return record, err
 	}
 	return bytes.TrimSuffix(bytes.TrimSuffix(record, []byte("\n")), []byte("\r")), nil
 }
 
 func (t *tool) convert(args []string) error {
-	message, err := t.text(args, "convert")
+	flags := flag.NewFlagSet("convert", flag.ContinueOnError)
+	header := flags.String("header", "", "")
+	record, err := t.trimmedRecord(args, flags)
 	if err != nil {
 		return err
 	}
-	other, err := envelope.Convert(message)
-	if err != nil {
-		return refused(err, "", message)
+	if record, err = addHeader(record, *header); err != nil {
+		return err
 	}
-	return t.write(other)
+	converted, err := envelope.Convert(record)
+	if err != nil {
+		return refused(err, "", record)
+	}
+	return t.write(converted)
 }
 
 func (t *tool) inspect(args []string) error {
-	message, err := t.text(args, "inspect")
+	record, err := t.trimmedRecord(args, flag.NewFlagSet("inspect", flag.ContinueOnError))
 	if err != nil {
 		return err
 	}
-	d, err := envelope.Describe(message)
-	if err != nil {
-		return refused(err, "", message)
+	d, err := envelope.Describe(record)
+	shown := inspected(d)
+	if unsupported, ok := errors.AsType[*envelope.UnsupportedError](err); ok {
+		shown.Refused = unsupported.Error()
+	} else if err != nil {
+		return refused(err, "", record)
 	}
 	out := json.NewEncoder(t.out)
+	out.SetEscapeHTML(false)
 	out.SetIndent("", "  ")
-	return out.Encode(view(d))
+	return out.Encode(shown)
 }
 
-// seen is a description as inspect prints it: what a format lacks is left out.
-type seen struct {
+// inspection is a description as inspect prints it, without the fields that a format
+// does not have.
+type inspection struct {
 	Format    envelope.Format `json:"format"`
+	Lean      bool            `json:"lean,omitempty"`
+	Name      string          `json:"header_name,omitempty"` // a lean record has it instead of the header
 	Header    json.RawMessage `json:"header,omitempty"`
 	Readers   []string        `json:"readers,omitempty"`
 	Partition *int32          `json:"partition,omitempty"`
 	Counter   *uint64         `json:"counter,omitempty"`
 	Plaintext *int            `json:"plaintext_bytes,omitempty"`
 	Prefix    int             `json:"prefix_bytes,omitempty"`
+	Refused   string          `json:"not_accepted,omitempty"` // why open would refuse it
 }
 
-func view(d envelope.Description) seen {
-	s := seen{Format: d.Format, Header: json.RawMessage(d.Header), Readers: d.Needs, Prefix: d.Prefix}
+func inspected(d envelope.Description) inspection {
+	s := inspection{Format: d.Format, Lean: d.Lean, Name: d.HeaderName, Header: json.RawMessage(d.Header), Readers: d.Needs, Prefix: d.Prefix}
 	if d.Counted {
 		s.Partition, s.Counter = &d.Partition, &d.Counter
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -12,30 +11,42 @@ import (
 
 const help = `Usage: envelope COMMAND [options] [FILE]
 
-  inspect    show what a record says of itself; needs no key, proves nothing
-  open       -key FILE [-topic NAME] [-trusted FILE]
+  inspect    show what a record says about itself; needs no key, proves nothing
+  open       -key FILE [-topic NAME] [-header FILE] [-trusted FILE] [-require-format FORMAT,…]
+             [-require-sender verified|ID,…] [-allow-readers held[,ID,…]] [-stream]
   seal       -pubkey FILE -topic NAME [-partition N] [-format envelope|jwe|rsa] [-signing-key FILE]
-  convert    a record of the format envelope to standard JWE text, or back
+  convert    [-header FILE]  a record of the format envelope to standard JWE text, or back
   keygen     -key FILE -pubkey FILE [-bits N], or for a sender: -signing NAME
   thumbprint print the id of each key in a PEM file
 
-One message is read from FILE or standard input, and one is written to standard
-output; what else there is to say goes to standard error. -key and -pubkey may be
-given several times. A text may end with one line break; a record in binary may
-not, so read it with kcat -C -c1 -D '' (open takes it either way). Without -topic,
-open takes the topic that the record names, and says so.
+Each command reads one message or record from FILE or standard input and writes one
+to standard output; notes go to standard error. -key and -pubkey may be given several
+times. Text may end with one line break. A binary record may not, so read it with
+kcat -C -c1 -D '' (open accepts both). -topic is the topic that the record was sealed
+for; if it is a mirrored copy, that is the original topic. Without -topic, open uses
+the topic that the record names, and says so.
+
+A lean record opens only with the header of a full one, which stands at a lower offset of
+its partition. -header takes any full record with that header; inspect prints the names.
+With -stream, open reads many records, each after its length (kcat -C -e -D '' -f '%R%s'),
+keeps the headers, and writes one line for each message.
+
+With -require-format, open rejects records of other formats and all that are not
+encrypted; with -require-sender, those that no sender in the file of -trusted signed,
+or none with one of these ids; with -allow-readers, those that others can read, but for
+the holders of the keys given with -key and of these ids. thumbprint prints ids.
 
 Exit status: 0 done, 1 the record was refused, 2 wrong arguments or key files.
 `
 
-// usageError is a mistake in what the user gave, other than the message.
+// usageError is a mistake in the arguments or key files, not in the message.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
 func wrong(format string, values ...any) error { return usageError{fmt.Errorf(format, values...)} }
 
-// maxInput is more than the longest record has, in any format.
+// maxInput is more than the length of the longest record, in any format.
 const maxInput = 32 << 20
 
 type tool struct {
@@ -64,8 +75,7 @@ func (t *tool) run(args []string) error {
 
 func isHelp(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" }
 
-// parse reads the options and opens the message: at most one file, else
-// standard input.
+// parse parses the options and opens FILE, if one is given, as the input.
 func (t *tool) parse(flags *flag.FlagSet, args []string) error {
 	flags.SetOutput(io.Discard)
 	if err := flags.Parse(args); err != nil {
@@ -96,11 +106,11 @@ func (t *tool) message() ([]byte, error) {
 	return message, nil
 }
 
-// record is message where there must be one.
+// record reads a message that must not be empty.
 func (t *tool) record() ([]byte, error) {
 	message, err := t.message()
 	if err == nil && len(message) == 0 {
-		return nil, wrong("the input is empty (hint: name a FILE, or pipe one record in; kcat -e prints nothing where a topic is empty)")
+		return nil, wrong("the input is empty (hint: name a FILE, or pipe one record in; kcat -e prints nothing if a topic is empty)")
 	}
 	return message, err
 }
@@ -115,10 +125,10 @@ func (f *files) Set(name string) error {
 	return nil
 }
 
-// readAll reads the files of an option that must be there.
+// readAll reads the files of a required option.
 func (f *files) readAll(option string) ([][]byte, error) {
 	if len(*f) == 0 {
-		return nil, wrong("-%s is missing (hint: -%[1]s FILE, a PEM file such as keygen makes)", option)
+		return nil, wrong("-%s is missing (hint: -%[1]s FILE, a PEM file such as keygen writes)", option)
 	}
 	texts := make([][]byte, len(*f))
 	for i, name := range *f {
@@ -131,14 +141,14 @@ func (f *files) readAll(option string) ([][]byte, error) {
 	return texts, nil
 }
 
-// warn tells what does not stop the work.
-func (t *tool) warn(format string, values ...any) {
-	fmt.Fprintf(t.diag, "envelope: "+format+"\n", values...) //nolint:errcheck // there is nobody else to tell
+// note writes a line to standard error.
+func (t *tool) note(format string, values ...any) {
+	fmt.Fprintf(t.diag, "envelope: "+format+"\n", values...) //nolint:errcheck // there is nowhere else to report it
 }
 
 func (t *tool) write(message []byte) error {
 	if _, err := t.out.Write(message); err != nil {
-		return errors.Join(errors.New("writing the message"), err)
+		return fmt.Errorf("writing the output: %w", err)
 	}
 	return nil
 }

@@ -1,19 +1,27 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
 
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/lab"
 	"kafka-e2ee/lab/cloud"
+	"kafka-e2ee/settings"
+	"kafka-e2ee/skrclient"
 )
 
 const usage = `Usage: lab [options]               run the demo: a Kafka broker, an emulated cloud, the producer, the consumer twice
-       lab -cloud-only [options]   serve the emulated cloud alone, for other programs
+       lab -cloud-only [options]   serve only the emulated cloud, for other programs
 `
 
-// options is what a person says to the program.
+// options are the flags.
 type options struct {
 	demo      lab.Config
 	cloudOnly bool
@@ -23,9 +31,9 @@ type options struct {
 }
 
 func (o *options) demoFlags(flags *flag.FlagSet) {
-	flags.IntVar(&o.demo.Port, "port", 3333, "`port` of the confidential pod's page; the ordinary pod's is the next one")
+	flags.IntVar(&o.demo.Port, "port", 3333, "`port` of the confidential pod's page; the ordinary pod's is the next one, the attested address's 10 higher")
 	flags.StringVar((*string)(&o.demo.Format), "format", string(envelope.FormatRSA), "`format` of the records: rsa, envelope or jwe")
-	flags.StringVar(&o.demo.Scenario, "scenario", "", "what happens to the confidential pod; `name` is tampered, debug, no-role, late, rotate, throttled\nor ordinary, or help, which lists what each shows; without it all goes well")
+	flags.StringVar(&o.demo.Scenario, "scenario", "", "what happens to the confidential pod; `name` is tampered, debug, no-role, late, rotate, throttled,\nimpostor or ordinary, or help, which lists them; without it nothing goes wrong")
 }
 
 func (o *options) cloudFlags(flags *flag.FlagSet) {
@@ -34,14 +42,33 @@ func (o *options) cloudFlags(flags *flag.FlagSet) {
 	flags.StringVar(&o.cloud.AttestationHost, "attestation-host", "attestation.lab.example", "host `name` of the attestation service")
 	flags.StringVar(&o.cloud.VaultHost, "vault-host", "vault.lab.example", "host `name` of the vault")
 	flags.StringVar(&o.names, "names", "localhost,127.0.0.1", "further host `names` and addresses for the certificate, separated by commas")
-	flags.StringVar(&o.caFile, "ca-file", "lab-ca.pem", "`file` to which the certificate is written that clients must trust")
+	flags.StringVar(&o.caFile, "ca-file", "lab-ca.pem", "`file` for the certificate that clients must trust")
 	flags.BoolVar(&o.cloud.DangerouslyAcceptAnyReport, "dangerously-accept-any-report", false, "believe reports that no hardware signed: any client can then claim to be any workload")
-	flags.BoolVar(&o.cloud.DangerouslyAllowAnyWorkload, "dangerously-allow-any-workload", false, "take release policies that ask for no measurement: such a key goes to every confidential workload")
+	flags.BoolVar(&o.cloud.DangerouslyAllowAnyWorkload, "dangerously-allow-any-workload", false, "accept release policies without a measurement: every confidential workload can get such a key")
 }
 
-// newFlags is a flag set of its own: a library adds flags to the default one.
-func (o *options) newFlags() *flag.FlagSet {
-	flags := flag.NewFlagSet("lab", flag.ExitOnError)
+// parse reads and checks the command line. For -h it prints the usage and
+// returns flag.ErrHelp.
+func parse(args []string) (options, error) {
+	var o options
+	flags := o.flagSet()
+	flags.SetOutput(io.Discard) // the caller prints the error
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		flags.SetOutput(os.Stderr)
+		flags.Usage()
+		return o, err
+	} else if err != nil {
+		return o, fmt.Errorf("%w (hint: lab -h)", err)
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("got the argument %q, want options only (hint: lab -h)", flags.Arg(0))
+	}
+	return o, o.check()
+}
+
+// flagSet does not use the default flag set: a library adds flags to that one.
+func (o *options) flagSet() *flag.FlagSet {
+	flags := flag.NewFlagSet("lab", flag.ContinueOnError)
 	flags.BoolVar(&o.cloudOnly, "cloud-only", false, "")
 	o.demoFlags(flags)
 	o.cloudFlags(flags)
@@ -60,4 +87,26 @@ func (o *options) newFlags() *flag.FlagSet {
 		}
 	}
 	return flags
+}
+
+// check validates the names and addresses, and splits the list of names.
+func (o *options) check() error {
+	for name := range strings.SplitSeq(o.names, ",") {
+		name = strings.TrimSpace(name)
+		if _, err := netip.ParseAddr(name); err != nil && skrclient.CheckEndpoint(name) != nil {
+			return errors.New("-names: want host names and addresses, separated by commas")
+		}
+		o.cloud.Names = append(o.cloud.Names, name)
+	}
+	for _, host := range []struct{ flag, value string }{{"-attestation-host", o.cloud.AttestationHost}, {"-vault-host", o.cloud.VaultHost}} {
+		if err := skrclient.CheckEndpoint(host.value); err != nil {
+			return fmt.Errorf("%s: %w", host.flag, err)
+		}
+	}
+	for _, listen := range []struct{ flag, value string }{{"-listen", o.cloud.Listen}, {"-listen-metadata", o.cloud.ListenMetadata}} {
+		if host, port, err := net.SplitHostPort(listen.value); err != nil || port != "0" && settings.CheckListenAddr(listen.flag, net.JoinHostPort(host, port)) != nil {
+			return fmt.Errorf("%s: want HOST:PORT, or :PORT for every interface", listen.flag)
+		}
+	}
+	return nil
 }

@@ -1,8 +1,8 @@
-// Command pod is what the compose demo needs beside the real programs:
+// Command pod plays the roles in the compose demo that the real programs do not:
 //
 //	pod sidecar  emulate the cloud, with a sidecar for the confidential pod
 //	pod check    exit with 0 if the sidecar answers, else with 1
-//	pod pause    do nothing until told to end: the container that owns a pod's network
+//	pod pause    wait for a signal: the container that owns the pod's network
 package main
 
 import (
@@ -16,8 +16,9 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "pod:", err)
 		os.Exit(1)
 	}

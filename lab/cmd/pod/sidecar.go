@@ -11,33 +11,37 @@ import (
 	"os"
 	"time"
 
-	"kafka-e2ee/lab/stage"
+	"kafka-e2ee/lab/env"
 )
 
-// sidecarAddr is where the sidecar listens: its pod's loopback, and nowhere else.
+// sidecarAddr is on the pod's loopback, so that only the pod reaches it.
 const sidecarAddr = "127.0.0.1:8080"
 
 // serve emulates the cloud on the pod's loopback until ctx ends.
 func serve(ctx context.Context, args []string) error {
-	cfg := stage.Config{Sidecar: sidecarAddr, Logger: slog.New(slog.NewJSONHandler(os.Stderr, nil))}
-	flags := flag.NewFlagSet("sidecar", flag.ExitOnError)
-	flags.StringVar(&cfg.AttestationHost, "attestation", "localhost:8443", "host name of the attestation service, with the port where it is not 443")
+	cfg := env.Config{SidecarAddr: sidecarAddr, Logger: slog.New(slog.NewJSONHandler(os.Stderr, nil))}
+	flags := flag.NewFlagSet("sidecar", flag.ContinueOnError)
+	flags.StringVar(&cfg.AttestationHost, "attestation", "localhost:8443", "host name of the attestation service, with the port unless it is 443")
 	flags.StringVar(&cfg.VaultHost, "vault", "vault.lab.example", "host name of the vault")
 	flags.StringVar(&cfg.Listen, "listen", "127.0.0.1:8443", "HTTPS address of both")
-	flags.StringVar(&cfg.Private, "private", "/keys/private", "folder in which the key and the authority are kept")
-	flags.StringVar(&cfg.Files, "public", "/keys/public", "folder for the public key, the authority's certificate and a copy of the release policy")
-	_ = flags.Parse(args) //nolint:errcheck // it exits
-	cloud, err := stage.New(ctx, cfg)
+	flags.StringVar(&cfg.PrivateDir, "private", "/keys/private", "folder that keeps the key and the authority across restarts")
+	flags.StringVar(&cfg.PublicDir, "public", "/keys/public", "folder for the public key, the authority's certificate and a copy of the release policy")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	cloud, err := env.New(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	cfg.Logger.WarnContext(ctx, "hardware, attestation and vault are emulated: nothing here protects anything", slog.String("key_name", stage.KeyName))
+	cfg.Logger.WarnContext(ctx, "hardware, attestation and vault are emulated: nothing here protects anything", slog.String("key_name", env.KeyName))
 	return errors.Join(whileConnected(ctx), cloud.Close())
 }
 
-// whileConnected waits until ctx ends. It ends earlier where the network of this
-// container is gone for ten seconds: it belongs to the pod's container, and after
-// that one's restart this one sits in a network without a way out.
+// whileConnected waits until ctx ends. It returns an error if the container has no
+// network for ten seconds: the network belongs to the pod's container, and after
+// a restart of that container this one is left in a network without a way out.
 func whileConnected(ctx context.Context) error {
 	for last := time.Now(); ; {
 		select {
@@ -53,7 +57,7 @@ func whileConnected(ctx context.Context) error {
 	}
 }
 
-// connected says whether there is an interface other than loopback.
+// connected reports whether an interface other than loopback is up.
 func connected() bool {
 	interfaces, err := net.Interfaces()
 	for _, i := range interfaces {
@@ -64,7 +68,7 @@ func connected() bool {
 	return err != nil
 }
 
-// check asks the sidecar's /status (the answer is 200 in any state; its text says which).
+// check asks the sidecar's /status, which answers 200 in any state.
 func check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -72,11 +76,11 @@ func check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req) // no redirect, no proxy
 	if err != nil {
 		return fmt.Errorf("asking the sidecar: %w", err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing of it is read
+	defer resp.Body.Close() //nolint:errcheck // the body is not read
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("asking the sidecar: got status %d, want %d", resp.StatusCode, http.StatusOK)
 	}

@@ -1,0 +1,49 @@
+package keys
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/PuerkitoBio/goquery"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"kafka-e2ee/skrclient"
+	"kafka-e2ee/web"
+	"kafka-e2ee/web/feed"
+)
+
+// Without this the page would show a code in place of the reason why there is no key, or not say what to do.
+func TestPageExplainsEveryCause(t *testing.T) {
+	var key web.KeyStatus
+	server, err := web.New(web.Options{
+		Feed: feed.New(1), Key: func() web.KeyStatus { return key }, Kafka: func() web.KafkaStatus { return web.KafkaStatus{} },
+		Registerer: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := httptest.NewServer(server.Handler())
+	defer site.Close()
+	for _, cause := range skrclient.Causes() {
+		english := ""
+		for _, lang := range []string{"en", "ja"} {
+			key = web.KeyStatus{State: web.KeyWaiting, Reason: string(cause)}
+			answer, err := http.Get(site.URL + "/?lang=" + lang)
+			if err != nil {
+				t.Fatal(err)
+			}
+			page, err := goquery.NewDocumentFromReader(answer.Body)
+			answer.Body.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := func(id string) string { return page.Find(`[data-testid="` + id + `"]`).Text() }
+			why, todo := text("banner-why"), text("banner-todo")
+			if why == "" || why == string(cause) || todo == "" || why == english {
+				t.Errorf("%s in %s: the page says %q, and %q", cause, lang, why, todo)
+			}
+			english = why
+		}
+	}
+}

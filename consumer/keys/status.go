@@ -1,0 +1,70 @@
+package keys
+
+import (
+	"kafka-e2ee/envelope"
+	"kafka-e2ee/skrclient"
+	"kafka-e2ee/web"
+)
+
+// Status returns the status that the page shows.
+func (k *Requester) Status() web.KeyStatus {
+	status := k.fixed
+	if k.keeper == nil {
+		status.State, status.Since = web.KeyNotConfigured, k.started
+		return status
+	}
+	s := k.keeper.Status()
+	status.State, status.Since, status.Attempts, status.NextAttempt = k.stateOf(s.State), s.Since, s.Attempts, s.NextAttempt
+	if k.attestation != nil {
+		status.Attestation = k.attestation.status()
+	}
+	if s.Last != nil {
+		status.Step, status.Reason = string(s.Last.Step), string(s.Last.Cause)
+		status.Pending = pending(s.Last)
+		status.ByPolicy = s.Last.Cause == skrclient.CausePolicy || s.Last.Cause == skrclient.CauseForbidden
+	}
+	for _, key := range s.Keys {
+		info := web.KeyInfo{Name: key.Name, State: k.stateOf(key.State), UnexpectedID: key.UnexpectedID}
+		if private := key.Private(); private != nil {
+			info.ID = envelope.KeyID(&private.PublicKey)
+		}
+		status.Keys = append(status.Keys, info)
+	}
+	return status
+}
+
+func (k *Requester) stateOf(s skrclient.State) web.KeyState {
+	switch s {
+	case skrclient.StateReleased:
+		if k.fixed.Provider == providerFile {
+			return web.KeyFromFile
+		}
+		return web.KeyReleased
+	case skrclient.StateRefused:
+		return web.KeyRefused
+	case skrclient.StateUnexpected:
+		return web.KeyUnexpected
+	case skrclient.StateUnreachable:
+		return web.KeyUnreachable
+	default:
+		return web.KeyWaiting
+	}
+}
+
+// pending returns why a failure may resolve itself. It is empty for a refusal, which only a person can change.
+func pending(failure *skrclient.Error) web.Pending {
+	switch failure.Cause {
+	case skrclient.CauseThrottled:
+		return web.PendingBusy
+	case skrclient.CauseHostNotFound, skrclient.CauseNetwork, skrclient.CauseUntrustedCertificate, skrclient.CauseServiceFailed, skrclient.CauseIdentityProvider:
+		return web.PendingUnavailable
+	case skrclient.CauseNoReport, skrclient.CauseNoCertificates:
+		return web.PendingNoProof
+	case skrclient.CauseHubStarting:
+		return web.PendingStarting
+	case skrclient.CauseNotLoopback:
+		return web.PendingElsewhere
+	default:
+		return ""
+	}
+}

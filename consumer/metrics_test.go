@@ -1,0 +1,89 @@
+package consumer
+
+import (
+	"testing"
+
+	"kafka-e2ee/web"
+)
+
+// Without it an alert on a key that was replaced would have no series until then.
+func TestKeyStateMetric(t *testing.T) {
+	status := web.KeyStatus{State: web.KeyUnexpected}
+	m := newMetrics(Build{}, "t")
+	m.registerKey(func() web.KeyStatus { return status })
+	for _, state := range web.KeyStates() {
+		status.State = state
+		families, err := m.registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]float64{}
+		for _, f := range families {
+			if f.GetName() == "e2ee_key_state" {
+				for _, series := range f.GetMetric() {
+					got[series.GetLabel()[0].GetValue()] = series.GetGauge().GetValue()
+				}
+			}
+		}
+		for _, each := range web.KeyStates() {
+			if value, found := got[string(each)]; !found || (value == 1) != (each == state) {
+				t.Errorf("%s: %s is %v, found %v", state, each, value, found)
+			}
+		}
+	}
+}
+
+// Without it an alert on Kafka's state would have no series until the first change.
+func TestKafkaStateMetrics(t *testing.T) {
+	var status web.KafkaStatus
+	m := newMetrics(Build{}, "t")
+	m.registerKafka(func() web.KafkaStatus { return status })
+	measured := func() map[string]float64 {
+		t.Helper()
+		families, err := m.registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]float64{}
+		for _, f := range families {
+			for _, series := range f.GetMetric() {
+				switch f.GetName() {
+				case "e2ee_kafka_state":
+					got[series.GetLabel()[0].GetValue()] = series.GetGauge().GetValue()
+				case "e2ee_consumer_partitions", "e2ee_consumer_partitions_unreadable":
+					got[f.GetName()] = series.GetGauge().GetValue()
+				}
+			}
+		}
+		return got
+	}
+	unreadable := func(partitions ...int32) web.Assignment {
+		return web.Assignment{Assigned: 2, Total: 2, Unreadable: []web.Unreadable{{Partitions: partitions}}}
+	}
+	for _, step := range []struct {
+		status web.KafkaStatus
+		unread float64
+	}{
+		{web.KafkaStatus{State: web.KafkaConnecting}, 0},
+		{web.KafkaStatus{State: web.KafkaReading, Assignment: web.Assignment{Assigned: 2, Total: 2}}, 0},
+		{web.KafkaStatus{State: web.KafkaReading, Assignment: unreadable(0)}, 1},
+		{web.KafkaStatus{State: web.KafkaUnreachable, Assignment: unreadable(0, 1)}, 2},
+		{web.KafkaStatus{State: web.KafkaRefused}, 0},
+		{web.KafkaStatus{State: web.KafkaNoTopic}, 0},
+	} {
+		status = step.status
+		got := measured()
+		for _, state := range []string{"connecting", "reading", "unreachable", "refused", "no_topic"} {
+			want := 0.0
+			if state == string(status.State) {
+				want = 1
+			}
+			if value, found := got[state]; !found || value != want {
+				t.Errorf("%s: %s is %v, found %v", status.State, state, value, found)
+			}
+		}
+		if got["e2ee_consumer_partitions_unreadable"] != step.unread {
+			t.Errorf("%s: %v partitions cannot be read", status.State, got["e2ee_consumer_partitions_unreadable"])
+		}
+	}
+}

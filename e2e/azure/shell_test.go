@@ -1,0 +1,126 @@
+package azure_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"kafka-e2ee/e2e/azure/standin"
+	"kafka-e2ee/e2e/harness"
+	"kafka-e2ee/lab/cloud"
+)
+
+// shell is a user's shell with the stand-ins, and the user's settings.
+type shell struct {
+	t     *testing.T
+	world *standin.World
+	dir   string
+	vault string
+	given map[string]string
+}
+
+// azureCloud returns the emulated cloud with that vault. One test after the other uses it, since starting one takes
+// longer than most tests.
+func azureCloud(vaultHost string) (*cloud.Cloud, error) {
+	if c := azureClouds[vaultHost]; c != nil {
+		return c, nil
+	}
+	c, err := cloud.New(cloud.Config{AttestationHost: harness.AttestationHost, VaultHost: vaultHost, Listen: "127.0.0.1:0", ListenMetadata: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	azureClouds[vaultHost] = c
+	return c, c.Start(context.Background())
+}
+
+var azureClouds = map[string]*cloud.Cloud{}
+
+func newShell(t *testing.T, vaultHost string) *shell {
+	t.Helper()
+	harness.Require(t, harness.JQ, harness.OpenSSL)
+	// The program stands in for az, kubectl, docker and curl.
+	program := harness.BuildCommand(t, "kafka-e2ee/e2e/azure/standin/cmd/standin")
+	s := &shell{t: t, dir: t.TempDir(), vault: vaultHost}
+	emulated, err := azureCloud(vaultHost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.world = standin.New(emulated, harness.AttestationHost, vaultHost)
+	if err := s.world.ForgetKeys(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"az", "kubectl", "docker", "curl"} {
+		if err := os.Symlink(program, filepath.Join(s.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The name of a socket is short, at most 104 characters on some systems, and a test's folder has the test's name in
+	// it.
+	sockets, err := os.MkdirTemp("", "az") //nolint:usetesting // see above
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop, err := s.world.Listen(filepath.Join(sockets, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stop()
+		if err := os.RemoveAll(sockets); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Setenv("STANDIN_SOCKET", filepath.Join(sockets, "s"))
+	s.given = map[string]string{
+		"SUBSCRIPTION": standin.Subscription, "LOCATION": "eastus", "RESOURCE_GROUP": "demo", "CLUSTER_IS": "new", "CLUSTER": "mine", "NODE_POOL": "katacc",
+		"NODE_SIZE": "Standard_DC8as_cc_v5", "NODE_COUNT": "1", "KUBERNETES_VERSION": "", "REGISTRY": "demoimages", "IMAGE_TAG": "1", "IDENTITY": "pod-identity",
+		"ATTESTATION_HOST": "", "ATTESTATION_NAME": "attest", "VAULT_HOST": vaultHost, "KEY_NAME": harness.KeyName, "KEY_STEPS": "one", "PAGE_NAME": "demo-page", "PRINCIPAL": "", "SOURCE_RANGE": "203.0.113.7/32", "VIEWER_NAMESPACE": "None", "STRICT": "no", "WAIT_MINUTES": "1",
+	}
+	return s
+}
+
+// run runs a script of deploy/azure with the current settings.
+func (s *shell) run(script string, args ...string) (string, error) {
+	s.t.Helper()
+	var settings strings.Builder
+	for name, value := range s.given {
+		fmt.Fprintf(&settings, "%s=%s\n", name, value)
+	}
+	return s.runWith(settings.String(), script, args...)
+}
+
+func (s *shell) runWith(settings, script string, args ...string) (string, error) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(s.dir, "env"), []byte(settings), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	command := exec.Command(harness.Path(s.t, "deploy/azure/"+script), args...)
+	command.Dir = s.dir
+	command.Env = []string{
+		"PATH=" + s.dir + ":" + os.Getenv("PATH"), "HOME=" + s.dir, "STANDIN_SOCKET=" + os.Getenv("STANDIN_SOCKET"), "POLL_SECONDS=0",
+		"AZURE_SETTINGS=" + filepath.Join(s.dir, "env"), "AZURE_STATE=" + filepath.Join(s.dir, "state"),
+	}
+	out, err := command.CombinedOutput()
+	return string(out), err
+}
+
+// must runs a script, which has to succeed.
+func (s *shell) must(script string, args ...string) string {
+	s.t.Helper()
+	out, err := s.run(script, args...)
+	if err != nil {
+		s.t.Fatalf("%s: %v\n%s", script, err, out)
+	}
+	return out
+}
+
+// resources returns all objects except those in this machine's Docker.
+func (s *shell) resources() []string {
+	return slices.DeleteFunc(s.world.Objects(), func(id string) bool { return strings.HasPrefix(id, "docker/") })
+}

@@ -1,0 +1,339 @@
+package standin
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/util/jsonpath"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+)
+
+// kinds returns the kind that a command means, or nothing. Strimzi's kinds exist once Strimzi is installed.
+func kinds(name string) string {
+	return map[string]string{
+		"namespace": "Namespace", "runtimeclass": "RuntimeClass", "crd": "CustomResourceDefinition", "deployment": "Deployment", "service": "Service",
+		"deployments": "Deployment", "services": "Service", "serviceaccounts": "ServiceAccount", "configmaps": "ConfigMap", "secrets": "Secret", "networkpolicies": "NetworkPolicy", "networkpolicy": "NetworkPolicy",
+		"persistentvolumeclaim": "PersistentVolumeClaim", "kafkas.kafka.strimzi.io": "Kafka", "kafkatopics.kafka.strimzi.io": "KafkaTopic",
+	}[name]
+}
+
+const clusterWide = "ClusterRole ClusterRoleBinding CustomResourceDefinition Namespace RuntimeClass"
+
+// kubectl's flags, with and without a value.
+const (
+	valued    = "-n -f --output --timeout --for --selector"
+	valueless = "--ignore-not-found --server-side --client"
+)
+
+// decode reads the objects in a file.
+func decode(text []byte) ([]*unstructured.Unstructured, error) {
+	var objects []*unstructured.Unstructured
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
+	for {
+		object := new(unstructured.Unstructured)
+		err := decoder.Decode(object)
+		switch {
+		case errors.Is(err, io.EOF):
+			return objects, nil
+		case err != nil:
+			return nil, err
+		case object.Object != nil:
+			objects = append(objects, object)
+		}
+	}
+}
+
+// eachObject calls a function for each object in the files, in order, until it fails.
+func eachObject(files []string, do func(*unstructured.Unstructured) error) error {
+	for _, file := range files {
+		text, err := os.ReadFile(file) //nolint:gosec // the file that the script names
+		if err != nil {
+			return err
+		}
+		objects, err := decode(text)
+		if err != nil {
+			return err
+		}
+		for _, object := range objects {
+			if err := do(object); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *World) kubectl(call Call) (string, error) {
+	var words, files []string
+	f := map[string]string{}
+	for rest := call.Args; len(rest) > 0; {
+		flag, value, joined := strings.Cut(rest[0], "=")
+		switch {
+		case !strings.HasPrefix(flag, "-"):
+			words, rest = append(words, rest[0]), rest[1:]
+			continue
+		case slices.Contains(strings.Fields(valueless), rest[0]):
+			f[flag], rest = "true", rest[1:]
+			continue
+		case !slices.Contains(strings.Fields(valued), flag):
+			return "", fail("unknown flag: %s", flag)
+		case joined:
+			rest = rest[1:]
+		case len(rest) < 2:
+			return "", fail("flag needs an argument: %s", flag)
+		default:
+			value, rest = rest[1], rest[2:]
+		}
+		if f[flag] = value; flag == "-f" {
+			files = append(files, value)
+		}
+	}
+	switch {
+	case len(words) == 1 && words[0] == "version":
+		return `{"clientVersion": {"gitVersion": "v1.32.4"}, "kustomizeVersion": "v5.5.0"}`, nil
+	case len(words) == 2 && words[0] == "kustomize":
+		built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), words[1])
+		if err != nil {
+			return "", err
+		}
+		text, err := built.AsYaml()
+		return string(text), err
+	}
+	name, err := os.ReadFile(call.Kubeconfig)
+	if err != nil || !w.has("cluster/"+string(name)) {
+		return "", fail("The connection to the server localhost:8080 was refused - did you specify the right host or port?")
+	}
+	k := cluster{w, "k8s/" + string(name)}
+	if !w.RuntimeGap {
+		w.set(k.id("RuntimeClass", "", "kata-cc-isolation"), nil)
+	}
+	switch verb := words[0]; {
+	case verb == "get" && len(words) == 3:
+		return k.get(words[1], f["-n"], words[2], f)
+	case verb == "apply" && len(words) == 1 && len(files) > 0:
+		return "", k.apply(files, f)
+	case verb == "delete" && len(files) > 0 && len(words) == 1:
+		return "", k.deleteFiles(files, f["-n"])
+	case verb == "delete" && f["--selector"] != "" && len(words) == 2:
+		return "", k.deleteSelected(words[1], f["-n"], f["--selector"])
+	case verb == "delete" && len(words) == 3 && kinds(words[1]) != "":
+		k.delete(kinds(words[1]), f["-n"], words[2])
+		return "", nil
+	case verb == "rollout" && len(words) == 3 && words[1] == "status" && f["--timeout"] != "":
+		return "", k.ready(f["-n"], strings.TrimPrefix(words[2], "deployment/"))
+	case verb == "wait" && len(words) == 2 && words[1] == "kafka/my-cluster" && f["--for"] == "condition=Ready" && f["--timeout"] != "":
+		return "", w.there(k.id("Kafka", f["-n"], "my-cluster"))
+	}
+	return "", fail("unknown command: %s", call)
+}
+
+// cluster returns the objects of one cluster, k8s/CLUSTER/KIND/NAMESPACE/NAME.
+type cluster struct {
+	w    *World
+	root string
+}
+
+func (k cluster) id(kind, namespace, name string) string {
+	if slices.Contains(strings.Fields(clusterWide), kind) {
+		namespace = "-"
+	}
+	return strings.Join([]string{k.root, kind, namespace, name}, "/")
+}
+
+func (k cluster) get(kind, namespace, name string, f map[string]string) (string, error) {
+	if kinds(kind) == "" || strings.Contains(kind, ".") && !k.w.has(k.id("CustomResourceDefinition", "", kind)) {
+		return "", fail("the server doesn't have a resource type %q", kind)
+	}
+	id := k.id(kinds(kind), namespace, name)
+	switch {
+	case !k.w.has(id) && f["--ignore-not-found"] != "":
+		return "", nil
+	case !k.w.has(id):
+		return "", fail("(NotFound): %s %q not found", kind, name)
+	case f["--output"] == "name":
+		return kind + "/" + name + "\n", nil
+	case strings.HasPrefix(f["--output"], "jsonpath="):
+		// The address exists from the second request on.
+		if strings.Contains(f["--output"], ".status.loadBalancer") {
+			defer k.w.set(id, map[string]string{"address": "203.0.113.80"})
+		}
+		return k.pick(id, strings.TrimPrefix(f["--output"], "jsonpath="))
+	}
+	return "", fail("unable to match a printer suitable for the output format %q", f["--output"])
+}
+
+// pick prints parts of an object as kubectl does: missing ones as nothing.
+func (k cluster) pick(id, template string) (string, error) {
+	object, err := k.w.object(id)
+	if err != nil {
+		return "", err
+	}
+	if address := k.w.objects[id]["address"]; address != "" {
+		object.Object["status"] = map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"ip": address}}}}
+	}
+	var out strings.Builder
+	path := jsonpath.New("").AllowMissingKeys(true)
+	if err := path.Parse(template); err != nil {
+		return "", fail("error parsing jsonpath %s: %v", template, err)
+	}
+	if err := path.Execute(&out, object.Object); err != nil {
+		return "", fail("error executing jsonpath: %v", err)
+	}
+	return out.String(), nil
+}
+
+// nodePorts assigns node ports as the API server does: a load balancer's Service gets one on each node unless it wants
+// none, and keeps it.
+func (k cluster) nodePorts(object *unstructured.Unstructured) error {
+	allocates, set, err := unstructured.NestedBool(object.Object, "spec", "allocateLoadBalancerNodePorts")
+	if err != nil {
+		return err
+	}
+	ports, _, err := unstructured.NestedSlice(object.Object, "spec", "ports")
+	if err != nil {
+		return err
+	}
+	before, err := k.w.object(k.id("Service", object.GetNamespace(), object.GetName()))
+	has := err == nil && strings.Contains(fmt.Sprint(before.Object["spec"]), "nodePort:")
+	if set && !allocates && !has {
+		return nil
+	}
+	for i := range ports {
+		if port, ok := ports[i].(map[string]any); ok {
+			port["nodePort"] = int64(30080 + i)
+		}
+	}
+	return unstructured.SetNestedSlice(object.Object, ports, "spec", "ports")
+}
+
+func (k cluster) apply(files []string, f map[string]string) error {
+	return eachObject(files, func(object *unstructured.Unstructured) error {
+		if object.GetNamespace() == "" {
+			object.SetNamespace(f["-n"])
+		}
+		if err := k.admit(object, f["--server-side"] != ""); err != nil {
+			return err
+		}
+		if object.GetKind() == "Service" {
+			if err := k.nodePorts(object); err != nil {
+				return err
+			}
+		}
+		text, err := object.MarshalJSON()
+		if err != nil {
+			return err
+		}
+		k.w.set(k.id(object.GetKind(), object.GetNamespace(), object.GetName()), map[string]string{"json": string(text)})
+		if object.GetKind() == "Kafka" {
+			k.w.set(k.id("PersistentVolumeClaim", object.GetNamespace(), "data-0"), map[string]string{"json": `{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"labels": {"strimzi.io/cluster": "my-cluster"}}}`})
+		}
+		return nil
+	})
+}
+
+// admit refuses what the API server would refuse.
+func (k cluster) admit(object *unstructured.Unstructured, serverSide bool) error {
+	kind, namespace := object.GetKind(), object.GetNamespace()
+	if strings.HasPrefix(object.GetAPIVersion(), "kafka.strimzi.io/") && !k.w.has(k.id("CustomResourceDefinition", "", strings.ToLower(kind)+"s.kafka.strimzi.io")) {
+		return fail("no matches for kind %q", kind)
+	}
+	switch kind {
+	case "CustomResourceDefinition":
+		if !serverSide {
+			return fail("metadata.annotations: Too long: may not be more than 262144 bytes")
+		}
+	case "Service":
+		ranges, _, _ := unstructured.NestedStringSlice(object.Object, "spec", "loadBalancerSourceRanges") //nolint:errcheck // then there is none
+		for _, r := range ranges {
+			if _, err := netip.ParsePrefix(r); err != nil {
+				return fail("spec.LoadBalancerSourceRanges[0]: Invalid value: %q", r)
+			}
+		}
+	case "NetworkPolicy":
+		rules, _, _ := unstructured.NestedSlice(object.Object, "spec", "ingress") //nolint:errcheck // then there is none
+		for _, found := range regexp.MustCompile(`cidr:([^] ]+)`).FindAllStringSubmatch(fmt.Sprint(rules), -1) {
+			if _, err := netip.ParsePrefix(found[1]); err != nil {
+				return fail("spec.ingress[0].from[0].ipBlock.cidr: Invalid value: %q", found[1])
+			}
+		}
+	case "Deployment":
+		class, _, _ := unstructured.NestedString(object.Object, "spec", "template", "spec", "runtimeClassName") //nolint:errcheck // then there is none
+		if class != "" && !k.w.has(k.id("RuntimeClass", "", class)) {
+			return fail("pod rejected: RuntimeClass %q not found", class)
+		}
+	}
+	if !slices.Contains(strings.Fields(clusterWide), kind) && !k.w.has(k.id("Namespace", "", namespace)) {
+		return fail("namespaces %q not found", namespace)
+	}
+	return nil
+}
+
+func (k cluster) delete(kind, namespace, name string) {
+	k.w.remove(k.id(kind, namespace, name))
+	if kind == "Namespace" {
+		for id := range k.w.objects {
+			if parts := strings.Split(id, "/"); strings.HasPrefix(id, k.root+"/") && parts[3] == name {
+				k.w.remove(id)
+			}
+		}
+	}
+}
+
+func (k cluster) deleteFiles(files []string, namespace string) error {
+	return eachObject(files, func(object *unstructured.Unstructured) error {
+		if object.GetNamespace() != "" {
+			namespace = object.GetNamespace()
+		}
+		k.delete(object.GetKind(), namespace, object.GetName())
+		return nil
+	})
+}
+
+func (k cluster) deleteSelected(names, namespace, selector string) error {
+	label, value, _ := strings.Cut(selector, "=")
+	for name := range strings.SplitSeq(names, ",") {
+		if kinds(name) == "" {
+			return fail("the server doesn't have a resource type %q", name)
+		}
+		for _, object := range k.w.within(strings.Join([]string{k.root, kinds(name), namespace}, "/")) {
+			id := k.id(kinds(name), namespace, fmt.Sprint(object))
+			if o, err := k.w.object(id); err == nil && o.GetLabels()[label] == value {
+				k.w.remove(id)
+			}
+		}
+	}
+	return nil
+}
+
+func (w *World) object(id string) (*unstructured.Unstructured, error) {
+	objects, err := decode([]byte(w.objects[id]["json"]))
+	if err != nil || len(objects) != 1 {
+		return nil, fail("no object %s", id)
+	}
+	return objects[0], nil
+}
+
+// Object returns an object of the cluster as it was applied.
+func (w *World) Object(clusterName, kind, namespace, name string) (*unstructured.Unstructured, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.object(cluster{w, "k8s/" + clusterName}.id(kind, namespace, name))
+}
+
+func absolute(call Call, file string) string {
+	if filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(call.Dir, file)
+}

@@ -1,0 +1,156 @@
+package docs_test
+
+import (
+	"os"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"kafka-e2ee/e2e/harness"
+)
+
+// docs returns the pages with commands that people type.
+func docs(t *testing.T) []string {
+	t.Helper()
+	found := []string{"README.md", "lab/README.md", "deploy/azure/README.md"}
+	entries, err := os.ReadDir("../../docs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if strings.HasSuffix(entry.Name(), ".md") {
+			found = append(found, path.Join("docs", entry.Name()))
+		}
+	}
+	return found
+}
+
+var (
+	fenced = regexp.MustCompile("(?ms)^ *```([a-z]*)\n(.*?)^ *```")
+	inline = regexp.MustCompile("`[^`\n]+`")
+)
+
+// blocks returns the code blocks of one language.
+func blocks(text, language string) (found []string) {
+	for _, block := range fenced.FindAllStringSubmatch(text, -1) {
+		if block[1] == language {
+			found = append(found, block[2])
+		}
+	}
+	return found
+}
+
+// code returns all code in a page, one piece a line.
+func code(text string) string {
+	var pieces []string
+	for _, block := range fenced.FindAllStringSubmatch(text, -1) {
+		pieces = append(pieces, block[2])
+	}
+	for _, piece := range inline.FindAllString(fenced.ReplaceAllString(text, ""), -1) {
+		pieces = append(pieces, strings.Trim(piece, "`"))
+	}
+	return strings.Join(pieces, "\n")
+}
+
+// Without this a page could name a target, scenario, script or file that does not exist.
+func TestDocsNameWhatIsThere(t *testing.T) {
+	var folders []string
+	entries, err := os.ReadDir("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		// "make build" creates bin.
+		if name := entry.Name(); entry.IsDir() && !strings.HasPrefix(name, ".") && name != "bin" {
+			folders = append(folders, name)
+		}
+	}
+	makefile, scenarios := "\n"+harness.ReadFile(t, "Makefile"), harness.ReadFile(t, "lab/scenario.go")+`"help": {`
+	targets := regexp.MustCompile(`(?m)^ *(?:[A-Z]+=\S+ )*make(?: [A-Z]+=\S*)*((?: [a-z][a-z-]*)+)`)
+	scenario := regexp.MustCompile(`SCENARIO=([a-z-]+)`)
+	stage := regexp.MustCompile(`\b[0-9]{2}-[a-z-]+\.sh\b`)
+	file := regexp.MustCompile(`(?m)(?:^|[\s'"=(])(?:\./)?((?:` + strings.Join(folders, "|") + `)/[\w./-]*)`)
+	checked := 0
+	for _, page := range docs(t) {
+		text := code(harness.ReadFile(t, page))
+		for _, m := range targets.FindAllStringSubmatch(text, -1) {
+			for _, target := range strings.Fields(m[1]) {
+				checked++
+				if !strings.Contains(makefile, "\n"+target+":") {
+					t.Errorf("%s: there is no target for make %s", page, target)
+				}
+			}
+		}
+		for _, m := range scenario.FindAllStringSubmatch(text, -1) {
+			checked++
+			if !strings.Contains(scenarios, `"`+m[1]+`": {`) {
+				t.Errorf("%s: there is no scenario %s", page, m[1])
+			}
+		}
+		names := stage.FindAllString(text, -1)
+		for i := range names {
+			names[i] = "deploy/azure/" + names[i]
+		}
+		for _, m := range file.FindAllStringSubmatch(text, -1) {
+			// Readers of the page create these two.
+			if name := strings.TrimRight(m[1], "./"); name != "deploy/azure/env" && !strings.HasPrefix(name, "deploy/azure/state") {
+				names = append(names, name)
+			}
+		}
+		for _, name := range names {
+			checked++
+			_, below := os.Stat(path.Join("../..", path.Dir(page), name))
+			if _, err := os.Stat(path.Join("../..", name)); err != nil && below != nil {
+				t.Errorf("%s: there is no %s", page, name)
+			}
+		}
+	}
+	if checked < 50 {
+		t.Errorf("only %d names were found", checked)
+	}
+}
+
+// pageWords returns the texts that the page can show in a language, with wildcards for placeholders.
+func pageWords(t *testing.T, language string) (words []*regexp.Regexp) {
+	t.Helper()
+	varies := regexp.MustCompile(`\\\{[a-z]+\\\}`)
+	entry := regexp.MustCompile(`(?m)^\S+ = (".*")$`)
+	for _, match := range entry.FindAllStringSubmatch(harness.ReadFile(t, "web/locales/"+language+".toml"), -1) {
+		text, err := strconv.Unquote(match[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		pattern := regexp.QuoteMeta(strings.TrimRight(text, ". "))
+		if varies.ReplaceAllString(pattern, "") != "" { // a text of wildcards alone matches anything
+			words = append(words, regexp.MustCompile(`(?i)^`+varies.ReplaceAllString(pattern, ".+")+`$`))
+		}
+	}
+	return words
+}
+
+// Without this a presenter would read out words that are not on the page.
+func TestDocsQuoteThePage(t *testing.T) {
+	quotes := map[string]*regexp.Regexp{"en": regexp.MustCompile(`\*([^*\n]+)\*`), "ja": regexp.MustCompile(`『([^』\n]+)』`)}
+	words := map[string][]*regexp.Regexp{"en": pageWords(t, "en"), "ja": pageWords(t, "ja")}
+	for page, language := range map[string]string{"docs/demo.md": "en", "docs/demo.ja.md": "ja", "docs/walkthrough.md": "en", "docs/walkthrough.ja.md": "ja"} {
+		text := inline.ReplaceAllString(fenced.ReplaceAllString(harness.ReadFile(t, page), ""), "")
+		found := quotes[language].FindAllStringSubmatch(regexp.MustCompile(`\*\*[^*\n]+\*\*`).ReplaceAllString(text, ""), -1)
+		if len(found) < 10 {
+			t.Errorf("%s quotes the page %d times", page, len(found))
+		}
+	next:
+		for _, quote := range found {
+			if quote[1] == "italics" { // the pages explain italics so
+				continue
+			}
+			for _, said := range words[language] {
+				if said.MatchString(strings.TrimRight(quote[1], ".")) {
+					continue next
+				}
+			}
+			t.Errorf("%s: the page never says %q", page, quote[1])
+		}
+	}
+}

@@ -1,0 +1,86 @@
+package harness
+
+import (
+	"testing"
+
+	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// Cluster is a Kafka, embedded or real.
+type Cluster interface{ ListenAddrs() []string }
+
+// Broker starts an embedded broker with the topic.
+func Broker(t testing.TB, partitions int32) *kfake.Cluster {
+	t.Helper()
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, Topic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// Write publishes values to one partition, in order, as another program would. A nil value is a tombstone.
+func Write(t testing.TB, c Cluster, partition int32, values ...[]byte) {
+	t.Helper()
+	messages := make([]*sarama.ProducerMessage, len(values))
+	for i, v := range values {
+		messages[i] = &sarama.ProducerMessage{Topic: Topic, Partition: partition}
+		if v != nil {
+			messages[i].Value = sarama.ByteEncoder(v)
+		}
+	}
+	Send(t, c, messages)
+}
+
+// Send publishes messages to the topics and partitions that they name.
+func Send(t testing.TB, c Cluster, messages []*sarama.ProducerMessage) {
+	t.Helper()
+	send(t, c, sarama.NewConfig(), messages)
+}
+
+// SendOnce publishes messages like Send, and none of them twice if an answer of the broker comes late.
+func SendOnce(t testing.TB, c Cluster, messages []*sarama.ProducerMessage) {
+	t.Helper()
+	conf := sarama.NewConfig()
+	conf.Producer.Idempotent, conf.Producer.RequiredAcks, conf.Net.MaxOpenRequests = true, sarama.WaitForAll, 1
+	send(t, c, conf, messages)
+}
+
+func send(t testing.TB, c Cluster, conf *sarama.Config, messages []*sarama.ProducerMessage) {
+	t.Helper()
+	p := newProducer(t, c, conf)
+	defer p.Close()
+	if err := p.SendMessages(messages); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// SendPacked publishes each message to the topic as a compressed batch of its own.
+func SendPacked(t testing.TB, c Cluster, codec sarama.CompressionCodec, messages ...*sarama.ProducerMessage) {
+	t.Helper()
+	conf := sarama.NewConfig()
+	conf.Version = sarama.V2_8_0_0
+	conf.Producer.Compression = codec
+	p := newProducer(t, c, conf)
+	defer p.Close()
+	for _, m := range messages {
+		m.Topic = Topic
+		if _, _, err := p.SendMessage(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func newProducer(t testing.TB, c Cluster, conf *sarama.Config) sarama.SyncProducer {
+	t.Helper()
+	conf.Producer.Partitioner = sarama.NewManualPartitioner
+	conf.Producer.Return.Successes = true
+	conf.Producer.MaxMessageBytes = 90 << 20
+	p, err := sarama.NewSyncProducer(c.ListenAddrs(), conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

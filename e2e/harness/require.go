@@ -1,0 +1,97 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Requirement looks for something that a test needs on this machine. It returns what is missing, in plain words, or
+// nothing.
+type Requirement func() (missing string)
+
+func command(what string, names ...string) Requirement {
+	return sync.OnceValue(func() string {
+		for _, name := range names {
+			if _, err := exec.LookPath(name); err == nil {
+				return ""
+			}
+		}
+		return what
+	})
+}
+
+// What tests require.
+var (
+	OpenSSL    = command("openssl", "openssl")
+	JQ         = command("jq", "jq")
+	NPM        = command("npm", "npm")
+	Shellcheck = command("shellcheck", "shellcheck")
+	Chromium   = command("Chromium or Chrome", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+	Engine     = Requirement(sync.OnceValue(func() string {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if out, err := exec.CommandContext(ctx, "../../deploy/docker/engine").CombinedOutput(); err != nil {
+			return "a Docker engine: " + strings.TrimSpace(string(out))
+		}
+		return ""
+	}))
+	Compose = Requirement(sync.OnceValue(func() string {
+		if exec.Command("../../deploy/compose/compose", "version").Run() != nil {
+			return "docker compose"
+		}
+		return ""
+	}))
+	KafkaImage = image("Kafka's image", "KAFKA_IMAGE", "confluentinc/confluent-local:7.5.0", "kafka-e2ee/kafka:4.3.1")
+	GoImage    = image("Go's image", "BUILD_IMAGE", "golang:1.26-bookworm", "kafka-e2ee/golang:1.26-bookworm")
+)
+
+// image requires the usual image or the stand-in that "make setup" builds, or else the one that the variable names.
+func image(what, variable, usual, standin string) Requirement {
+	return sync.OnceValue(func() string {
+		names := []string{usual, standin}
+		if named := os.Getenv(variable); named != "" {
+			names = []string{named}
+		}
+		for _, name := range names {
+			if exec.Command("docker", "image", "inspect", name).Run() == nil {
+				return ""
+			}
+		}
+		return what
+	})
+}
+
+// Require skips the test if the machine lacks something, and notes that for the end of "make test". With REQUIRE_ALL=1, as
+// in CI, a skip is a failure.
+func Require(t testing.TB, requirements ...Requirement) {
+	t.Helper()
+	// The value is new in each run of "make test", so that go test does not take a result from its cache when only Docker or
+	// a script changed.
+	leftOut := os.Getenv("LEFT_OUT")
+	for _, requirement := range requirements {
+		missing := requirement()
+		if missing == "" {
+			continue
+		}
+		if os.Getenv("REQUIRE_ALL") == "1" {
+			t.Fatalf("this machine lacks %s (hint: make setup)", missing)
+		}
+		if leftOut != "" {
+			f, err := os.OpenFile(leftOut, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := fmt.Fprintf(f, "%s needs %s\n", t.Name(), missing); err != nil {
+				t.Fatal(err)
+			}
+			f.Close()
+		}
+		t.Skipf("this machine lacks %s (hint: make setup)", missing)
+	}
+}

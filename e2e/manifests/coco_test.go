@@ -1,0 +1,200 @@
+package manifests_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kafka-e2ee/e2e/harness"
+	"kafka-e2ee/envelope"
+)
+
+// kbsClient stands in for Trustee's kbs-client: it refuses unknown options, records the requests, and prints what it
+// sent, as the real one does.
+const kbsClient = `#!/usr/bin/env bash
+set -euo pipefail
+[[ $1 == --url && $2 == https://kbs.test:8443 && $3 == --cert-file && -s $4 && $5 == config && $6 == --auth-private-key && -s $7 ]] || exit 2
+[[ ! -e "$(dirname "$0")/down" ]] || { echo 'Error: connection refused' >&2; exit 1; }
+shift 7
+case "$1 $2" in
+"set-resource --path") [[ $4 == --resource-file ]]; cp "$5" "$(dirname "$0")/resource"; echo "resource $3" >>"$(dirname "$0")/asked"; base64 "$5" ;;
+"set-resource-policy --policy-file") cp "$3" "$(dirname "$0")/policy"; echo policy >>"$(dirname "$0")/asked" ;;
+"set-sample-reference-value "*) shift; echo "value $*" >>"$(dirname "$0")/asked" ;;
+*) exit 2 ;;
+esac
+`
+
+const agentPolicyText = "package agent_policy\ndefault ExecProcessRequest := false\n"
+
+// cocoScripts is a copy of deploy/ with the settings filled in, and a shell that runs its scripts.
+type cocoScripts struct {
+	t   *testing.T
+	dir string
+}
+
+func newCoCoScripts(t *testing.T) *cocoScripts {
+	t.Helper()
+	harness.Require(t, harness.OpenSSL)
+	c := &cocoScripts{t: t, dir: t.TempDir()}
+	if err := os.CopyFS(filepath.Join(c.dir, "deploy"), os.DirFS("../../deploy")); err != nil {
+		t.Fatal(err)
+	}
+	c.edit("deploy/kubernetes/components/settings/settings.env", "https://set-KBS_URL.example", "https://kbs.test:8443")
+	c.write("bin/kbs-client", kbsClient)
+	c.write("policy.rego", agentPolicyText)
+	c.write("admin.key", "a key")
+	c.write("ca.pem", "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n")
+	return c
+}
+
+func (c *cocoScripts) write(name, text string) {
+	c.t.Helper()
+	file := filepath.Join(c.dir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o755); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *cocoScripts) read(name string) string {
+	c.t.Helper()
+	text, err := os.ReadFile(filepath.Join(c.dir, name))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return string(text)
+}
+
+func (c *cocoScripts) edit(name, old, replacement string) {
+	c.t.Helper()
+	text := c.read(name)
+	if !strings.Contains(text, old) {
+		c.t.Fatalf("%s holds no %q", name, old)
+	}
+	c.write(name, strings.ReplaceAll(text, old, replacement))
+}
+
+func (c *cocoScripts) run(command string, env ...string) (string, error) {
+	cmd := exec.Command("bash", "-c", command)
+	cmd.Dir = c.dir
+	cmd.Env = append([]string{"PATH=" + c.dir + "/bin:" + os.Getenv("PATH"), "KBS_ADMIN_KEY_FILE=admin.key", "KBS_CA_FILE=ca.pem"}, env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func (c *cocoScripts) must(command string) string {
+	c.t.Helper()
+	out, err := c.run(command)
+	if err != nil {
+		c.t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+	return out
+}
+
+// Without this the guest could get unreadable initdata, Trustee could expect another hash than the hardware reports,
+// the private key could be printed, or messages could be encrypted with another key's public half.
+func TestTrusteeIsPreparedForTheMeasuredPod(t *testing.T) {
+	t.Parallel()
+	c := newCoCoScripts(t)
+	hash := strings.TrimSpace(c.must("deploy/coco/initdata coco policy.rego"))
+	encoded := c.read("deploy/kubernetes/overlays/coco/initdata.base64")
+	if again := strings.TrimSpace(c.must("deploy/coco/initdata coco policy.rego")); again != hash || c.read("deploy/kubernetes/overlays/coco/initdata.base64") != encoded {
+		t.Error("the same input gives another initdata")
+	}
+	compressed, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := gzip.NewReader(bytes.NewReader(compressed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprintf("%x", sha256.Sum256(text)); got != hash {
+		t.Errorf("prints %s, the hash is %s", hash, got)
+	}
+	for _, want := range []string{
+		"algorithm = \"sha256\"\nversion = \"0.1.0\"\n", "\"policy.rego\" = '''\n" + agentPolicyText + "'''", "url = \"https://kbs.test:8443\"\ncert = \"\"\"\n-----BEGIN",
+		"url = \"https://kbs.test:8443\"\nkbs_cert = \"\"\"\n-----BEGIN",
+	} {
+		if strings.Count(string(text), want) != 1 {
+			t.Errorf("the initdata holds %q %d times:\n%s", want, strings.Count(string(text), want), text)
+		}
+	}
+
+	c.must("sed -i 's/set-measurement/m/; s/set-number/7/' deploy/coco/reference-values.env")
+	said := c.must("deploy/coco/trustee reference-values && deploy/coco/trustee policy && deploy/coco/trustee key")
+	asked := "value snp_launch_measurement m\nvalue --as-integer snp_bootloader 7\nvalue --as-integer snp_microcode 7\nvalue --as-integer snp_snp_svn 7\n" +
+		"value --as-integer snp_tee_svn 7\npolicy\nresource default/key/kafka-encryption-demo\n"
+	if got := c.read("bin/asked"); got != asked {
+		t.Errorf("Trustee was asked\n%s\nwant\n%s", got, asked)
+	}
+	policy := c.read("bin/policy")
+	if !strings.Contains(policy, `path == "default/key/kafka-encryption-demo"`) || !strings.Contains(policy, `.init_data == "`+hash+`"`) || !strings.Contains(policy, "default allow := false") {
+		t.Errorf("resource policy:\n%s", policy)
+	}
+	private, err := envelope.ParsePrivateKey([]byte(c.read("bin/resource")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := envelope.ParsePublicKeys([]byte(c.read("deploy/kubernetes/components/settings/kafka-encryption-demo-pub.pem")))
+	if err != nil || len(public) != 1 || !private.PublicKey.Equal(public[0]) || private.N.BitLen() != 3072 {
+		t.Errorf("the public half is of another key, or of %d bits: %v", private.N.BitLen(), err)
+	}
+	if body := strings.Split(c.read("bin/resource"), "\n")[5]; strings.Contains(said, body) || strings.Contains(said, base64.StdEncoding.EncodeToString([]byte(body))[:40]) {
+		t.Error("the private key was printed")
+	}
+}
+
+// Without this a mistake could end in a pod that gets no key, or in a Trustee that gives it to everyone, with no
+// explanation.
+func TestCoCoScriptsSayWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	c := newCoCoScripts(t)
+	for _, test := range []struct{ name, command, want string }{
+		{"no arguments", "deploy/coco/initdata", "want two arguments"},
+		{"no such overlay", "deploy/coco/initdata kata-cc policy.rego", "has no initdata"},
+		{"no policy", "deploy/coco/initdata coco none.rego", "missing or empty"},
+		{"another file", "deploy/coco/initdata coco ca.pem", "package agent_policy"},
+		{"another algorithm", "ALGORITHM=md5 deploy/coco/initdata coco policy.rego", "neither sha256 nor sha384"},
+		{"text that ends early", "(cat policy.rego; echo \"'''\") > early.rego; deploy/coco/initdata coco early.rego", "end its section"},
+		{"no certificate", "KBS_CA_FILE=policy.rego deploy/coco/initdata coco policy.rego", "has no certificate"},
+		{"no step", "deploy/coco/trustee", "want one argument"},
+		{"unknown step", "deploy/coco/trustee keys", "want one argument"},
+		{"no administrator", "KBS_ADMIN_KEY_FILE= deploy/coco/trustee policy", "KBS_ADMIN_KEY_FILE"},
+		{"no client", "PATH=/usr/bin:/bin deploy/coco/trustee policy", "kbs-client is not installed"},
+		{"no initdata", "deploy/coco/trustee policy", "has no initdata yet"},
+		{"values not filled in", "deploy/coco/trustee reference-values", "not filled in"},
+		{"Trustee is down", "touch bin/down; deploy/coco/trustee key", "refused it"},
+		{"not https", "sed -i s/https:/http:/ deploy/kubernetes/components/settings/settings.env; deploy/coco/initdata coco policy.rego", "is not https://"},
+	} {
+		if out, err := c.run(test.command); err == nil || !strings.Contains(out, test.want) {
+			t.Errorf("%s: %v, want %q in:\n%s", test.name, err, test.want, out)
+		}
+	}
+	for _, untouched := range []string{"overlays/coco/initdata.base64", "components/settings/kafka-encryption-demo-pub.pem"} {
+		want, err := os.ReadFile(filepath.Join("../../deploy/kubernetes", untouched))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.read(filepath.Join("deploy/kubernetes", untouched)) != string(want) {
+			t.Errorf("%s was changed by a script that failed", untouched)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(c.dir, "bin/asked")); err == nil {
+		t.Errorf("Trustee was asked: %s", c.read("bin/asked"))
+	}
+}

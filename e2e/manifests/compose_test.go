@@ -1,0 +1,243 @@
+package manifests_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/prometheus/prometheus/promql/parser"
+	"go.yaml.in/yaml/v3"
+
+	"kafka-e2ee/e2e/harness"
+	"kafka-e2ee/web/access"
+)
+
+const composeFile = "../../deploy/compose/compose.yaml"
+
+// composeProject loads the file as the current compose does, strictly.
+func composeProject(t testing.TB) *types.Project {
+	t.Helper()
+	options, err := cli.NewProjectOptions([]string{composeFile}, cli.WithName("kafka-e2ee"), cli.WithDefaultProfiles("*"), cli.WithResolvedPaths(false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, err := options.LoadProject(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return project
+}
+
+// Without this the demo could be reachable from the computer's network, run as root, or need help after a crash.
+func TestComposeFollowsItsRules(t *testing.T) {
+	project := composeProject(t)
+	for name, service := range project.Services {
+		for _, port := range service.Ports {
+			if port.HostIP != "127.0.0.1" {
+				t.Errorf("%s: port %s is published on %q", name, port.Published, port.HostIP)
+			}
+		}
+		if service.Build != nil {
+			t.Errorf("%s: is built by compose", name)
+		}
+		if service.Restart != "unless-stopped" {
+			t.Errorf("%s: restart is %q", name, service.Restart)
+		}
+		if name == "kafka" {
+			continue // another project's image
+		}
+		if !service.ReadOnly || strings.Join(service.CapDrop, "") != "ALL" || strings.Join(service.SecurityOpt, "") != "no-new-privileges:true" {
+			t.Errorf("%s: is not hardened", name)
+		}
+	}
+	for name, service := range project.Services {
+		for _, volume := range service.Volumes {
+			if volume.Source == "private-key" && name != "sidecar" {
+				t.Errorf("%s: has access to the private key", name)
+			}
+		}
+	}
+	// The pages answer to their published names only, so that no web site can read them by its own name; and no record
+	// or viewer exhausts the computer's memory.
+	for _, name := range []string{"consumer", "ordinary", "producer"} {
+		service := project.Services[name]
+		if service.MemLimit != 1<<30 {
+			t.Errorf("%s: its memory is limited to %d bytes", name, service.MemLimit)
+		}
+		if hosts := service.Environment["WEB_HOSTS"]; name != "producer" && (hosts == nil || *hosts != "localhost,127.0.0.1") {
+			t.Errorf("%s: WEB_HOSTS is %v", name, hosts)
+		}
+	}
+	consumer, sidecar := project.Services["consumer"], project.Services["sidecar"]
+	if consumer.NetworkMode != "service:pod" || sidecar.NetworkMode != "service:pod" {
+		t.Error("consumer and sidecar do not share the pod's network")
+	}
+	for _, need := range []struct{ service, of, condition string }{
+		{"producer", "kafka", types.ServiceConditionHealthy},
+		{"producer", "sidecar", types.ServiceConditionHealthy},
+		{"consumer", "sidecar", types.ServiceConditionHealthy},
+		{"consumer", "kafka", types.ServiceConditionHealthy},
+		{"ordinary", "kafka", types.ServiceConditionHealthy},
+	} {
+		if got := project.Services[need.service].DependsOn[need.of].Condition; got != need.condition {
+			t.Errorf("%s starts when %s is %q, want %q", need.service, need.of, got, need.condition)
+		}
+	}
+}
+
+// Without this a renamed metric would leave a panel empty or an alert silent, unnoticed until it is needed.
+func TestQueriesFindTheirMetrics(t *testing.T) {
+	c, key := harness.Broker(t, 1), harness.NewKey(t)
+	_, url := harness.Sidecar(t, key)
+	p, _ := harness.StartConsumer(t, c, url)
+	metrics := harness.FreeAddr(t)
+	harness.Start(t, "produce", nil, "BROKERS="+c.ListenAddrs()[0], "TOPIC="+harness.Topic, "PUBKEY="+harness.PublicPEM(t, &key.PublicKey), "METRICS_ADDR="+metrics, "MSG=x")
+	// A third program, whose page has a certificate, and an attested address.
+	folder, tlsMetrics := t.TempDir(), harness.FreeAddr(t)
+	hosts := func(string) (string, bool) { return "localhost", true }
+	if err := access.MakeCertificate(t.Context(), folder, hosts, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	harness.Start(t, "consume", nil, "BROKERS="+c.ListenAddrs()[0], "TOPIC="+harness.Topic, "WEB_ADDR="+harness.FreeAddr(t), "METRICS_ADDR="+tlsMetrics,
+		"WEB_ATTESTED_ADDR="+harness.FreeAddr(t), "WEB_HOSTS=localhost",
+		"WEB_TLS_CERT_FILE="+filepath.Join(folder, "tls.crt"), "WEB_TLS_KEY_FILE="+filepath.Join(folder, "tls.key"))
+	harness.Write(t, c, 0, harness.Encrypt(t, key, "x"))
+	p.Wait("all programs expose metrics", func() bool {
+		return p.RecordsRead() > 0 && p.Get("http://"+metrics+"/metrics") != nil && p.Get("http://"+tlsMetrics+"/metrics") != nil
+	})
+	exposed := string(p.Get(p.Metrics+"/metrics")) + string(p.Get("http://"+metrics+"/metrics")) + string(p.Get("http://"+tlsMetrics+"/metrics"))
+
+	text, err := os.ReadFile("../../deploy/dashboards/kafka-e2ee.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct {
+		UID, Title string
+		Panels     []struct {
+			Title      string
+			Datasource struct{ UID string }
+			Targets    []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(text, &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	var alerts struct {
+		Spec struct {
+			Groups []struct {
+				Rules []struct{ Alert, Expr string }
+			}
+		}
+	}
+	readYAML(t, "../../deploy/kubernetes/components/monitoring/alerts.yaml", &alerts)
+	queries := map[string]string{}
+	for _, panel := range dashboard.Panels {
+		if panel.Datasource.UID != "prometheus" || len(panel.Targets) == 0 {
+			t.Errorf("panel %q has no data source or no query", panel.Title)
+		}
+		for i, target := range panel.Targets {
+			queries[fmt.Sprintf("panel %q, query %d", panel.Title, i)] = target.Expr
+		}
+	}
+	for _, rule := range alerts.Spec.Groups[0].Rules {
+		queries["alert "+rule.Alert] = rule.Expr
+	}
+	for name, query := range queries {
+		expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+			if selector, ok := node.(*parser.VectorSelector); ok {
+				for _, series := range matchersFor(selector) {
+					if !regexp.MustCompile(`(?m)^` + series).MatchString(exposed) {
+						t.Errorf("%s: no program exposes %s", name, series)
+					}
+				}
+			}
+			return nil
+		})
+	}
+	for _, metric := range regexp.MustCompile("`(e2ee_[a-z_]+)").FindAllStringSubmatch(harness.ReadFile(t, "docs/operations.md"), -1) {
+		if !regexp.MustCompile(`(?m)^# TYPE ` + metric[1] + ` `).MatchString(exposed) {
+			t.Errorf("docs/operations.md: no program exposes %s", metric[1])
+		}
+	}
+	if len(dashboard.Panels) == 0 || len(queries) <= len(dashboard.Panels) {
+		t.Errorf("%d panels, %d queries in all", len(dashboard.Panels), len(queries))
+	}
+}
+
+// matchersFor returns regular expressions for the series that a selector must find: one for each value that it names.
+func matchersFor(selector *parser.VectorSelector) []string {
+	series := []string{selector.Name + `[{ ]`}
+	for _, m := range selector.LabelMatchers {
+		if m.Name == "__name__" {
+			continue
+		}
+		for value := range strings.SplitSeq(m.Value, "|") {
+			series = append(series, fmt.Sprintf(`%s\{(.*,)?%s=%q`, selector.Name, m.Name, value))
+		}
+	}
+	return series
+}
+
+// Without this Prometheus could scrape nothing, or Grafana find no dashboard; no test starts these two containers.
+func TestMetricsProfileFitsTogether(t *testing.T) {
+	project := composeProject(t)
+	var prometheus struct {
+		ScrapeConfigs []struct {
+			StaticConfigs []struct{ Targets []string } `yaml:"static_configs"`
+		} `yaml:"scrape_configs"`
+	}
+	readYAML(t, "../../deploy/compose/prometheus.yml", &prometheus)
+	for _, config := range prometheus.ScrapeConfigs {
+		for _, static := range config.StaticConfigs {
+			for _, target := range static.Targets {
+				host, port, _ := strings.Cut(target, ":")
+				if _, known := project.Services[host]; !known || port != "9464" {
+					t.Errorf("%s is scraped and no service listens there", target)
+				}
+			}
+		}
+	}
+	var source struct {
+		Datasources []struct{ UID, URL string }
+	}
+	readYAML(t, "../../deploy/compose/grafana/provisioning/datasources/prometheus.yaml", &source)
+	if len(source.Datasources) != 1 || source.Datasources[0].UID != "prometheus" || source.Datasources[0].URL != "http://prometheus:9090" {
+		t.Errorf("Grafana's data source: %+v", source)
+	}
+	var provider struct {
+		Providers []struct{ Options struct{ Path string } }
+	}
+	readYAML(t, "../../deploy/compose/grafana/provisioning/dashboards/kafka-e2ee.yaml", &provider)
+	mounted := map[string]string{}
+	for _, volume := range project.Services["grafana"].Volumes {
+		mounted[volume.Target] = volume.Source
+	}
+	folder := mounted[provider.Providers[0].Options.Path]
+	if found, err := filepath.Glob(filepath.Join("../../deploy/compose", folder, "*.json")); err != nil || len(found) == 0 {
+		t.Errorf("no dashboard in %q, %v", folder, err)
+	}
+}
+
+func readYAML(t testing.TB, file string, into any) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(text, into); err != nil {
+		t.Fatal(err)
+	}
+}

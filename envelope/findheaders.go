@@ -1,0 +1,124 @@
+package envelope
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"iter"
+)
+
+// Errors of [Opener.FindHeaders].
+var (
+	// ErrHeaderLost means that no earlier record of the partition has the header. Lean
+	// records with its name do not open, unless a later record has it.
+	ErrHeaderLost = errors.New("the header is lost: no earlier record of the partition has it")
+	// ErrHeaderFar means that the search reached its limit before it found the header.
+	ErrHeaderFar = errors.New("no record within the search's limits has the header")
+)
+
+// Bounds of a search.
+const (
+	firstWindow       = 128
+	defaultMaxRecords = 1 << 18
+	defaultMaxBytes   = 256 << 20
+)
+
+// HeaderSearch tells [Opener.FindHeaders] what to look for and where.
+type HeaderSearch struct {
+	Topic    string       // as for [Opener.Open]
+	Names    []HeaderName // from each [NeedsHeaderError]
+	Offset   int64        // of the first lean record
+	LogStart int64        // of the first record that the partition still holds; 0 if it is not known
+	// Read returns the values of the partition's records with offsets from the first up to
+	// but not including the second, in order; fewer if the partition does not hold them all.
+	// It must not move the offset of the consumer.
+	Read func(from, to int64) iter.Seq2[[]byte, error]
+	// MaxRecords and MaxBytes limit what is read: 262,144 records and 256 MiB by default.
+	MaxRecords, MaxBytes int
+}
+
+// FindHeaders reads backwards from a lean record until it has found the headers, and keeps
+// all that it meets. After that, the lean records can be opened. It reads in windows that
+// double, and each record once. It goes by offsets, because the writer of any record in
+// between chooses its timestamp.
+//
+// The error is [ErrHeaderLost] or [ErrHeaderFar] if a header was not found. The caller
+// decides: to pass over the records, to stop, or to read on and try them again, because
+// writers repeat their headers. Whoever writes records can make up names, so do not search
+// for each: after a search that failed, the headers before it are known as far as the
+// limits reach, and another one from the same place finds no more.
+//
+// It is [ErrUndecryptable] if a header is of another topic, and [ErrMalformed] if it is
+// broken: then its lean records never open.
+func (o *Opener) FindHeaders(s HeaderSearch) error {
+	if err := o.findHeaders(s); err != nil {
+		return fmt.Errorf("looking for a header: %w", err)
+	}
+	return nil
+}
+
+func (o *Opener) findHeaders(s HeaderSearch) error {
+	wanted := make(map[string]bool)
+	for _, name := range s.Names {
+		if start := leanStart(name); o.headers.find([]byte(start)) == nil {
+			wanted[start] = true
+		}
+	}
+	records, size := cmp.Or(s.MaxRecords, defaultMaxRecords), cmp.Or(s.MaxBytes, defaultMaxBytes)
+	first, to := max(s.LogStart, 0), s.Offset
+	for window := int64(firstWindow); to > first && len(wanted) > 0; window *= 2 {
+		from := max(to-window, first)
+		for value, err := range s.Read(from, to) {
+			switch {
+			case err != nil:
+				return fmt.Errorf("reading the offsets %d to %d: %w", from, to-1, err)
+			case records <= 0 || size <= 0:
+				return ErrHeaderFar
+			}
+			records, size = records-1, size-len(value)
+			if err := o.learn(s.Topic, value, wanted); err != nil {
+				return err
+			}
+			if len(wanted) == 0 {
+				break
+			}
+		}
+		to = from
+	}
+	if len(wanted) > 0 {
+		return ErrHeaderLost
+	}
+	return nil
+}
+
+// learn keeps the header of a full record without unwrapping its data key, and removes it
+// from the wanted ones. The error tells why lean records with a wanted header never open.
+func (o *Opener) learn(topic string, value []byte, wanted map[string]bool) error {
+	if recognize(value) != kindBinary || isLean(value) {
+		return nil
+	}
+	n, err := prefixLen(value)
+	if err != nil {
+		return nil //nolint:nilerr // a broken record has no header
+	}
+	prefix := value[:n]
+	header := o.headers.find(prefix)
+	if header == nil {
+		p, err := parsePrefix(prefix)
+		switch {
+		case err != nil:
+			err = ErrMalformed
+		case p.topic != topic:
+			err = ErrUndecryptable
+		}
+		if err != nil {
+			if wanted[leanStart(nameOf(prefix))] {
+				return err
+			}
+			return nil
+		}
+		header = o.headers.learn(prefix, p.verifySender(o.trusted), dateOf(p.expires))
+	}
+	delete(wanted, header.lean)
+	return nil
+}

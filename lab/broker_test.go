@@ -1,0 +1,50 @@
+package lab
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kafka-e2ee/envelope"
+	"kafka-e2ee/kafkaconf"
+	"kafka-e2ee/producer"
+)
+
+// A demo that is left running, or a file that is piped into it, would fill the computer's memory.
+func TestBrokerDropsOldRecords(t *testing.T) {
+	const retention, lines = 50_000, 1000
+	broker, err := newBroker(retention)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := producer.Config{Settings: kafkaconf.Settings{Brokers: broker.ListenAddrs()}, Topic: topic, Format: envelope.FormatRSA, PublicKeyFile: file}
+	for range 3 { // at least three batches
+		sum, err := producer.Run(t.Context(), cfg, producer.Build{}, strings.NewReader(strings.Repeat("line\n", lines)), slog.New(slog.DiscardHandler))
+		if err != nil || sum.Failed != 0 {
+			t.Fatalf("%+v: %v", sum, err)
+		}
+	}
+	broker.ApplyRetention()
+	if got := broker.PartitionInfo(topic, 0); got.HighWatermark != 3*lines || got.LogStartOffset == 0 || got.NumBytes > 3*lines*300/2 {
+		t.Errorf("got %+v after %d records, want the oldest dropped", got, 3*lines)
+	}
+}

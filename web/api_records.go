@@ -1,0 +1,262 @@
+package web
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/limit"
+)
+
+const (
+	defaultLimit = 100
+	maxLimit     = 1000
+)
+
+// recordJSON is a record in the API. writeRecord writes it.
+type recordJSON struct {
+	aboutJSON
+	RecordKey         *string      `json:"record_key"`
+	RecordKeyEncoding *string      `json:"record_key_encoding"`
+	Headers           []headerJSON `json:"headers"`
+	Encoding          *string      `json:"encoding"`
+	Value             *string      `json:"value"`
+	Wire              *string      `json:"wire"`
+}
+
+// aboutJSON is the part of recordJSON without the record's bytes.
+type aboutJSON struct {
+	Rev       uint64     `json:"rev"`
+	Topic     string     `json:"topic"`
+	Partition int32      `json:"partition"`
+	Offset    int64      `json:"offset"`
+	Timestamp *string    `json:"timestamp"`    // null if it is not a date
+	Millis    *int64     `json:"timestamp_ms"` // as in Kafka; null if there is none
+	State     feed.State `json:"state"`
+	Reason    string     `json:"reason"`
+	KeyID     string     `json:"key_id"`
+	Sender    senderJSON `json:"sender"`
+	Flags     []string   `json:"flags"`
+	// RejectReason is empty unless State is rejected.
+	RejectReason feed.RejectReason `json:"reject_reason"`
+	OtherReaders []string          `json:"other_readers"`
+}
+
+type headerJSON struct {
+	Key      string  `json:"key"`
+	Value    *string `json:"value"`
+	Encoding *string `json:"encoding"`
+}
+
+type senderJSON struct {
+	State  feed.SenderState `json:"state"`
+	Name   string           `json:"name"`
+	KeyID  string           `json:"key_id"`
+	Reason string           `json:"reason"`
+}
+
+// recordsQuery holds the parameters of GET /api/records.
+type recordsQuery struct {
+	limit   int
+	after   uint64
+	polling bool // after is given
+	filter  feed.Filter
+}
+
+// parseRecordsQuery reads the parameters. Its error is for the client. Unlike the page it rejects unknown parameters: a
+// program would mistake unfiltered records for the ones it asked for.
+func parseRecordsQuery(raw string) (q recordsQuery, err error) {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return q, errors.New("the query cannot be read: want NAME=VALUE, percent-encoded and separated by &")
+	}
+	for name, values := range query {
+		switch {
+		case !slices.Contains([]string{"limit", "after", "q", "state", "sender"}, name):
+			return q, errors.New("a parameter is not known: want limit, after, q, state or sender")
+		case len(values) > 1:
+			return q, fmt.Errorf("%s: is there %d times", name, len(values))
+		}
+	}
+	q = recordsQuery{limit: defaultLimit, polling: query.Get("after") != "", filter: parseFilter(query)}
+	if text := query.Get("limit"); text != "" {
+		if q.limit, err = strconv.Atoi(text); err != nil || q.limit < 1 || q.limit > maxLimit {
+			return q, fmt.Errorf("limit: want a number from 1 to %d", maxLimit)
+		}
+	}
+	if q.polling {
+		if q.after, err = strconv.ParseUint(query.Get("after"), 10, 64); err != nil {
+			return q, errors.New("after: want a rev, as in next of an earlier answer")
+		}
+	}
+	switch {
+	case string(q.filter.State) != query.Get("state"):
+		return q, fmt.Errorf("state: want one of %s", joinedNames(feed.States()))
+	case string(q.filter.Sender) != query.Get("sender"):
+		return q, fmt.Errorf("sender: want one of %s", joinedNames(feed.SenderStates()))
+	case q.filter.Text != strings.TrimSpace(query.Get("q")):
+		return q, fmt.Errorf("q: want valid UTF-8 of at most %d bytes", feed.MaxText)
+	}
+	return q, nil
+}
+
+func joinedNames[S ~string](all []S) string {
+	names := make([]string, len(all))
+	for i, name := range all {
+		names[i] = string(name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// records answers GET /api/records?limit=N&after=REV, with the page's filter. Without after it returns the newest
+// records. With after it returns the changes since then, the earliest ones if there are more than limit: a client that
+// sends each answer's next as its following after misses no record that is still held. The newest record comes first.
+func (s *Server) records(w http.ResponseWriter, r *http.Request) {
+	q, err := parseRecordsQuery(r.URL.RawQuery)
+	if err != nil {
+		failJSON(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	held, _ := s.feed.Size()
+	part, ok := s.reserve(w, r, held*refBytes)
+	if !ok {
+		return
+	}
+	defer part.Release()
+	list, next, ok := s.query(r, q)
+	if !ok {
+		return
+	}
+	refs, largest := refsOf(list)
+	part.Release()
+	if part, ok = s.reserve(w, r, largest+len(refs)*refBytes); !ok {
+		return
+	}
+	defer part.Release()
+	w.Header().Set("Content-Type", jsonType)
+	_ = s.writeRecords(w, refs, next) //nolint:errcheck // as in writeJSON
+}
+
+// refBytes is the memory that a record takes in a list, in bytes.
+const refBytes = 64
+
+// query returns the selected records, and the next after.
+func (s *Server) query(r *http.Request, q recordsQuery) (list []feed.Entry, next uint64, ok bool) {
+	end, ok := s.search(r, q.filter)
+	if !ok {
+		return nil, 0, false
+	}
+	defer end()
+	if !q.polling {
+		list, next = s.feed.Before(0)
+		list, _ = q.filter.Select(list, q.limit)
+		return list, next, true
+	}
+	list, next = s.feed.Since(q.after)
+	list, _ = q.filter.Select(list, len(list))
+	if len(list) > q.limit {
+		revs := make([]uint64, len(list))
+		for i, r := range list {
+			revs[i] = r.Rev
+		}
+		slices.Sort(revs)
+		next = revs[q.limit-1]
+		list = slices.DeleteFunc(list, func(r feed.Entry) bool { return r.Rev > next })
+	}
+	return list, next, true
+}
+
+// refsOf returns references to records, and the size of the largest record. A slow answer keeps only references, or it
+// would keep records in memory that have left the feed.
+func refsOf(list []feed.Entry) (refs []feed.Ref, largest int) {
+	refs = make([]feed.Ref, len(list))
+	for i, r := range list {
+		refs[i], largest = r.Ref(), max(largest, r.Size()+len(r.Stored))
+	}
+	return refs, largest
+}
+
+// writeRecords writes the records one by one, as they are by then. It leaves out those that are no longer held.
+func (s *Server) writeRecords(w http.ResponseWriter, refs []feed.Ref, next uint64) error {
+	out := bufio.NewWriterSize(limit.NewWriter(w), limit.PieceSize/4)
+	if _, err := fmt.Fprintf(out, `{"feed":%q,"records":[`, s.feed.ID()); err != nil {
+		return err
+	}
+	separator := ""
+	for _, p := range refs {
+		r, ok := s.feed.Get(p)
+		if !ok {
+			continue
+		}
+		if _, err := out.WriteString(separator); err != nil {
+			return err
+		}
+		if err := s.writeRecord(out, r); err != nil {
+			return err
+		}
+		separator = ","
+	}
+	if _, err := fmt.Fprintf(out, "],\"next\":%d}\n", next); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func (s *Server) about(r feed.Entry) aboutJSON {
+	l := s.english()
+	j := aboutJSON{
+		Rev: r.Rev, Topic: r.Topic, Partition: r.Partition, Offset: r.Offset,
+		State: r.State, Reason: l.why(r.Record), KeyID: r.KeyID, Flags: []string{},
+		RejectReason: r.Rejection.Reason, OtherReaders: append([]string{}, r.OtherReaders...),
+		Sender: senderJSON{State: r.Sender.Status(), Name: r.Sender.Name, KeyID: r.Sender.KeyID, Reason: l.sender(r.Sender)},
+	}
+	j.Timestamp, j.Millis = timeJSON(r.Record)
+	for _, flag := range l.flags(r.Record) {
+		j.Flags = append(j.Flags, flag.Name)
+	}
+	return j
+}
+
+// writeRecord writes a record as recordJSON. It writes the bytes in pieces: in JSON they can take many times their size.
+func (s *Server) writeRecord(w *bufio.Writer, r feed.Entry) error {
+	about, err := json.Marshal(s.about(r))
+	if err != nil {
+		return err
+	}
+	out := jsonWriter{Writer: w}
+	out.text(string(about[:len(about)-1]))
+	out.text(`,"record_key":`)
+	encoding := out.value(r.Key)
+	out.text(`,"record_key_encoding":` + encoding + `,"headers":[`)
+	for i, h := range r.Headers {
+		if i > 0 {
+			out.text(",")
+		}
+		out.text(`{"key":`)
+		out.quoted([]byte(strings.ToValidUTF8(h.Key, "\uFFFD")))
+		out.text(`,"value":`)
+		encoding := out.value(h.Value)
+		out.text(`,"encoding":` + encoding + "}")
+	}
+	out.text(`],"value":`)
+	message := r.Shown()
+	if r.State == feed.StateDecrypted && message == nil {
+		message = []byte{} // a message can be empty, but not null
+	}
+	encoding = out.value(message)
+	out.text(`,"encoding":` + encoding + `,"wire":`)
+	if r.Stored == nil {
+		out.text("null")
+	} else {
+		out.base64(r.Stored)
+	}
+	out.text("}")
+	return out.err
+}

@@ -1,0 +1,86 @@
+package web
+
+import (
+	"net"
+	"net/http"
+	"strings"
+
+	"kafka-e2ee/web/access"
+)
+
+// Attested is the page's second address, over TLS with a key that belongs to this process. Viewers can verify that an
+// attestation covers the key.
+type Attested struct {
+	Key      *access.AttestedKey
+	Document http.Handler // answers GET /.well-known/attestation
+	Ready    func() bool  // whether there is an attestation for the key; must not block
+}
+
+// AttestedListener wraps the listener of the attested address, which the HTTPServer serves as well: with TLS, and with a
+// limit on open connections. Options.Attested must be set.
+func (s *Server) AttestedListener(l net.Listener) net.Listener {
+	return s.guard.AttestedListener(l, s.attested.Key)
+}
+
+// serveDocument answers GET /.well-known/attestation at the attested address. It wants no sign-in and no client
+// certificate: the document tells a viewer whom to give them to.
+func (s *Server) serveDocument(next http.Handler) http.Handler {
+	if s.attested == nil {
+		return next
+	}
+	document := s.guard.CheckHost(s.guard.LimitRequests(s.onlyMethods("GET", s.attested.Document.ServeHTTP)))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := access.AttestedSPKI(r.Context()); ok && r.URL.Path == "/.well-known/attestation" {
+			document.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// connectionView says which way the viewer came, and how to check what the page cannot prove.
+type connectionView struct {
+	Way      string
+	Unproven string // what the page cannot prove
+	Command  string // that checks it from outside; empty if there is none
+	Source   string // where to take the command's program and file from
+}
+
+func (s *Server) connection(l localizer, r *http.Request) connectionView {
+	key := s.key()
+	if _, attested := access.AttestedSPKI(r.Context()); attested && s.attested.Ready() {
+		return connectionView{Way: l.T("connection.attested"), Command: s.verifyCommand(), Source: l.T("connection.source")}
+	}
+	way := s.way(r)
+	view := connectionView{Way: l.T("connection." + way), Unproven: l.unproven(key), Command: key.Verify}
+	if way != "no_attestation" && s.attested != nil && s.attested.Ready() {
+		view.Unproven, view.Command, view.Source = l.T("connection.elsewhere"), s.verifyCommand(), l.T("connection.source")
+	}
+	return view
+}
+
+// way returns the id of the text that says what an unattested connection is worth.
+func (s *Server) way(r *http.Request) string {
+	_, attested := access.AttestedSPKI(r.Context())
+	switch {
+	case attested:
+		return "no_attestation"
+	case s.guard.TLS():
+		return "tls"
+	default:
+		return "plain"
+	}
+}
+
+// verifyCommand returns the command that verifies the page's attestation from outside. Its host is from the settings and
+// never from the request, whose sender may be the one to verify.
+func (s *Server) verifyCommand() string {
+	if s.attested == nil {
+		return ""
+	}
+	host := s.hosts[0]
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return "verify -policy FILE https://" + host
+}

@@ -1,0 +1,130 @@
+package web
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"kafka-e2ee/web/safetext"
+)
+
+// bannerView says whether there is a key, why not, what to do about it, and when it was asked for.
+type bannerView struct {
+	Severity, Icon, Title, Reported, Why, Todo, Tried, Again string
+}
+
+// bannerID returns the state that the banner shows, which is more specific than the API's.
+func (k KeyStatus) bannerID() string {
+	switch {
+	case k.State == KeyReleased && k.Reason != "":
+		return "held"
+	case (k.State == KeyRefused || k.State == KeyUnreachable) && k.Pending != "":
+		return string(k.Pending)
+	case k.State == KeyWaiting && k.Provider == "file" && k.Reason != "":
+		return "no_file"
+	case k.State == KeyNotConfigured && len(k.Missing) > 0:
+		return "incomplete"
+	}
+	return string(k.State)
+}
+
+func (l localizer) banner(k KeyStatus) bannerView {
+	id, provider := k.bannerID(), cmp.Or(k.Provider, "skr")
+	via, missing := l.T("key.via."+provider), strings.Join(k.Missing, ", ")
+	v := bannerView{
+		Title: l.T("key.state."+id, "url", k.URL, "step", l.T("key.step."+k.Step, "via", via), "via", via, "time", clock(k.Since)),
+		Why:   l.cause(k.Reason), Todo: l.T("key.todo."+id, "names", missing), Tried: l.attempts(k),
+	}
+	v.Severity, v.Icon = severity(k.State)
+	switch id {
+	case string(PendingBusy), string(PendingUnavailable), string(PendingNoProof), string(PendingStarting):
+		v.Severity, v.Icon = "wait", "◔"
+	case "incomplete":
+		v.Why = l.T("key.why.incomplete", "names", missing)
+	case "no_file":
+		v.Severity, v.Icon = "bad", "⚠"
+	case string(KeyWaiting):
+		v.Icon = "◔"
+	case string(KeyUnreachable):
+		v.Why = l.T("key.unreachable." + provider) // the title tells the cause
+	case string(KeyRefused):
+		v.Title = l.T("key.refused."+k.Step, "via", via)
+	case string(KeyUnexpected):
+		v.Why = joinSentences(v.Why, l.unexpected(k))
+	case string(KeyReleased):
+		v.Reported = l.T("key.reported."+provider, "time", clock(k.Since))
+	}
+	if check := k.differs(); check != nil {
+		v.Why, v.Todo = l.difference(*check), l.remedy(check.Claim)
+	}
+	if v.Todo == "" || k.State == KeyWaiting && k.Reason != "" {
+		v.Todo = l.hint(k.Reason)
+	}
+	if k.State != KeyNotConfigured {
+		v.Again = l.T("key.check_again")
+	}
+	return v
+}
+
+// unexpected names the keys that were released and are not used, those that are expected, and says what remains in use.
+func (l localizer) unexpected(k KeyStatus) string {
+	var released []string
+	held := ""
+	for _, key := range k.Keys {
+		if key.UnexpectedID != "" {
+			released = append(released, key.UnexpectedID)
+		}
+		if key.ID != "" {
+			held = l.T("key.why.held")
+		}
+	}
+	return joinSentences(l.T("key.why.unexpected", "released", strings.Join(released, ", "), "expected", strings.Join(k.ExpectedIDs, ", ")), held)
+}
+
+// unproven says what the page cannot prove, before the command that checks it from outside.
+func (l localizer) unproven(k KeyStatus) string {
+	provider := cmp.Or(k.Provider, "skr")
+	if provider == "skr" && k.Verify == "" {
+		return l.T("key.unproven.none")
+	}
+	return l.T("key.unproven." + provider)
+}
+
+// cause says why there is no key or no token. A code without a text stands for itself.
+func (l localizer) cause(code string) string { return cmp.Or(l.T("key.cause."+code), code) }
+
+// hint says what to do about a cause.
+func (l localizer) hint(code string) string { return l.T("key.hint." + code) }
+
+// difference says how a claim differs from what the release policy demands.
+func (l localizer) difference(c Check) string {
+	if c.Claim == claimDebuggable && c.Expected == "false" && c.Actual == "true" {
+		return l.T("key.why.debugging")
+	}
+	return l.T("key.why.claim", "claim", l.claim(c.Claim), "expected", safetext.Visible(c.Expected), "measured", cmp.Or(safetext.Visible(c.Actual), l.T("check.unstated")))
+}
+
+// attempts returns a text with the start of the state, the number of attempts and the time of the next one.
+func (l localizer) attempts(k KeyStatus) string {
+	text := l.T("key.tried.since", "time", utc(k.Since))
+	if k.Attempts > 0 {
+		text += " · " + l.N("key.tried.attempts", k.Attempts)
+	}
+	if !k.NextAttempt.IsZero() {
+		text += " · " + l.T("key.tried.next", "time", clock(k.NextAttempt))
+	}
+	return text
+}
+
+// asSentence returns a text as a sentence.
+func asSentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	return text + "."
+}
+
+// joinSentences joins the sentences that are not empty.
+func joinSentences(sentences ...string) string {
+	return strings.Join(slices.DeleteFunc(sentences, func(s string) bool { return s == "" }), " ")
+}

@@ -1,0 +1,219 @@
+// Package feed holds the records that the page shows: a bounded history, with filters.
+//
+//	records := feed.New(1000)
+//	records.Append(&feed.Record{Topic: "t", Offset: 1, State: feed.StatePlain, Stored: value})
+//	selected, _ := feed.Filter{State: feed.StatePlain}.Select(records.Before(0))
+//
+// It knows nothing of Kafka, keys or HTML. All methods may be called concurrently, and publishing never waits for a
+// reader.
+package feed
+
+import (
+	"crypto/rand"
+	"slices"
+	"sync"
+	"time"
+)
+
+// MaxBytes limits the size of the records that a feed holds. The newest record is always held.
+const MaxBytes = 32 << 20
+
+// MaxJunkBytes limits the size of the junk among them.
+const MaxJunkBytes = MaxBytes / 10
+
+// Feed is a bounded history of records. Each change gets the next revision, so that a reader can ask for the changes
+// since the last one it knows.
+type Feed struct {
+	// Now is the clock. A test may replace it before it uses the feed.
+	Now func() time.Time
+	// SenderRequired says that whoever has no signing key can only add junk: see [Feed.IsJunk]. Set it before the feed is
+	// used.
+	SenderRequired bool
+
+	id      string
+	maximum int // records
+
+	mu      sync.Mutex
+	rev     uint64
+	entries []*entry // oldest first
+	index   map[Position]*entry
+	bytes   int
+	counts  Counts
+	rate    rate
+
+	junk      int // of the entries
+	junkBytes int // of bytes
+
+	changes chan struct{} // holds one signal at most
+}
+
+// entry is the place of a record in the feed. It stays when the record is replaced.
+type entry struct {
+	record *Record
+	seq    uint64 // orders entries: see seqOf
+	rev    uint64 // of the latest change
+	reused bool   // another record was at its position before
+}
+
+// Entry is a record in the feed.
+type Entry struct {
+	*Record
+	Seq    uint64 // orders entries, oldest first
+	Rev    uint64 // of the latest change
+	reused bool
+}
+
+func (e *entry) export() Entry { return Entry{e.record, e.seq, e.rev, e.reused} }
+
+// IsNew reports whether the record has not changed since it was appended.
+func (e Entry) IsNew() bool { return e.Seq == seqOf(e.Rev) }
+
+// Ref identifies an entry without its record: whoever keeps a Ref does not keep the record in memory.
+type Ref struct {
+	Position
+	seq uint64
+}
+
+// Ref returns the entry's Ref.
+func (e Entry) Ref() Ref { return Ref{e.Position(), e.Seq} }
+
+// New makes a feed of at most maximum records and 32 MiB.
+func New(maximum int) *Feed {
+	return &Feed{id: rand.Text(), maximum: max(maximum, 1), index: make(map[Position]*entry), Now: time.Now, changes: make(chan struct{}, 1)}
+}
+
+// ID identifies this feed. Revisions of other feeds mean nothing to it.
+func (f *Feed) ID() string { return f.id }
+
+// Append publishes records, in order. It skips a record that is held already, since Kafka delivers at least once. A
+// different record at the same position, from a recreated topic, replaces the one that is held.
+func (f *Feed) Append(records ...*Record) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range records {
+		held, reused := f.supersede(r)
+		if held {
+			continue
+		}
+		f.rev++
+		e := &entry{record: r, seq: seqOf(f.rev), rev: f.rev, reused: reused}
+		f.entries = append(f.entries, e)
+		f.index[r.Position()] = e
+		f.account(r, 1)
+		f.counts.add(r.State, 1)
+		f.rate.add(1, f.Now())
+	}
+	f.trim()
+	f.Changed()
+}
+
+// supersede drops a different record at r's position. It returns held if r itself is there, and reused if it dropped one.
+func (f *Feed) supersede(r *Record) (held, reused bool) {
+	old := f.index[r.Position()]
+	switch {
+	case old == nil:
+		return false, false
+	case old.record.same(r):
+		return true, false
+	}
+	f.drop(slices.Index(f.entries, old))
+	return false, true
+}
+
+// account adds a record to the sizes, or removes it if n is -1.
+func (f *Feed) account(r *Record, n int) {
+	size := n * r.Size()
+	f.bytes += size
+	if f.IsJunk(r) {
+		f.junk += n
+		f.junkBytes += size
+	}
+}
+
+// trim drops the oldest records until the feed is within its limits.
+func (f *Feed) trim() {
+	f.trimJunk()
+	for len(f.entries) > f.maximum || f.bytes > MaxBytes && len(f.entries) > 1 {
+		f.drop(0)
+	}
+}
+
+// IsJunk reports whether a record is one of those that together take at most a tenth of the feed, because anyone who may
+// write can add any number of them: rejected ones, and if a sender is required, copies and whatever holds no message, with
+// any key.
+func (f *Feed) IsJunk(r *Record) bool {
+	switch r.State {
+	case StateRejected:
+		return true
+	case StateNoKey, StateUnknownKey: // if a sender is required, that sender has signed them
+		return false
+	case StateDecrypted:
+		return f.SenderRequired && (r.Flags.Repeat || r.Flags.Moved)
+	default:
+		return f.SenderRequired
+	}
+}
+
+// trimJunk drops the oldest junk until it takes at most a tenth of the feed: it must not push out the other records.
+func (f *Feed) trimJunk() {
+	excess := func() bool { return f.junk > max(f.maximum/10, 1) || f.junkBytes > MaxJunkBytes }
+	if !excess() {
+		return
+	}
+	f.entries = slices.DeleteFunc(f.entries, func(e *entry) bool {
+		if !f.IsJunk(e.record) || !excess() {
+			return false
+		}
+		f.forget(e)
+		return true
+	})
+}
+
+func (f *Feed) drop(i int) {
+	e := f.entries[i]
+	if i == 0 { // the usual case, without moving the others
+		f.entries[0] = nil
+		f.entries = f.entries[1:]
+	} else {
+		f.entries = slices.Delete(f.entries, i, i+1)
+	}
+	f.forget(e)
+}
+
+// forget removes an entry that leaves entries from the sizes and the index.
+func (f *Feed) forget(e *entry) {
+	f.account(e.record, -1)
+	delete(f.index, e.record.Position())
+}
+
+// Replace publishes changed records: after[i] in place of before[i], or nothing if it is nil. It skips those that were
+// replaced or dropped in the meantime.
+func (f *Feed) Replace(before, after []*Record) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, old := range before {
+		e := f.index[old.Position()]
+		if after[i] == nil || e == nil || e.record != old {
+			continue
+		}
+		f.rev++
+		e.record, e.rev = after[i], f.rev
+		f.account(old, -1)
+		f.account(after[i], 1)
+		f.counts.add(old.State, -1)
+		f.counts.add(after[i].State, 1)
+	}
+	f.trim() // a decrypted record is larger: it holds its ciphertext and its message
+	f.Changed()
+}
+
+// Changed signals that there is something new to show, which need not be a record.
+func (f *Feed) Changed() {
+	select {
+	case f.changes <- struct{}{}:
+	default:
+	}
+}
+
+// Changes receives a signal after changes.
+func (f *Feed) Changes() <-chan struct{} { return f.changes }

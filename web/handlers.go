@@ -1,0 +1,180 @@
+package web
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/limit"
+)
+
+func (s *Server) layout(w http.ResponseWriter, r *http.Request) layout {
+	l := s.pageLanguage(w, r)
+	return layout{localizer: l, notice: l.notice(s.notices), languages: s.languageLinks(l, r), publicNotice: l.T("access." + s.publicNotice(r)), assets: s.assets}
+}
+
+// notice returns the texts that codes name, or a code itself if it is a text.
+func (l localizer) notice(codes []string) string {
+	texts := make([]string, len(codes))
+	for i, code := range codes {
+		texts[i] = cmp.Or(l.T("notice."+code), code)
+	}
+	return strings.TrimSpace(strings.Join(texts, " "))
+}
+
+// page answers GET / with the newest records that the filter selects, or with those before a given one.
+func (s *Server) page(w http.ResponseWriter, r *http.Request) {
+	count, _ := s.feed.Size()
+	reserved, ok := s.reserve(w, r, count*refBytes+firstRows*rowBytes)
+	if !ok {
+		return
+	}
+	defer reserved.Release()
+	v := pageView{layout: s.layout(w, r)}
+	v.title = v.T("sample.stored")
+	chosen, before := parseFilter(r.URL.Query()), beforeQuery(r.URL.Query())
+	end, ok := s.search(r, chosen)
+	if !ok {
+		return
+	}
+	held, rev := s.feed.Before(before)
+	list, more := chosen.Select(held, firstRows)
+	end()
+	v.filter, v.rows, v.overview = v.localizer.filter(chosen), v.localizer.rows(list), s.overview(v.localizer)
+	v.connection = s.connection(v.localizer, r)
+	query := filterQuery(chosen)
+	if before == 0 {
+		v.cursor = s.cursor(rev)
+	} else {
+		v.newest = "/?" + query.Encode()
+	}
+	if more {
+		query.Set("before", strconv.FormatUint(list[len(list)-1].Seq, 10))
+		v.older = "/?" + query.Encode()
+	}
+	size := handlerBytes
+	for _, row := range v.rows {
+		size += row.size()
+	}
+	reserved.Keep(int64(size))
+	answer(w, r, http.StatusOK, page(v))
+}
+
+// search waits until the records may be searched for the filter's text. It fails if the client has gone.
+func (s *Server) search(r *http.Request, f feed.Filter) (end func(), ok bool) {
+	if f.Text == "" {
+		return func() {}, true
+	}
+	select {
+	case s.searchSem <- struct{}{}:
+		return func() { <-s.searchSem }, true
+	case <-r.Context().Done():
+		return nil, false
+	}
+}
+
+// beforeQuery returns the Seq before which a page of older records starts; 0 for the newest.
+func beforeQuery(query url.Values) uint64 {
+	seq, err := strconv.ParseUint(query.Get("before"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return seq
+}
+
+// proof answers GET /proof.
+func (s *Server) proof(w http.ResponseWriter, r *http.Request) {
+	p := s.layout(w, r)
+	p.title = p.T("proof.title")
+	answer(w, r, http.StatusOK, proof(proofView{layout: p, Command: s.key().Verify, Verify: s.verifyCommand()}))
+}
+
+// record answers GET /records/{topic}/{partition}/{offset} with the record's page. With ?part=1 it answers with the part
+// that the script puts below a row, with ?all=1 it shows as much of the record as a browser can.
+func (s *Server) record(w http.ResponseWriter, r *http.Request) {
+	p := s.layout(w, r)
+	p.title = p.T("record.title")
+	position, ok := parsePosition(r.PathValue("topic"), r.PathValue("partition"), r.PathValue("offset"))
+	if !ok {
+		s.fail(w, r, http.StatusNotFound, "no_such_address")
+		return
+	}
+	query := r.URL.Query()
+	found := s.feed.At(position)
+	if found == nil {
+		held, _ := s.feed.Size()
+		v := p.gone(position, held)
+		v.layout = p
+		if query.Get("part") != "" {
+			answer(w, r, http.StatusOK, goneNote(v)) // not 404, which the browser would log to its console
+			return
+		}
+		answer(w, r, http.StatusNotFound, gone(v))
+		return
+	}
+	reserved, ok := s.reserve(w, r, found.Size())
+	if !ok {
+		return
+	}
+	defer reserved.Release()
+	v := p.record(found, query.Get("all") != "")
+	if query.Get("part") != "" {
+		answer(w, r, http.StatusOK, record(p.localizer, v))
+		return
+	}
+	answer(w, r, http.StatusOK, recordPage(p, v))
+}
+
+// bytes answers GET /api/records/{topic}/{partition}/{offset}/{part} with the bytes of the message, the value in Kafka or
+// the key.
+func (s *Server) bytes(w http.ResponseWriter, r *http.Request) {
+	position, ok := parsePosition(r.PathValue("topic"), r.PathValue("partition"), r.PathValue("offset"))
+	found := s.feed.At(position)
+	if !ok || found == nil {
+		s.fail(w, r, http.StatusNotFound, "not_held")
+		return
+	}
+	if found.State == feed.StateRejected {
+		s.fail(w, r, http.StatusForbidden, "rejected")
+		return
+	}
+	parts := map[string][]byte{"value": found.Shown(), "wire": found.Stored, "key": found.Key}
+	body, ok := parts[r.PathValue("part")]
+	if !ok {
+		s.fail(w, r, http.StatusNotFound, "no_such_part")
+		return
+	}
+	reserved, ok := s.reserve(w, r, found.Size())
+	if !ok {
+		return
+	}
+	defer reserved.Release()
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Disposition", `attachment; filename="`+r.PathValue("part")+`.bin"`)
+	_, _ = limit.NewWriter(w).Write(body) //nolint:errcheck // the viewer has gone
+}
+
+// parsePosition reads the position of a record from an address.
+func parsePosition(topic, partition, offset string) (feed.Position, bool) {
+	p, err := strconv.ParseInt(partition, 10, 32)
+	if err != nil || p < 0 {
+		return feed.Position{}, false
+	}
+	o, err := strconv.ParseInt(offset, 10, 64)
+	if err != nil || o < 0 {
+		return feed.Position{}, false
+	}
+	return feed.Position{Topic: topic, Partition: int32(p), Offset: o}, topic != ""
+}
+
+// answer sends a page while it renders: the HTML can be many times as large as the records.
+func answer(w http.ResponseWriter, r *http.Request, status int, page templ.Component) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_ = page.Render(r.Context(), limit.NewWriter(w)) //nolint:errcheck // the viewer has gone
+}

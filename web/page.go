@@ -1,0 +1,123 @@
+package web
+
+import (
+	"strconv"
+
+	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/safetext"
+)
+
+// pageView is the main page.
+type pageView struct {
+	layout
+	cursor     string // where its event stream starts; empty on a page of older records, which has none
+	overview   overview
+	connection connectionView
+	filter     filterView
+	rows       []rowView
+	older      string // the address of the records before these, if any
+	newest     string // the address of the newest records, on a page of older ones
+}
+
+// layout is the part that all pages share.
+type layout struct {
+	localizer
+	title        string
+	notice       string
+	languages    []languageLink
+	publicNotice string // who can see the page
+	assets       assets
+}
+
+// overview is the part above the rows. The stream replaces its parts one by one.
+type overview struct {
+	banner bannerView
+	attest attestationView
+	sample sampleView
+	counts string
+	kafka  kafkaView
+	stats  []statsItem
+}
+
+func (s *Server) overview(l localizer) overview {
+	summary, key, kafka := s.feed.Summary(s.preferVerified), s.key(), s.kafka()
+	return overview{
+		banner: l.banner(key), attest: l.attestation(key), sample: l.sample(summary, s.preferVerified),
+		counts: l.counts(summary.Counts),
+		kafka:  l.kafka(kafka, summary.Empty, summary.At), stats: l.stats(kafka, summary),
+	}
+}
+
+// counts says how many records there are of each kind. Each record counts once.
+func (l localizer) counts(c feed.Counts) string {
+	text := l.T("records.counts", "decrypted", strconv.Itoa(c.Decrypted), "locked", strconv.Itoa(c.Locked), "failed", strconv.Itoa(c.Failed), "plain", strconv.Itoa(c.Plain))
+	if c.Tombstones > 0 {
+		text += " · " + l.T("records.counts_null", "n", strconv.Itoa(c.Tombstones))
+	}
+	if c.Rejected > 0 {
+		text += " · " + l.T("records.counts_rejected", "n", strconv.Itoa(c.Rejected))
+	}
+	return text
+}
+
+// severity returns the CSS class, for the colour, and the icon of a state. The word beside them says the same.
+func severity[S ~string](state S) (name, icon string) {
+	switch string(state) {
+	case string(feed.StateDecrypted), string(KeyReleased), string(feed.SenderVerified), string(CheckEqual):
+		return "good", "✓"
+	case string(CheckNotChecked), string(feed.SenderUnchecked), string(feed.StateTombstone):
+		return "neutral", "–"
+	case string(feed.SenderUnverified), string(feed.StateNoKey), string(feed.StateUnknownKey), string(feed.StateNeedsHeader), string(KeyWaiting), string(KeyNotConfigured), string(KeyUnreachable):
+		return "wait", "⊘"
+	default:
+		return "bad", "⚠"
+	}
+}
+
+// sampleView is one record as Kafka stores it and as this pod sees it.
+type sampleView struct {
+	Found        bool
+	Stored, Seen safetext.Preview
+	Skipped      string // says how much is left out at the start
+	State, Icon  string
+	Label        string
+	Sender       string // beside Label, if senders are trusted and this one is not verified
+	SenderIcon   string
+	None         string // in place of a sample
+}
+
+func (l localizer) sample(summary feed.Summary, preferVerified bool) sampleView {
+	r, before := summary.Sample, summary.Before
+	switch {
+	case summary.Empty:
+		return sampleView{None: l.T("sample.none")}
+	case r == nil:
+		return sampleView{None: l.T("sample.rejected")}
+	}
+	v := sampleView{Found: true, Seen: safetext.NewPreview(r.Shown()), Label: l.label(r)}
+	same := 0
+	if before != nil && r.State != feed.StatePlain && r.Format != formatRSA {
+		same = safetext.SharedStart(r.Stored, before.Stored)
+	}
+	if v.Stored = safetext.PreviewFrom(r.Stored, same); v.Stored.Skipped > 0 {
+		v.Skipped = l.T("sample.skipped", "n", strconv.Itoa(v.Stored.Skipped))
+	}
+	v.State, v.Icon = severity(r.State)
+	if preferVerified && r.State == feed.StateDecrypted && r.Sender.State != feed.SenderVerified {
+		v.State, v.SenderIcon = severity(r.Sender.Status())
+		v.Sender = l.shortSender(r.Sender)
+	}
+	switch missing := l.missing(r); {
+	case missing != "":
+		v.Stored, v.Seen = safetext.Preview{Text: missing}, safetext.Preview{Text: missing}
+	case r.State != feed.StateDecrypted && r.State != feed.StatePlain:
+		v.Seen = safetext.Preview{Text: l.T("sample.encrypted")}
+	}
+	return v
+}
+
+// columns are the columns of the list, in order.
+func columns() []string { return []string{"state", "message", "sender", "key", "place", "time"} }
+
+// shortcuts are the keys that the page's script knows.
+func shortcuts() []string { return []string{"/", "p", "j", "k", "Enter", "t", "z", "?", "Esc"} }
