@@ -47,6 +47,7 @@ type delivery struct {
 
 	sent, skipped         uint64
 	acknowledged, refused atomic.Uint64
+	gaveUp                atomic.Bool // the time to finish is over: what is open counts as failed
 	loggedAt              time.Time // the latest line about a record that failed
 }
 
@@ -95,7 +96,8 @@ func (d *delivery) startCounting() {
 		})
 		both.Go(func() {
 			for failure := range producer.Errors() {
-				if !conn.expired() { // otherwise the message is sealed again
+				// Otherwise the message is sealed again, or sarama gives it up because it is closed, which is not its cause.
+				if !conn.expired() && !d.gaveUp.Load() {
 					d.count(failure.Msg, failure.Err)
 				}
 			}
@@ -239,6 +241,7 @@ func (d *delivery) count(message *sarama.ProducerMessage, err error) {
 // finish waits until every record has its result or drainCtx ends, closes the connection and returns the counts.
 func (d *delivery) finish(drainCtx context.Context) Summary {
 	flushed := d.flush(drainCtx)
+	d.gaveUp.Store(!flushed)
 	d.stopRenewing()
 	d.renewing.Wait()
 	d.closeProducer() // not before: sarama may fail records when it is closed during a retry
