@@ -48,7 +48,7 @@ type delivery struct {
 	sent, skipped         uint64
 	acknowledged, refused atomic.Uint64
 	gaveUp                atomic.Bool // the time to finish is over: what is open counts as failed
-	loggedAt              time.Time // the latest line about a record that failed
+	loggedAt              time.Time   // the latest line about a record that failed
 }
 
 // newDelivery uses the first connection, and those that connect makes, until drainCtx ends.
