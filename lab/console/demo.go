@@ -1,0 +1,128 @@
+// Package console is the presenter's page of the demo: one record as the producer, Kafka's operator and both pods see it,
+// with the scenarios and the attacks beside it. It shows what the demo reports, and decides nothing.
+package console
+
+import (
+	"context"
+	"time"
+)
+
+// Demo is the running demo. All methods may be called at any time, by several goroutines.
+type Demo interface {
+	// Addresses returns where the parts of the demo are. They never change.
+	Addresses() Addresses
+	// Format returns the format of the records: rsa, envelope or jwe.
+	Format() string
+
+	// Send sends a line as one message. It returns when the producer has taken the line, before Kafka has. A line that is
+	// longer than Limit, empty, or not one line, is an error.
+	Send(ctx context.Context, line string) error
+	// Limit returns the length of the longest message, in bytes.
+	Limit() int
+	// Typed returns the newest message that a person typed and Kafka stored. It is false before the first.
+	Typed() (Typed, bool)
+	// Sent returns what the producer encrypted for the record at a position. It is false if the producer did not write
+	// that record, or wrote it too long ago: a bounded number of bytes is kept.
+	Sent(partition int32, offset int64) (text string, ok bool)
+
+	// Data returns what the producer sends by itself: one of DataMsg and DataPayments.
+	Data() string
+	// SetData changes what the producer sends by itself.
+	SetData(ctx context.Context, name string) error
+
+	// Scenarios returns all scenarios in the order to show them.
+	Scenarios() []ScenarioInfo
+	// Scenario returns the scenario that is played.
+	Scenario() Scenario
+	// SetScenario restarts both pods in another scenario, or in the same one from its beginning. It returns when they
+	// start.
+	SetScenario(ctx context.Context, name string) error
+	// NextAttempt returns when the confidential pod asks for its key again. It is false if no attempt is planned.
+	NextAttempt() (time.Time, bool)
+	// Timeline returns the steps of the newest key release, in order, as they happened. Steps that were not reached have a
+	// zero time.
+	Timeline() []Step
+
+	// Attacks returns all attacks in the order to show them.
+	Attacks() []AttackInfo
+	// Attack does one, really, and returns what became of it. One attack runs at a time.
+	Attack(ctx context.Context, name string) (Observation, error)
+	// Scoreboard returns the newest outcome of each attack that was observed in this run, by attack and format.
+	Scoreboard() map[string]map[string]string
+}
+
+// The data that the producer can send by itself.
+const (
+	DataMsg      = "msg"      // "Msg 1: Azure Confidential Computing"
+	DataPayments = "payments" // JSON with key, amount and account; the record's key is the payment's
+)
+
+// Addresses are where the parts of the demo are.
+type Addresses struct {
+	Console      string // HOST:PORT of this page
+	Confidential string // HOST:PORT of the confidential pod's page
+	Ordinary     string // HOST:PORT of the ordinary pod's page
+	Attested     string // HOST:PORT of the confidential pod's attested page, over HTTPS
+	Broker       string // HOST:PORT
+	Topic        string
+	Folder       string // the public key, the release policy and the authority's certificate
+	Verify       string // the command that verifies the attested page
+}
+
+// Typed is a message that a person typed, as Kafka stored it.
+type Typed struct {
+	Partition int32
+	Offset    int64
+	Text      string
+	At        time.Time // when Kafka had stored it
+}
+
+// ScenarioInfo describes a scenario.
+type ScenarioInfo struct{ Name, Summary string }
+
+// Scenario is the scenario that is played.
+type Scenario struct {
+	ScenarioInfo
+	Began  time.Time
+	Events []Event // in order of time
+}
+
+// Event is a change that a scenario makes.
+type Event struct {
+	At   time.Time // when it happened, or is planned
+	Done bool
+	What string // for example "the identity gets the right role"
+}
+
+// The steps of a key release.
+const (
+	StepReport = "report" // the hardware's report about the pod
+	StepToken  = "token"  // the attestation service's token
+	StepPolicy = "policy" // the vault's release policy, compared with the token
+	StepKey    = "key"    // the wrapped key, unwrapped in the pod
+	StepOpen   = "open"   // the first record that opened after the release
+)
+
+// Step is one step of a key release.
+type Step struct {
+	Name   string
+	At     time.Time // zero: not reached
+	Failed bool
+	Reason string // of a failure, in English
+	// Expected and Measured are the values that differ, if the step compares something.
+	Claim, Expected, Measured string
+	// Diff is the difference between the security policy that the key is for, and the pod's, in the lines of a diff.
+	Diff string
+}
+
+// AttackInfo describes an attack.
+type AttackInfo struct{ Name, Tries string }
+
+// Observation is what became of an attack, as the confidential pod reported it.
+type Observation struct {
+	Attack  string
+	Outcome string // refused, flagged or not_noticed
+	Detail  string
+	Records int // how many records the attack wrote or changed
+	Took    time.Duration
+}
