@@ -1,0 +1,147 @@
+// Package attacks does to the records, the topic and the producer's file what Kafka's operator can do, and asks a pod
+// what became of it.
+//
+//	for _, attack := range attacks.All() {
+//		observed, err := attack.Run(ctx, attacks.Target{Brokers: brokers, Topic: topic, PublicKeyFile: file, Pod: "http://localhost:3333"})
+//	}
+//
+// No attack uses a key that the operator would not have: they have the producer's public key, and keys that they make
+// themselves. An outcome is what the pod's own API says of the records; nothing here knows what to expect.
+//
+// The attacks need a producer that keeps writing. One attack may run at a time.
+package attacks
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Attack is something that Kafka's operator can do.
+type Attack struct {
+	Name  string
+	Tries string // what will be done, in one sentence
+
+	// judge sums up what the pod says of the records that do has written or changed.
+	judge func([]finding) Outcome
+	do    func(ctx context.Context, o *operator, newest stored) ([]Position, error)
+}
+
+// Target is the demo that is attacked.
+type Target struct {
+	Brokers       []string // HOST:PORT
+	Topic         string
+	PublicKeyFile string // the producer's PUBKEY_FILE
+	Pod           string // URL of the page whose API is asked, for example http://localhost:3333
+}
+
+// Outcome is what became of an attack on the pod's page.
+type Outcome string
+
+// The outcomes.
+const (
+	Refused    Outcome = "refused"     // no content of the records is shown
+	Flagged    Outcome = "flagged"     // their content is shown with a mark that other records do not have
+	NotNoticed Outcome = "not_noticed" // content is shown as that of any other record
+)
+
+// Position is where a record is in the topic.
+type Position struct {
+	Partition int32
+	Offset    int64
+}
+
+// Observation is what became of an attack.
+type Observation struct {
+	Attack  string
+	Outcome Outcome
+	Detail  string     // what the pod's API says of the records: states, reasons and flags
+	Records []Position // that were written or changed
+	Took    time.Duration
+}
+
+// All returns all attacks in the order to show them.
+func All() []Attack {
+	return []Attack{
+		{Name: "tamper", Tries: "Change one byte of a record's ciphertext.", judge: everyRecord, do: tamper},
+		{Name: "replay", Tries: "Write a record once more, byte for byte.", judge: everyRecord, do: replay},
+	}
+}
+
+// Find returns the attack of that name.
+func Find(name string) (Attack, bool) {
+	for _, a := range All() {
+		if a.Name == name {
+			return a, true
+		}
+	}
+	return Attack{}, false
+}
+
+// patience is how long an attack may take.
+const patience = 2 * time.Minute
+
+// Run does the attack, and waits until the pod shows the records. It puts back what later records would need: the
+// public key's file and the topic. It fails if the producer writes nothing, or if the pod does not show the records.
+func (a Attack) Run(ctx context.Context, t Target) (Observation, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	start := time.Now()
+	findings, err := a.run(ctx, t)
+	if err != nil {
+		return Observation{}, fmt.Errorf("attack %s: %w", a.Name, err)
+	}
+	o := Observation{Attack: a.Name, Outcome: a.judge(findings), Detail: detail(findings), Took: time.Since(start)}
+	for _, f := range findings {
+		o.Records = append(o.Records, f.Position)
+	}
+	return o, nil
+}
+
+func (a Attack) run(ctx context.Context, t Target) ([]finding, error) {
+	o, pod := &operator{target: t}, &page{url: t.Pod}
+	newest, before, err := genuine(ctx, o, pod)
+	if err != nil {
+		return nil, err
+	}
+	written, err := a.do(ctx, o, newest)
+	if err != nil {
+		return nil, err
+	}
+	records, err := pod.wait(ctx, written...)
+	if err != nil {
+		return nil, err
+	}
+	return compare(records, before), nil
+}
+
+// genuine returns the next record that the producer writes, and what the pod says of it.
+func genuine(ctx context.Context, o *operator, pod *page) (stored, reported, error) {
+	newest, err := o.next(ctx)
+	if err != nil {
+		return stored{}, reported{}, err
+	}
+	said, err := pod.wait(ctx, newest.Position)
+	if err != nil {
+		return stored{}, reported{}, err
+	}
+	return newest, said[0], nil
+}
+
+// Ready waits until the pod has its key and shows a record of the producer in plaintext. Before that an attack shows
+// nothing: the pod refuses every record.
+func Ready(ctx context.Context, t Target) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		_, said, err := genuine(ctx, &operator{target: t}, &page{url: t.Pod})
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("waiting until the pod shows records in plaintext: %w", err)
+		case err == nil && said.State == stateDecrypted:
+			return nil
+		case err != nil: // the pod starts
+			time.Sleep(pollEvery)
+		}
+	}
+}

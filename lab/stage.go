@@ -1,0 +1,122 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"kafka-e2ee/consumer"
+	"kafka-e2ee/consumer/keys"
+	"kafka-e2ee/envelope"
+	"kafka-e2ee/kafkaconf"
+	"kafka-e2ee/lab/attacks"
+	"kafka-e2ee/lab/env"
+	"kafka-e2ee/producer"
+)
+
+// defence is one way to protect records, whose effect on attacks is measured.
+type defence struct {
+	name   string
+	format envelope.Format
+	strict bool // records are signed, and the pod rejects what proves too little
+}
+
+func defences() []defence {
+	return []defence{
+		{"rsa", envelope.FormatRSA, false},
+		{"envelope", envelope.FormatEnvelope, false},
+		{"envelope, signed, strict policy", envelope.FormatEnvelope, true},
+	}
+}
+
+// stage is a producer and a pod that holds the key, on a topic of their own.
+type stage struct {
+	target attacks.Target
+	stop   func() error // ends them; its error is why they ended before
+}
+
+// newStage starts the producer and the pod. The topic must exist.
+func newStage(ctx context.Context, brokers []string, topic string, d defence, log *slog.Logger) (*stage, error) {
+	dir, err := os.MkdirTemp("", "kafka-e2ee-attacks-*")
+	if err != nil {
+		return nil, fmt.Errorf("creating a folder for the pod's files: %w", err)
+	}
+	s, err := startStage(ctx, dir, brokers, topic, d, log)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	end := s.stop
+	s.stop = func() error { return errors.Join(end(), os.RemoveAll(dir)) }
+	return s, nil
+}
+
+func startStage(ctx context.Context, dir string, brokers []string, topic string, d defence, log *slog.Logger) (*stage, error) {
+	maa, err := unusedAddr(ctx)
+	if err != nil {
+		return nil, err
+	}
+	addr, err := unusedAddr(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var from sender
+	if d.strict {
+		if from, err = newSender(dir, d.format); err != nil {
+			return nil, err
+		}
+	}
+	environment, err := env.New(ctx, env.Config{
+		AttestationHost: maa, VaultHost: akvEndpoint, Listen: maa, SidecarAddr: "127.0.0.1:0", PublicDir: dir, Logger: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	kafka := kafkaconf.Settings{Brokers: brokers}
+	pod := consumer.Config{
+		Settings: kafka, Topic: topic, TrustedSenders: from.trusted, Group: topic,
+		Keys: keys.Settings{
+			Names: env.KeyName, MAAEndpoint: maa, AKVEndpoint: akvEndpoint, SkrURL: environment.Sidecar.URL(),
+			AttestationCAFile: filepath.Join(dir, env.AuthorityFile), PolicyFile: filepath.Join(dir, env.PolicyFile),
+		},
+		WebHistory: 1000, UnpackedBytes: 16 << 20,
+	}
+	pod.Access.Addr = addr
+	if d.strict {
+		requireProof(&pod, environment.KeyIDs())
+	}
+	producing := producer.Config{
+		Settings: kafka, Topic: topic, Format: d.format, Message: "Azure Confidential Computing",
+		PublicKeyFile: filepath.Join(dir, env.PublicKeyFile), SigningKeyFile: from.signing,
+		Pace: producer.Pace{Rate: 10, SendDuration: 1}, // ten messages a second, without rests
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	var parts sync.WaitGroup
+	run := func(name string, part func(*slog.Logger) error) {
+		parts.Go(func() {
+			if err := part(log.With(slog.String("part", name))); err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("%s: %w", name, err))
+			}
+		})
+	}
+	run("pod", func(log *slog.Logger) error { return consumer.Run(ctx, pod, consumer.Build{Version: "lab"}, log) })
+	run("producer", func(log *slog.Logger) error {
+		_, err := producer.Run(ctx, producing, producer.Build{Version: "lab"}, nil, log)
+		return err
+	})
+	return &stage{
+		target: attacks.Target{Brokers: brokers, Topic: topic, PublicKeyFile: producing.PublicKeyFile, Pod: "http://" + addr},
+		stop: func() error {
+			cancel(nil)
+			parts.Wait()
+			cause := context.Cause(ctx)
+			if errors.Is(cause, context.Canceled) {
+				cause = nil
+			}
+			return errors.Join(cause, environment.Close())
+		},
+	}, nil
+}
