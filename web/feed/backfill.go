@@ -36,13 +36,13 @@ func (f *Feed) Backfill(records ...*Record) []*Record {
 	fresh := f.insert(records)
 	for _, e := range fresh {
 		e.reused = reused[e.record]
-		f.index[e.record.Position()] = e
+		f.index.add(e)
 		f.account(e.record, 1)
 	}
 	f.trim()
 	kept := records[:0]
 	for _, e := range fresh {
-		if f.index[e.record.Position()] != e {
+		if f.index.at(e.record.Position()) != e {
 			continue
 		}
 		f.rev++

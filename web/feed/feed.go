@@ -36,7 +36,7 @@ type Feed struct {
 	mu      sync.Mutex
 	rev     uint64
 	entries []*entry // oldest first
-	index   map[Position]*entry
+	index   index
 	bytes   int
 	counts  Counts
 	rate    rate
@@ -79,7 +79,7 @@ func (e Entry) Ref() Ref { return Ref{e.Position(), e.Seq} }
 
 // New makes a feed of at most maximum records and 32 MiB.
 func New(maximum int) *Feed {
-	return &Feed{id: rand.Text(), maximum: max(maximum, 1), index: make(map[Position]*entry), Now: time.Now, changes: make(chan struct{}, 1)}
+	return &Feed{id: rand.Text(), maximum: max(maximum, 1), index: newIndex(), Now: time.Now, changes: make(chan struct{}, 1)}
 }
 
 // ID identifies this feed. Revisions of other feeds mean nothing to it.
@@ -90,6 +90,7 @@ func (f *Feed) ID() string { return f.id }
 func (f *Feed) Append(records ...*Record) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	before := f.rev
 	for _, r := range records {
 		held, reused := f.supersede(r)
 		if held {
@@ -98,18 +99,18 @@ func (f *Feed) Append(records ...*Record) {
 		f.rev++
 		e := &entry{record: r, seq: seqOf(f.rev), rev: f.rev, reused: reused}
 		f.entries = append(f.entries, e)
-		f.index[r.Position()] = e
+		f.index.add(e)
 		f.account(r, 1)
 		f.counts.add(r.State, 1)
-		f.rate.add(1, f.Now())
 	}
+	f.rate.add(int(f.rev-before), f.Now())
 	f.trim()
 	f.Changed()
 }
 
 // supersede drops a different record at r's position. It returns held if r itself is there, and reused if it dropped one.
 func (f *Feed) supersede(r *Record) (held, reused bool) {
-	old := f.index[r.Position()]
+	old := f.index.at(r.Position())
 	switch {
 	case old == nil:
 		return false, false
@@ -183,7 +184,7 @@ func (f *Feed) drop(i int) {
 // forget removes an entry that leaves entries from the sizes and the index.
 func (f *Feed) forget(e *entry) {
 	f.account(e.record, -1)
-	delete(f.index, e.record.Position())
+	f.index.remove(e)
 }
 
 // Replace publishes changed records: after[i] in place of before[i], or nothing if it is nil. It skips those that were
@@ -192,7 +193,7 @@ func (f *Feed) Replace(before, after []*Record) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, old := range before {
-		e := f.index[old.Position()]
+		e := f.index.at(old.Position())
 		if after[i] == nil || e == nil || e.record != old {
 			continue
 		}

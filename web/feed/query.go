@@ -58,7 +58,7 @@ func (f *Feed) list(selected func(*entry) bool) (list []Entry, rev uint64) {
 func (f *Feed) At(p Position) *Record {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if e := f.index[p]; e != nil {
+	if e := f.index.at(p); e != nil {
 		return e.record
 	}
 	return nil
@@ -68,7 +68,7 @@ func (f *Feed) At(p Position) *Record {
 func (f *Feed) Get(ref Ref) (Entry, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	e := f.index[ref.Position]
+	e := f.index.at(ref.Position)
 	if e == nil || e.seq != ref.seq {
 		return Entry{}, false
 	}
