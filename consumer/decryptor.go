@@ -67,23 +67,6 @@ type result struct {
 // The records of a batch share few large allocations: they are freed together, and an allocation for each would cost as
 // much as decrypting it.
 func (d *decryptor) decryptBatch(batch []*sarama.ConsumerMessage, results []result) []result {
-	size := 0
-	for _, m := range batch {
-		size += len(m.Key) + len(m.Value)
-		for _, h := range m.Headers {
-			size += len(h.Value)
-		}
-	}
-	// A message's bytes are part of a whole fetch response, which the page's history must not keep in memory.
-	copies := make([]byte, 0, size)
-	clone := func(b []byte) []byte {
-		if b == nil {
-			return nil
-		}
-		start := len(copies)
-		copies = append(copies, b...)
-		return copies[start:len(copies):len(copies)]
-	}
 	records := make([]feed.Record, len(batch))
 	results = slices.Grow(results[:0], len(batch))[:len(batch)]
 	for i, m := range batch {
@@ -94,10 +77,11 @@ func (d *decryptor) decryptBatch(batch []*sarama.ConsumerMessage, results []resu
 				records[i].State = feed.StateDamaged
 			}
 		} else {
-			records[i].Key, records[i].Stored, records[i].Headers = clone(m.Key), clone(m.Value), headers(m.Headers, clone)
+			records[i].Key, records[i].Stored, records[i].Headers = m.Key, m.Value, headers(m.Headers)
 		}
 		results[i].record = &records[i]
 	}
+	own(records)
 	opener := d.opener.Load()
 	parallel(len(batch), func(from, to int) { d.decryptAll(opener, results[from:to]) })
 	d.retryLean(opener, results)

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"time"
@@ -24,14 +25,41 @@ func timestamp(m *sarama.ConsumerMessage) time.Time {
 	return time.Time{}
 }
 
-// headers copies a record's headers. clone copies their values.
-func headers(all []*sarama.RecordHeader, clone func([]byte) []byte) []feed.Header {
+// own gives records memory of their own for the bytes that Kafka sent. Those are part of a whole fetch response, of which
+// a row on the page must not keep megabytes that the feed does not count. It is the only copy on the way from the
+// connection to the feed. bytes.Join makes it, because it does not clear the memory first.
+func own(records []feed.Record) {
+	parts := make([][]byte, 0, 2*len(records))
+	eachPart(records, func(part *[]byte) { parts = append(parts, *part) })
+	copied := bytes.Join(parts, nil)
+	eachPart(records, func(part *[]byte) {
+		if *part == nil { // unlike an empty one
+			return
+		}
+		n := len(*part)
+		*part, copied = copied[:n:n], copied[n:]
+	})
+}
+
+// eachPart calls do with everything in records that Kafka sent, always in the same order.
+func eachPart(records []feed.Record, do func(part *[]byte)) {
+	for i := range records {
+		do(&records[i].Key)
+		do(&records[i].Stored)
+		for h := range records[i].Headers {
+			do(&records[i].Headers[h].Value)
+		}
+	}
+}
+
+// headers returns a record's headers, with values that are not copied.
+func headers(all []*sarama.RecordHeader) []feed.Header {
 	if len(all) == 0 {
 		return nil
 	}
 	list := make([]feed.Header, 0, len(all))
 	for _, h := range all {
-		list = append(list, feed.Header{Key: string(h.Key), Value: clone(h.Value)})
+		list = append(list, feed.Header{Key: string(h.Key), Value: h.Value})
 	}
 	return list
 }
