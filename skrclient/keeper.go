@@ -84,7 +84,7 @@ func (k *Keeper) Status() Status {
 }
 
 // Refresh makes Run request every key once more, even the keys it holds, because the response may have changed. Run
-// does so at once, but no sooner than 10 seconds after the end of the last round, to protect the services. A refresh
+// does so at once, but no sooner than 10 seconds after the end of the last refresh, to protect the services. A refresh
 // during a round is postponed to the next one, because the current round may be too early to see the change. Pending
 // requests coalesce; accepted is false if one is already pending. Refresh does not reset the pace of the regular
 // rounds.
@@ -102,12 +102,17 @@ func (k *Keeper) Refresh() (accepted bool) {
 // it once.
 func (k *Keeper) Run(ctx context.Context) error {
 	keys := k.Status().Keys
+	earliestRefresh := time.Now()
 	for failures := 0; ; {
-		k.round(ctx, keys, k.refresh.Swap(false))
+		all := k.refresh.Swap(false)
+		k.round(ctx, keys, all)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		ended := time.Now()
+		if all {
+			earliestRefresh = ended.Add(refreshInterval)
+		}
 		if status := k.status.Load(); status.State != StateReleased {
 			k.schedule(ended.Add(backoff(failures, keys)))
 			failures++
@@ -115,7 +120,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 			failures = 0
 			k.schedule(time.Time{})
 		}
-		if err := k.wait(ctx, ended.Add(refreshInterval)); err != nil {
+		if err := k.wait(ctx, earliestRefresh); err != nil {
 			return err
 		}
 	}

@@ -195,26 +195,30 @@ func TestKeeperTwoKeysOneMissing(t *testing.T) {
 	})
 }
 
-// A user would overload the services by pressing a button, or lose a released key to a later refusal.
+// A user would overload the services by pressing a button, wait although nobody has pressed it before, or lose a released
+// key to a later refusal.
 func TestKeeperRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := startKeeper(t, func(*directTransport) {}, "demo")
 		defer w.end(t)
 		w.want(t, skrclient.StateReleased, 1)
+		w.Refresh()
+		synctest.Wait()
+		w.want(t, skrclient.StateReleased, 2) // at once
 		w.wire.sidecar.Refuse(skrtest.RefusalRole)
 		time.Sleep(4 * time.Second)
 		for press, want := range []bool{true, false, false} {
 			accepted := w.Refresh()
 			synctest.Wait()
 			if wait := time.Until(w.Status().NextAttempt); accepted != want || wait != 6*time.Second {
-				t.Fatalf("press %d: got %v, in %s; want %v, 10s after the last round", press, accepted, wait, want)
+				t.Fatalf("press %d: got %v, in %s; want %v, 10s after the last refresh", press, accepted, wait, want)
 			}
 		}
-		if status := w.want(t, skrclient.StateReleased, 1); time.Until(status.NextAttempt) != 6*time.Second {
+		if status := w.want(t, skrclient.StateReleased, 2); time.Until(status.NextAttempt) != 6*time.Second {
 			t.Errorf("got the next attempt in %s, want 6s", time.Until(status.NextAttempt))
 		}
 		time.Sleep(6 * time.Second)
-		status := w.want(t, skrclient.StateReleased, 2)
+		status := w.want(t, skrclient.StateReleased, 3)
 		if status.Last == nil || status.Last.Cause != skrclient.CauseNoRole || !status.Keys[0].Private().Equal(demoKey()) {
 			t.Errorf("got %+v, want the key and the refusal", status)
 		}
@@ -226,7 +230,7 @@ func TestKeeperRefresh(t *testing.T) {
 		if !w.Refresh() {
 			t.Error("the refresh is not accepted")
 		}
-		status = w.want(t, skrclient.StateReleased, 3)
+		status = w.want(t, skrclient.StateReleased, 4)
 		if status.Last != nil || len(w.keys) != 2 || !w.keys[1][0].Private().Equal(otherKey()) {
 			t.Errorf("got %+v, want the changed key passed to OnKeys", status)
 		}
