@@ -39,6 +39,10 @@ type Config struct {
 	// KeySeparator, if not empty, ends the key in each line of the input. It is a flag, not a variable.
 	KeySeparator string
 
+	// OnStored, for programs that embed the producer, gets each message that Kafka has stored, with the position of its
+	// record. It must not keep the text. Nil: the text of a sealed message is overwritten as early as possible.
+	OnStored func(partition int32, offset int64, text []byte)
+
 	ignoredVariables string // a hint about variables of the original program that have no effect here
 }
 

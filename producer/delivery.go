@@ -218,6 +218,9 @@ func (d *delivery) count(message *sarama.ProducerMessage, err error) {
 	weight := m.weight
 	d.status.inFlight.remove(m)
 	if err == nil {
+		if d.cfg.OnStored != nil {
+			d.cfg.OnStored(message.Partition, message.Offset, m.text)
+		}
 		m.free()
 		d.acknowledged.Add(1)
 		d.status.recordAcknowledged()

@@ -127,7 +127,9 @@ func (p *pipeline) sealAhead(msg message) record {
 	}
 	r.message = p.sealer.newMessage(msg, 0)
 	_, r.err = p.sealer.seal(r.message)
-	r.message.dropText()
+	if p.cfg.OnStored == nil {
+		r.message.dropText()
+	}
 	return r
 }
 
