@@ -15,6 +15,7 @@ TOOL := GOWORK=off go tool -modfile=tools/go.mod
 PORT ?= 3333
 FORMAT ?= rsa
 SCENARIO ?=
+DATA ?=
 METRICS ?=
 FORGET ?=
 REQUIRE_ALL ?=
@@ -33,8 +34,8 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 .PHONY: demo
-demo: ## Run the demo on this computer: pages at PORT (3333), the next port and, attested, PORT+10; FORMAT rsa, envelope or jwe; SCENARIO=help lists the scenarios
-	@echo 'Building; the first time takes a minute or two.' >&2; go build -o $(CACHE)/lab ./lab/cmd/lab && exec $(CACHE)/lab -port '$(PORT)' -format '$(FORMAT)' -scenario '$(SCENARIO)'
+demo: ## Run the demo on this computer: pages at PORT (3333), the next two ports and, attested, PORT+10; FORMAT rsa, envelope or jwe; DATA msg or payments; SCENARIO=help lists the scenarios
+	@echo 'Building; the first time takes a minute or two.' >&2; go build -o $(CACHE)/lab ./lab/cmd/lab && exec $(CACHE)/lab -port '$(PORT)' -format '$(FORMAT)' -scenario '$(SCENARIO)' -data '$(DATA)'
 
 .PHONY: setup
 setup: ## Install and start what make up and the container and browser tests need

@@ -15,7 +15,7 @@ func TestHelpListsScenarios(t *testing.T) {
 	if err := lab.Run(t.Context(), lab.Config{Scenario: "help"}, nil, &out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"got the key", "  tampered ", "  debug ", "  no-role ", "  late ", "  rotate ", "  throttled ", "  impostor ", "  ordinary "} {
+	for _, want := range []string{"  good ", "got the key", "  tampered ", "  debug ", "  no-role ", "  late ", "  rotate ", "  throttled ", "  impostor ", "  ordinary "} {
 		if strings.Count(out.String(), want) != 1 {
 			t.Errorf("want %q once in:\n%s", want, &out)
 		}
@@ -27,7 +27,8 @@ func TestMistakesAreReportedFirst(t *testing.T) {
 	t.Parallel()
 	for want, cfg := range map[string]lab.Config{
 		"hint: rsa, envelope, jwe": {Format: "foo"},
-		"hint: debug, impostor":    {Scenario: "foo", Format: "rsa"},
+		"hint: msg, payments":      {Data: "foo", Format: "rsa"},
+		"hint: good, tampered":     {Scenario: "foo", Format: "rsa"},
 	} {
 		var out bytes.Buffer
 		if err := lab.Run(t.Context(), cfg, nil, &out); err == nil || !strings.Contains(err.Error(), want) || out.Len() > 0 {

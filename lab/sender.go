@@ -8,25 +8,19 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"kafka-e2ee/envelope"
 )
 
 // senderName is the name of the signing key in the consumers' list.
 const senderName = "lab producer"
 
-// sender is what proves who wrote a record.
+// sender is what proves who wrote a record, in formats that carry signatures.
 type sender struct {
 	signing string // the producer's SIGNING_KEY_FILE
 	trusted string // the consumers' TRUSTED_SENDERS
-	note    string // for the greeting
 }
 
-// newSender makes a signing key if the format carries signatures.
-func newSender(dir string, format envelope.Format) (sender, error) {
-	if format == envelope.FormatRSA {
-		return sender{}, nil
-	}
+// newSender makes a signing key.
+func newSender(dir string) (sender, error) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return sender{}, fmt.Errorf("making the signing key: %w", err)
@@ -40,7 +34,7 @@ func newSender(dir string, format envelope.Format) (sender, error) {
 		return sender{}, fmt.Errorf("encoding the signing key: %w", err)
 	}
 	s := sender{
-		signing: filepath.Join(dir, "signing-key.pem"), note: ", from a proven sender",
+		signing: filepath.Join(dir, "signing-key.pem"),
 		trusted: senderName + "\n" + string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: verification})),
 	}
 	if err := os.WriteFile(s.signing, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600); err != nil {

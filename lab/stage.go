@@ -65,7 +65,7 @@ func startStage(ctx context.Context, dir string, brokers []string, topic string,
 	}
 	var from sender
 	if d.strict {
-		if from, err = newSender(dir, d.format); err != nil {
+		if from, err = newSender(dir); err != nil {
 			return nil, err
 		}
 	}

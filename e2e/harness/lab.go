@@ -79,8 +79,8 @@ func StartLab(t *testing.T, scenario string, format envelope.Format) *Lab {
 // checkLog checks the log's file for keys and tokens, and removes it.
 func (l *Lab) checkLog(t *testing.T) {
 	t.Helper()
-	_, file, found := strings.Cut(l.output.String(), "Logs: ")
-	file = strings.TrimSpace(file)
+	_, rest, found := strings.Cut(l.output.String(), "Logs: ")
+	file, _, _ := strings.Cut(rest, "\n")
 	text, err := os.ReadFile(file)
 	if !found || err != nil || len(text) == 0 {
 		t.Errorf("the log cannot be read: %v", err)

@@ -32,6 +32,7 @@ type Record struct {
 	Value        string
 	Wire         string
 	KeyID        string `json:"key_id"`
+	RecordKey    string `json:"record_key"`
 	Sender       struct{ State, Name, Reason string }
 	Flags        []string
 	RejectReason string   `json:"reject_reason"`

@@ -216,12 +216,15 @@ func startWorkload(t *testing.T) *workload {
 	t.Helper()
 	dir, maa := t.TempDir(), "localhost:"+strconv.Itoa(harness.FreePort(t))
 	e, err := env.New(t.Context(), env.Config{
-		AttestationHost: maa, VaultHost: harness.VaultHost, Listen: maa, SidecarAddr: "127.0.0.1:0", PublicDir: dir, Rotations: 1, Logger: slog.New(slog.DiscardHandler),
+		AttestationHost: maa, VaultHost: harness.VaultHost, Listen: maa, SidecarAddr: "127.0.0.1:0", PublicDir: dir, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = e.Close() })
+	if err := e.Prepare(1); err != nil {
+		t.Fatal(err)
+	}
 	file := func(name string) string { return filepath.Join(dir, name) }
 	cfg := harness.Settings(t, harness.Broker(t, 1).ListenAddrs(), e.Sidecar.URL())
 	cfg.Keys.Names, cfg.Keys.MAAEndpoint, cfg.Keys.AKVEndpoint, cfg.Keys.AttestationCAFile = env.KeyName, maa, harness.VaultHost, file(env.AuthorityFile)

@@ -48,6 +48,8 @@ type Config struct {
 	Listen          string        // HTTPS address; port 0 chooses one
 	ListenMetadata  string        // HTTP address of certificates and identities; port 0 chooses one
 
+	OnPolicy func(key string, unmet []policy.Check) // see vault.Config
+
 	// See attest.Config and vault.Config.
 	DangerouslyAcceptAnyReport  bool
 	DangerouslyAllowAnyWorkload bool
@@ -110,7 +112,7 @@ func New(cfg Config) (*Cloud, error) {
 	}
 	c.Vault, err = vault.New(vault.Config{
 		Host: cfg.VaultHost, Certificate: vaultCert, Identities: c.Identities, Authorities: c.Client(),
-		DangerouslyAllowAnyWorkload: cfg.DangerouslyAllowAnyWorkload, Logger: cfg.Logger.With(slog.String("service", "vault")),
+		DangerouslyAllowAnyWorkload: cfg.DangerouslyAllowAnyWorkload, OnPolicy: cfg.OnPolicy, Logger: cfg.Logger.With(slog.String("service", "vault")),
 	})
 	if err != nil {
 		return nil, err

@@ -13,11 +13,13 @@ type Demo interface {
 	Addresses() Addresses
 	// Format returns the format of the records: rsa, envelope or jwe.
 	Format() string
+	// SetFormat changes the format of the records, and restarts both pods: what they require depends on it.
+	SetFormat(ctx context.Context, name string) error
 
 	// Send sends a line as one message. It returns when the producer has taken the line, before Kafka has. A line that is
 	// longer than Limit, empty, or not one line, is an error.
 	Send(ctx context.Context, line string) error
-	// Limit returns the length of the longest message, in bytes.
+	// Limit returns the length of the longest message that Send takes, in bytes.
 	Limit() int
 	// Typed returns the newest message that a person typed and Kafka stored. It is false before the first.
 	Typed() (Typed, bool)

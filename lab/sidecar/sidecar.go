@@ -42,6 +42,32 @@ type Platform struct {
 	Metadata string    // URL of the certificates and identities, without a slash at the end
 	Client   *http.Client
 	Roots    *x509.CertPool // of the vault's certificate
+	// OnStep gets each step of a release as it ends. A failed step is the last one. Optional.
+	OnStep func(Step)
+}
+
+// The steps of a release, in order.
+const (
+	StepReport = "report" // the hardware's report, with the certificates for it
+	StepToken  = "token"  // the attestation service's token about the report
+	StepVault  = "vault"  // the vault's answer to the token
+	StepKey    = "key"    // the key in that answer, unwrapped
+)
+
+// Step is one step of a release.
+type Step struct {
+	KeyName string // as asked for
+	Name    string
+	Err     error
+	Key     *rsa.PublicKey // of the key that StepKey unwrapped
+}
+
+// end tells that a step has ended, and returns its error.
+func (p *Platform) end(step Step) error {
+	if p.OnStep != nil {
+		p.OnStep(step)
+	}
+	return step.Err
 }
 
 // Release is the whole protocol. Its errors are worded like the real sidecar's,
@@ -55,22 +81,24 @@ func (p *Platform) Release(ctx context.Context, asked skrtest.KeyRequest) (*rsa.
 	if err != nil {
 		return nil, fmt.Errorf("marshalling the wrapping key failed: %w", err)
 	}
-	attestation, err := p.Attest(ctx, asked.MAAEndpoint, runtimeData)
+	attestation, err := p.report(ctx, runtimeData)
+	if p.end(Step{KeyName: asked.KeyName, Name: StepReport, Err: err}) == nil {
+		attestation.Token, err = p.token(ctx, asked.MAAEndpoint, runtimeData, attestation)
+		_ = p.end(Step{KeyName: asked.KeyName, Name: StepToken, Err: err}) //nolint:errcheck // it returns the error it got
+	}
 	if err != nil {
 		return nil, fmt.Errorf("attestation failed: %w", err)
 	}
-	bearer := asked.AccessToken
-	if bearer == "" {
-		if bearer, err = p.accessToken(ctx, asked.AKVEndpoint); err != nil {
-			return nil, fmt.Errorf("retrieving authentication token failed: %w", err)
-		}
-	}
-	answer, err := p.askVault(ctx, asked, bearer, attestation.Token)
-	if err != nil {
-		return nil, fmt.Errorf("releasing the key %s failed: %w", asked.KeyName, err)
+	answer, err := p.askVault(ctx, asked, attestation.Token)
+	if p.end(Step{KeyName: asked.KeyName, Name: StepVault, Err: err}) != nil {
+		return nil, err
 	}
 	key, err := openRelease(answer, asked.AKVEndpoint, p.Roots, wrapping)
-	if err != nil {
+	opened := Step{KeyName: asked.KeyName, Name: StepKey, Err: err}
+	if err == nil {
+		opened.Key = &key.PublicKey
+	}
+	if p.end(opened) != nil {
 		return nil, fmt.Errorf("releasing the key %s failed: %w", asked.KeyName, err)
 	}
 	return key, nil
@@ -80,6 +108,17 @@ func (p *Platform) Release(ctx context.Context, asked skrtest.KeyRequest) (*rsa.
 // certificates for it. If maaEndpoint is not empty, it also gets a token from that
 // attestation service.
 func (p *Platform) Attest(ctx context.Context, maaEndpoint string, runtimeData []byte) (skrtest.Attestation, error) {
+	made, err := p.report(ctx, runtimeData)
+	if err == nil && maaEndpoint != "" {
+		made.Token, err = p.token(ctx, maaEndpoint, runtimeData, made)
+	}
+	if err != nil {
+		return skrtest.Attestation{}, err
+	}
+	return made, nil
+}
+
+func (p *Platform) report(ctx context.Context, runtimeData []byte) (skrtest.Attestation, error) {
 	var reportData [64]byte
 	hash := sha256.Sum256(runtimeData)
 	copy(reportData[:], hash[:])
@@ -96,13 +135,15 @@ func (p *Platform) Attest(ctx context.Context, maaEndpoint string, runtimeData [
 	if certified, err := strconv.ParseUint(certs.TCBM, 16, 64); err != nil || certified != reported {
 		return skrtest.Attestation{}, fmt.Errorf("SNP reported TCB value: %d doesn't match Certificate TCB value: %d", reported, certified)
 	}
-	if maaEndpoint == "" {
-		return made, nil
-	}
+	return made, nil
+}
+
+// token gets the attestation service's token about a report.
+func (p *Platform) token(ctx context.Context, maaEndpoint string, runtimeData []byte, made skrtest.Attestation) (string, error) {
 	b64 := base64.URLEncoding.EncodeToString // padded, like the real sidecar
-	inner, err := json.Marshal(map[string]string{"SnpReport": b64(report), "VcekCertChain": b64(made.Chain), "Endorsements": b64([]byte(`{"Uvm":[]}`))})
+	inner, err := json.Marshal(map[string]string{"SnpReport": b64(made.Report), "VcekCertChain": b64(made.Chain), "Endorsements": b64([]byte(`{"Uvm":[]}`))})
 	if err != nil {
-		return skrtest.Attestation{}, err
+		return "", err
 	}
 	var answer struct{ Token string }
 	err = p.post(ctx, "maa", "https://"+maaEndpoint+"/attest/SevSnpVM?api-version=2020-10-01", "", map[string]any{
@@ -111,10 +152,9 @@ func (p *Platform) Attest(ctx context.Context, maaEndpoint string, runtimeData [
 		"initTimeData": map[string]string{"data": "", "dataType": ""},
 	}, &answer)
 	if err != nil {
-		return skrtest.Attestation{}, fmt.Errorf("retrieving MAA token from MAA endpoint failed: %w", err)
+		return "", fmt.Errorf("retrieving MAA token from MAA endpoint failed: %w", err)
 	}
-	made.Token = answer.Token
-	return made, nil
+	return answer.Token, nil
 }
 
 func (p *Platform) accessToken(ctx context.Context, vault string) (string, error) {
@@ -127,10 +167,20 @@ func (p *Platform) accessToken(ctx context.Context, vault string) (string, error
 	return answer.Token, err
 }
 
-func (p *Platform) askVault(ctx context.Context, asked skrtest.KeyRequest, bearer, token string) (string, error) {
+func (p *Platform) askVault(ctx context.Context, asked skrtest.KeyRequest, token string) (string, error) {
+	bearer := asked.AccessToken
+	if bearer == "" {
+		var err error
+		if bearer, err = p.accessToken(ctx, asked.AKVEndpoint); err != nil {
+			return "", fmt.Errorf("retrieving authentication token failed: %w", err)
+		}
+	}
 	var answer struct{ Value string }
 	err := p.post(ctx, "AKV", "https://"+asked.AKVEndpoint+"/keys/"+asked.KeyName+"/release?api-version=7.4", bearer, map[string]string{"target": token}, &answer)
-	return answer.Value, err
+	if err != nil {
+		return "", fmt.Errorf("releasing the key %s failed: %w", asked.KeyName, err)
+	}
+	return answer.Value, nil
 }
 
 func (p *Platform) get(ctx context.Context, path string, into any) error {

@@ -57,7 +57,11 @@ func (v *Vault) release(w http.ResponseWriter, r *http.Request, at target) (any,
 		}
 		return nil, rest.Refuse(http.StatusForbidden, "Forbidden", "Target environment attestation statement cannot be verified.")
 	}
-	if unmet := policy.Unmet(key.policy.parsed.Compare(claims)); len(unmet) > 0 {
+	unmet := policy.Unmet(key.policy.parsed.Compare(claims))
+	if v.cfg.OnPolicy != nil {
+		v.cfg.OnPolicy(at.String(), unmet)
+	}
+	if len(unmet) > 0 {
 		// Like the real service, the answer does not name the claim. The log does.
 		v.cfg.Logger.LogAttrs(r.Context(), slog.LevelInfo, "release policy not satisfied", slog.String("key", at.String()),
 			slog.String("claim", unmet[0].Claim), slog.String("want", unmet[0].Expected), slog.String("got", unmet[0].Actual))

@@ -21,6 +21,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"kafka-e2ee/lab/rest"
+	"kafka-e2ee/skrclient/policy"
 )
 
 // Identities verifies bearer tokens and returns their identity.
@@ -41,8 +42,11 @@ type Config struct {
 	// DangerouslyAllowAnyWorkload accepts policies that do not require host data.
 	// Every confidential workload, whoever runs it, can get such a key.
 	DangerouslyAllowAnyWorkload bool
-	Logger                      *slog.Logger
-	Now                         func() time.Time // nil means time.Now
+	// OnPolicy gets the claims of an attestation token that do not satisfy the release policy of a key, none if all do.
+	// Optional.
+	OnPolicy func(key string, unmet []policy.Check)
+	Logger   *slog.Logger
+	Now      func() time.Time // nil means time.Now
 }
 
 // Vault is an http.Handler, safe for concurrent use.
@@ -83,6 +87,20 @@ func (v *Vault) Grant(clientID string, role Role) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.roles[clientID] = append(v.roles[clientID], role)
+}
+
+// Revoke takes all roles from the identity, at once.
+func (v *Vault) Revoke(clientID string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.roles, clientID)
+}
+
+// Roles returns the roles of the identity.
+func (v *Vault) Roles(clientID string) []Role {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Clone(v.roles[clientID])
 }
 
 // Resource returns the resource for which access tokens must have been issued.

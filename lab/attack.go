@@ -1,0 +1,78 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"kafka-e2ee/lab/attacks"
+	"kafka-e2ee/lab/console"
+	"kafka-e2ee/lab/env"
+)
+
+// Attacks returns all attacks in the order to show them.
+func (d *demo) Attacks() (all []console.AttackInfo) {
+	for _, a := range attacks.All() {
+		all = append(all, console.AttackInfo{Name: a.Name, Tries: a.Tries})
+	}
+	return all
+}
+
+var errNoKey = errors.New("the confidential pod has no key, so it refuses every record (hint: choose the scenario " + goodScenario + " first)")
+
+// Attack does an attack on the broker or the producer's file, and notes what became of it. No part is replaced meanwhile.
+func (d *demo) Attack(ctx context.Context, name string) (console.Observation, error) {
+	attack, ok := attacks.Find(name)
+	if !ok {
+		return console.Observation{}, fmt.Errorf("the attack %q is not known", name)
+	}
+	if err := d.lock(ctx); err != nil {
+		return console.Observation{}, err
+	}
+	defer d.unlock()
+	if pod, err := d.askKey(ctx); err != nil {
+		return console.Observation{}, err
+	} else if pod.State != podReleased {
+		return console.Observation{}, errNoKey
+	}
+	seen, err := attack.Run(ctx, attacks.Target{
+		Brokers: d.kafka.Brokers, Topic: topic, PublicKeyFile: filepath.Join(d.dir, env.PublicKeyFile), Pod: "http://" + d.addrs.confidential,
+	})
+	if err != nil {
+		return console.Observation{}, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.observed[name] == nil {
+		d.observed[name] = make(map[string]string)
+	}
+	d.observed[name][string(d.current.format)] = string(seen.Outcome)
+	return console.Observation{Attack: name, Outcome: string(seen.Outcome), Detail: seen.Detail, Records: len(seen.Records), Took: seen.Took}, nil
+}
+
+// Scoreboard returns the newest outcome of each attack in this run, by attack and format.
+func (d *demo) Scoreboard() map[string]map[string]string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	board := make(map[string]map[string]string)
+	for attack, outcomes := range d.observed {
+		board[attack] = maps.Clone(outcomes)
+	}
+	return board
+}
+
+// attackFromTerminal says what will be tried, tries it, and says what became of it.
+func (d *demo) attackFromTerminal(ctx context.Context, attack attacks.Attack) {
+	d.say("as Kafka's operator: %s", attack.Tries)
+	seen, err := d.Attack(ctx, attack.Name)
+	switch {
+	case err == nil:
+		d.say("%s (%s): %s, after %s", strings.ToUpper(strings.ReplaceAll(seen.Outcome, "_", " ")), d.Format(), seen.Detail, seen.Took.Round(time.Millisecond))
+	case ctx.Err() == nil:
+		d.say("nothing can be said: %v", err)
+	}
+}

@@ -1,0 +1,183 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"kafka-e2ee/envelope"
+	"kafka-e2ee/kafkaconf"
+	"kafka-e2ee/lab/console"
+	"kafka-e2ee/lab/env"
+	"kafka-e2ee/lab/timeline"
+)
+
+// demo is the running demo. Broker, cloud and key stay for all of it; pods and producers are replaced when somebody
+// chooses something else.
+type demo struct {
+	ctx     context.Context //nolint:containedctx // ends with the demo, and with it every part
+	stop    context.CancelCauseFunc
+	running sync.WaitGroup // the parts
+
+	log   *slog.Logger
+	out   io.Writer // the terminal
+	after func(time.Duration) <-chan time.Time
+	addrs addresses
+	dir   string // for the pods' files
+
+	broker   *kfake.Cluster
+	kafka    kafkaconf.Settings
+	env      *env.Environment
+	sender   sender
+	stored   *stored
+	timeline *timeline.Timeline
+	lines    typedLines
+	pod      http.Transport // to the confidential pod's page
+
+	changing  chan struct{} // held while parts are replaced, or attacked
+	replaced  []*part       // the pods, and what belongs to their scenario
+	producing []*part       // what the producer sends by itself
+	typing    []*part       // what a person types
+
+	mu       sync.Mutex
+	current  choice
+	play     *play
+	observed map[string]map[string]string // outcome by attack and format
+}
+
+// choice is what can be chosen while the demo runs.
+type choice struct {
+	scenario string
+	format   envelope.Format
+	data     string
+}
+
+// open starts what stays.
+func (d *demo) open() (err error) {
+	if d.broker, err = newBroker(retentionBytes); err != nil {
+		return err
+	}
+	d.kafka = kafkaconf.Settings{Brokers: d.broker.ListenAddrs()}
+	if d.sender, err = newSender(d.dir); err != nil {
+		return err
+	}
+	d.timeline = timeline.New(env.KeyName, d.roles)
+	d.env, err = env.New(d.ctx, env.Config{
+		AttestationHost: d.addrs.maa, VaultHost: akvEndpoint, Listen: d.addrs.maa, SidecarAddr: "127.0.0.1:0", PublicDir: d.dir,
+		OnStep: d.timeline.OnStep, OnPolicy: d.timeline.OnPolicy, Logger: d.log.With(slog.String("part", "cloud")),
+	})
+	return err
+}
+
+func (d *demo) close() {
+	if d.env != nil {
+		_ = d.env.Close() //nolint:errcheck // the process ends next
+	}
+	if d.broker != nil {
+		d.broker.Close()
+	}
+}
+
+// part is a goroutine of the demo that can end alone.
+type part struct {
+	cancel context.CancelFunc
+	ended  chan struct{}
+}
+
+// start runs a part until it is ended, or the demo. Its error ends the demo.
+func (d *demo) start(name string, run func(context.Context, *slog.Logger) error) *part {
+	ctx, cancel := context.WithCancel(d.ctx)
+	p := &part{cancel: cancel, ended: make(chan struct{})}
+	d.running.Go(func() {
+		defer close(p.ended)
+		if err := run(ctx, d.log.With(slog.String("part", name))); err != nil && ctx.Err() == nil {
+			d.stop(fmt.Errorf("%s: %w", name, err))
+		}
+	})
+	return p
+}
+
+// end ends parts and waits for them.
+func end(parts []*part) {
+	for _, p := range parts {
+		p.cancel()
+	}
+	for _, p := range parts {
+		<-p.ended
+	}
+}
+
+func (d *demo) lock(ctx context.Context) error {
+	select {
+	case d.changing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (d *demo) unlock() { <-d.changing }
+
+// change replaces what depends on a new choice; with restart the pods in any case. It returns when the new parts start.
+func (d *demo) change(ctx context.Context, restart bool, edit func(*choice)) error {
+	if err := d.lock(ctx); err != nil {
+		return err
+	}
+	defer d.unlock()
+	before := d.choice()
+	next := before
+	edit(&next)
+	plan, err := findScenario(next.scenario)
+	if err != nil {
+		return err
+	}
+	grown, err := d.setPartitions(next.data)
+	if err != nil {
+		return err
+	}
+	if restart || grown || next.format != before.format {
+		if err := d.env.Prepare(plan.rotations); err != nil {
+			return err
+		}
+		end(d.replaced)
+		if err := d.restartPods(plan, next.format); err != nil { //nolint:contextcheck // parts end with the demo, not with the request that starts them
+			d.stop(err) // there is no pod any more
+			return err
+		}
+	}
+	d.mu.Lock()
+	d.current = next
+	d.mu.Unlock()
+	if next.format != before.format {
+		end(d.typing)
+		d.typing = d.startTyping(next.format) //nolint:contextcheck // as above
+	}
+	if next.format != before.format || next.data != before.data {
+		end(d.producing)
+		d.producing = d.startProducing(next) //nolint:contextcheck // as above
+	}
+	return nil
+}
+
+func (d *demo) choice() choice {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.current
+}
+
+// Addresses returns where the parts of the demo are.
+func (d *demo) Addresses() console.Addresses {
+	return console.Addresses{
+		Console: d.addrs.console, Confidential: d.addrs.confidential, Ordinary: d.addrs.ordinary, Attested: d.addrs.attested,
+		Broker: d.kafka.Brokers[0], Topic: topic, Folder: d.dir, Verify: verifyCommand(d.dir, d.addrs.attested),
+	}
+}
+
+// Timeline returns the steps of the newest key release.
+func (d *demo) Timeline() []console.Step { return d.timeline.Steps() }

@@ -1,0 +1,59 @@
+package lab
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"kafka-e2ee/envelope"
+	"kafka-e2ee/lab/env"
+)
+
+const greeting = `
+  One message a second is encrypted (format %s), stored in Kafka, and read twice:
+
+  confidential pod   http://%s   %s%s
+                     https://%s  the same page, for you to verify: in another terminal, in this folder
+
+  %s
+
+  ordinary pod       http://%s   same program, no sidecar: %s
+  Kafka              %s         holds only ciphertext:
+                     kcat -C -b %s -t %s
+
+  Type a line and press Enter: it becomes a message, too. /help lists commands. Ctrl-C stops everything.
+  Logs: %s
+
+`
+
+func printGreeting(out io.Writer, d *demo, format envelope.Format, plan scenario, logFile string) {
+	a := d.Addresses()
+	fmt.Fprintf(out, greeting, format, a.Confidential, plan.summary, provenance(format), a.Attested, a.Verify, a.Ordinary, ciphertext(format), a.Broker, a.Broker, a.Topic, logFile) //nolint:errcheck // a closed terminal is not our failure
+}
+
+// provenance says what is known of the sender of a record.
+func provenance(format envelope.Format) string {
+	if format == envelope.FormatRSA {
+		return ""
+	}
+	return ", from a proven sender"
+}
+
+// ciphertext describes a record without its key.
+func ciphertext(format envelope.Format) string {
+	switch format {
+	case envelope.FormatEnvelope:
+		return "ciphertext, shown as base64"
+	case envelope.FormatJWE:
+		return "ciphertext, a JWE in text"
+	default:
+		return "base64 ciphertext"
+	}
+}
+
+// verifyCommand returns the command that verifies the attested address. Its files
+// are from here, because here is who created the key.
+func verifyCommand(dir, addr string) string {
+	file := func(name string) string { return filepath.Join(dir, name) }
+	return fmt.Sprintf("go run ./cmd/verify -policy %s -ca %s -key %s https://%s", file(env.PolicyFile), file(env.AuthorityFile), file(env.PublicKeyFile), addr)
+}

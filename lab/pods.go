@@ -1,0 +1,83 @@
+package lab
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+
+	"kafka-e2ee/consumer"
+	"kafka-e2ee/consumer/keys"
+	"kafka-e2ee/envelope"
+	"kafka-e2ee/lab/cloud"
+	"kafka-e2ee/lab/env"
+	"kafka-e2ee/lab/vault"
+	"kafka-e2ee/web/access"
+)
+
+// restartPods brings the cloud back to good, then into the scenario, and starts both pods, which read their history from
+// Kafka.
+func (d *demo) restartPods(plan scenario, format envelope.Format) error {
+	if err := d.env.Restart(plan.pod); err != nil {
+		return err
+	}
+	if plan.before != nil {
+		if err := plan.before(d.env); err != nil {
+			return err
+		}
+	}
+	d.timeline.Restart(d.env.SecurityPolicies())
+	sidecar, attested := d.env.Sidecar.URL(), d.addrs.attested
+	if plan.noSidecar {
+		sidecar = noSidecarURL
+	}
+	if plan.impostor {
+		attested = d.addrs.relayed
+	}
+	pod := d.podConfig(format)
+	d.replaced = nil
+	for name, differs := range map[string]struct{ page, attested, sidecar string }{
+		"confidential": {d.addrs.confidential, attested, sidecar}, "ordinary": {d.addrs.ordinary, "", noSidecarURL},
+	} {
+		cfg := pod // the sidecar is the only difference between the pods, beside their addresses
+		cfg.Access.Addr, cfg.Access.AttestedAddr, cfg.Keys.SkrURL, cfg.Group = differs.page, differs.attested, differs.sidecar, name
+		d.replaced = append(d.replaced, d.start(name+" pod", func(ctx context.Context, log *slog.Logger) error {
+			return consumer.Run(ctx, cfg, consumer.Build{Version: "lab"}, log)
+		}))
+	}
+	if plan.impostor {
+		d.replaced = append(d.replaced, d.start("impostor", func(ctx context.Context, log *slog.Logger) error {
+			return impersonate(ctx, d.addrs.attested, attested, log)
+		}))
+	}
+	played := newPlay(plan)
+	d.mu.Lock()
+	d.play = played
+	d.mu.Unlock()
+	d.replaced = append(d.replaced, d.start("watch", d.watchPod), d.start("scenario", func(ctx context.Context, _ *slog.Logger) error {
+		return d.run(ctx, played)
+	}))
+	return nil
+}
+
+// podConfig returns what both pods have in common.
+func (d *demo) podConfig(format envelope.Format) consumer.Config {
+	pod := consumer.Config{
+		Settings: d.kafka, Topic: topic,
+		Keys: keys.Settings{
+			Names: d.env.KeyNames(), MAAEndpoint: d.addrs.maa, AKVEndpoint: akvEndpoint,
+			AttestationCAFile: filepath.Join(d.dir, env.AuthorityFile), PolicyFile: filepath.Join(d.dir, env.PolicyFile),
+		},
+		WebHistory: 1000, UnpackedBytes: 16 << 20, WebNotice: "lab",
+		Access: access.Settings{Hosts: []string{"localhost", "127.0.0.1", "::1"}}, // against DNS rebinding
+	}
+	if format != envelope.FormatRSA {
+		pod.TrustedSenders = d.sender.trusted
+	}
+	if format == envelope.FormatEnvelope {
+		requireProof(&pod, d.env.KeyIDs())
+	}
+	return pod
+}
+
+// roles returns the roles of the confidential pod's identity.
+func (d *demo) roles() []vault.Role { return d.env.Cloud.Vault.Roles(cloud.PodID) }

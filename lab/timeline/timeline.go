@@ -1,0 +1,210 @@
+// Package timeline follows the release of a key to a pod, step by step, as sidecar, vault and pod report it.
+//
+//	t := timeline.New(env.KeyName, roles)
+//	platform.OnStep, vaultConfig.OnPolicy = t.OnStep, t.OnPolicy
+//	t.OnPod(status)      // again and again
+//	steps := t.Steps()
+//
+// It knows no scenario: what nobody has reported is not in it.
+package timeline
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"kafka-e2ee/envelope"
+	"kafka-e2ee/lab/console"
+	"kafka-e2ee/lab/sidecar"
+	"kafka-e2ee/lab/vault"
+	"kafka-e2ee/skrclient/policy"
+	"kafka-e2ee/web"
+)
+
+// Pod is what the pod's page says of its key.
+type Pod struct {
+	State       string    `json:"state"`
+	Since       time.Time `json:"since"`
+	Reason      string    `json:"reason"`
+	NextAttempt time.Time `json:"-"` // zero: none is planned
+}
+
+// Timeline holds the steps of the newest release of one key. It is safe for concurrent use.
+type Timeline struct {
+	keyName string
+	roles   func() []vault.Role // of the pod's identity, at this time
+
+	mu                 sync.Mutex
+	expected, measured string // security policies
+	steps              [5]console.Step
+	released           string // id of the key; empty: not released
+	pod                Pod
+}
+
+// The steps' places in a timeline.
+const (
+	report = iota
+	token
+	decision
+	key
+	open
+)
+
+// New returns a timeline of releases of the key with that name.
+func New(keyName string, roles func() []vault.Role) *Timeline {
+	t := &Timeline{keyName: keyName, roles: roles}
+	t.clear()
+	return t
+}
+
+func (t *Timeline) clear() {
+	t.released = ""
+	for i, name := range []string{console.StepReport, console.StepToken, console.StepPolicy, console.StepKey, console.StepOpen} {
+		t.steps[i] = console.Step{Name: name}
+	}
+}
+
+// Restart begins anew, for a pod with that security policy. The key is for the expected one.
+func (t *Timeline) Restart(expected, measured string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.expected, t.measured, t.pod = expected, measured, Pod{}
+	t.clear()
+}
+
+// OnStep takes what the sidecar reports.
+func (t *Timeline) OnStep(step sidecar.Step) {
+	if step.KeyName != t.keyName {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch step.Name {
+	case sidecar.StepReport:
+		t.clear()
+		t.reach(report, step.Err)
+	case sidecar.StepToken:
+		t.reach(token, step.Err)
+	case sidecar.StepVault:
+		if step.Err != nil && t.steps[decision].At.IsZero() {
+			t.reach(decision, step.Err)
+			t.compareRole(step.Err)
+		}
+	case sidecar.StepKey:
+		t.reach(key, step.Err)
+		if step.Key != nil {
+			t.released = envelope.KeyID(step.Key)
+		}
+	}
+}
+
+func (t *Timeline) reach(i int, err error) {
+	t.steps[i].At, t.steps[i].Failed = time.Now(), err != nil
+}
+
+// compareRole explains a refusal that came before the vault looked at the token.
+func (t *Timeline) compareRole(err error) {
+	if !strings.Contains(err.Error(), "ForbiddenByRbac") {
+		return
+	}
+	var roles []string
+	for _, role := range t.roles() {
+		roles = append(roles, string(role))
+	}
+	step := &t.steps[decision]
+	step.Claim, step.Expected, step.Measured = "role of the pod's identity", string(vault.ReleaseUser), strings.Join(roles, ", ")
+}
+
+// OnPolicy takes what the vault decides by the release policy.
+func (t *Timeline) OnPolicy(keyName string, unmet []policy.Check) {
+	if keyName != t.keyName {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	step := &t.steps[decision]
+	step.At, step.Failed = time.Now(), len(unmet) > 0
+	if !step.Failed {
+		return
+	}
+	step.Claim, step.Expected, step.Measured = unmet[0].Claim, unmet[0].Expected, unmet[0].Actual
+	if unmet[0].Claim == policy.ClaimHostData {
+		step.Diff = diff(t.expected, t.measured)
+	}
+}
+
+// OnPod takes what the pod's page says.
+func (t *Timeline) OnPod(pod Pod) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pod = pod
+}
+
+// Pod returns what OnPod took last.
+func (t *Timeline) Pod() Pod {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.pod
+}
+
+// Awaited returns the id of the released key whose first open record was not seen yet; empty if there is none.
+func (t *Timeline) Awaited() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.steps[open].At.IsZero() {
+		return ""
+	}
+	return t.released
+}
+
+// OnOpen takes that the pod shows a record that the key opened.
+func (t *Timeline) OnOpen(keyID string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if keyID != "" && keyID == t.released && t.steps[open].At.IsZero() {
+		t.reach(open, nil)
+	}
+}
+
+// Steps returns the steps in order.
+func (t *Timeline) Steps() []console.Step {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	steps := t.steps
+	if steps[report].At.IsZero() && t.pod.State == string(web.KeyUnreachable) {
+		steps[report].At, steps[report].Failed = t.pod.Since, true
+	}
+	for i := range steps {
+		if steps[i].Failed && t.pod.State != string(web.KeyReleased) {
+			steps[i].Reason = t.pod.Reason
+		}
+	}
+	return steps[:]
+}
+
+// diff returns the lines that only one of two texts has.
+func diff(before, after string) string {
+	old, new := strings.Split(before, "\n"), strings.Split(after, "\n")
+	var changed []string
+	for _, line := range without(old, new) {
+		changed = append(changed, "- "+line)
+	}
+	for _, line := range without(new, old) {
+		changed = append(changed, "+ "+line)
+	}
+	return strings.Join(changed, "\n")
+}
+
+// without returns the lines that others lacks, each as often as it lacks it.
+func without(lines, others []string) (rest []string) {
+	have := make(map[string]int)
+	for _, line := range others {
+		have[line]++
+	}
+	for _, line := range lines {
+		if have[line]--; have[line] < 0 {
+			rest = append(rest, line)
+		}
+	}
+	return rest
+}

@@ -1,0 +1,70 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+)
+
+// typedLines passes lines from the terminal and from the console to the producer that reads them now. Each line stays
+// whole.
+type typedLines struct {
+	turn sync.Mutex // held while a line is written
+
+	mu sync.Mutex
+	to *io.PipeWriter
+}
+
+// open returns what the next producer reads. The one before gets no further line.
+func (t *typedLines) open() *io.PipeReader {
+	reader, writer := io.Pipe()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.to != nil {
+		_ = t.to.Close() //nolint:errcheck // never fails
+	}
+	t.to = writer
+	return reader
+}
+
+// Write writes a part of a line. Hold the turn.
+func (t *typedLines) Write(part []byte) (int, error) {
+	t.mu.Lock()
+	to := t.to
+	t.mu.Unlock()
+	return to.Write(part)
+}
+
+var (
+	errEmptyLine = errors.New("the message is empty")
+	errManyLines = errors.New("the message has a line break: each line is one message")
+	errReplaced  = errors.New("the producer was replaced at that moment: send the message again")
+)
+
+// send writes a line. It returns when the producer has taken it, or ctx ends; the producer may take it later, then.
+func (t *typedLines) send(ctx context.Context, line string) error {
+	switch {
+	case line == "":
+		return errEmptyLine
+	case strings.ContainsAny(line, "\r\n"):
+		return errManyLines
+	}
+	taken := make(chan error, 1)
+	go func() {
+		t.turn.Lock()
+		defer t.turn.Unlock()
+		_, err := io.WriteString(t, line+"\n")
+		taken <- err
+	}()
+	select {
+	case err := <-taken:
+		if errors.Is(err, io.ErrClosedPipe) {
+			return errReplaced
+		}
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
