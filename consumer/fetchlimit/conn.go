@@ -23,11 +23,13 @@ type fetchConn struct {
 	inFlight   map[int32]sentFetch // without a response, by correlation id
 	partitions map[int32]bool      // all partitions that were requested
 
-	header      [8]byte        // length and correlation id of the current response
+	header      [9]byte        // length, correlation id and, from version 12 on, tagged fields of the current response
 	unread      []byte         // what Read returns next
 	body        []byte         // what Read returns after unread
 	received    reusableBuffer // the current response as the broker sent it
 	passThrough int64          // bytes of the current response that pass unchanged
+	direct      directResponse // the current response if it is read into the memory of Read's caller
+	unchanged   int            // large responses since the last one that changed
 }
 
 // sentFetch is what is needed of a Fetch request to read its response.
@@ -96,7 +98,7 @@ func (c *fetchConn) Read(p []byte) (int, error) {
 	if len(c.unread) == 0 {
 		c.unread, c.body = c.body, nil
 	}
-	if len(c.unread) == 0 && c.passThrough == 0 {
+	if len(c.unread) == 0 && c.passThrough == 0 && c.direct.size == 0 {
 		if err := c.nextResponse(); err != nil {
 			return 0, err
 		}
@@ -106,6 +108,9 @@ func (c *fetchConn) Read(p []byte) (int, error) {
 		c.unread = c.unread[n:]
 		return n, nil
 	}
+	if c.direct.size > 0 {
+		return c.readDirect(p)
+	}
 	n, err := c.Conn.Read(p[:min(int64(len(p)), c.passThrough)])
 	c.passThrough -= int64(n)
 	return n, err
@@ -113,12 +118,13 @@ func (c *fetchConn) Read(p []byte) (int, error) {
 
 // nextResponse reads the header of the next response. It reads and rewrites the whole response to a fetch.
 func (c *fetchConn) nextResponse() error {
-	if _, err := io.ReadFull(c.Conn, c.header[:]); err != nil {
+	header := c.header[:8]
+	if _, err := io.ReadFull(c.Conn, header); err != nil {
 		return err
 	}
-	length := int64(binary.BigEndian.Uint32(c.header[:]))
+	length := int64(binary.BigEndian.Uint32(header))
 	c.mu.Lock()
-	id := correlationID(c.header[4:])
+	id := correlationID(header[4:])
 	request, fetch := c.inFlight[id]
 	delete(c.inFlight, id)
 	c.mu.Unlock()
@@ -126,8 +132,11 @@ func (c *fetchConn) nextResponse() error {
 		if !fetch && length > maxOtherResponse {
 			return fmt.Errorf("reading from a broker: a response of %d bytes, want at most %d", length, maxOtherResponse)
 		}
-		c.unread, c.passThrough = c.header[:], max(length-4, 0)
+		c.unread, c.passThrough = header, max(length-4, 0)
 		return nil
+	}
+	if c.mayReadDirectly(length) {
+		return c.announce(request, length)
 	}
 	if err := c.receive(int(length - 4)); err != nil {
 		return err
@@ -136,12 +145,23 @@ func (c *fetchConn) nextResponse() error {
 	if err != nil {
 		return err
 	}
+	c.rewritten(length)
+	binary.BigEndian.PutUint32(header, uint32(len(body)+4))
+	c.unread, c.body = header, body
+	return nil
+}
+
+// rewritten notes whether a response of a length changed, and delays one without records.
+func (c *fetchConn) rewritten(length int64) {
+	switch {
+	case c.rewriter.changed:
+		c.unchanged = 0
+	case length >= minDirect:
+		c.unchanged++
+	}
 	if c.rewriter.starved() {
 		time.Sleep(starvedDelay)
 	}
-	binary.BigEndian.PutUint32(c.header[:], uint32(len(body)+4))
-	c.unread, c.body = c.header[:], body
-	return nil
 }
 
 // receive reads a response of size bytes. Its buffer grows as the bytes arrive.

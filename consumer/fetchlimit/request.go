@@ -16,6 +16,7 @@ const (
 const (
 	minFetchVersion = 4
 	maxFetchVersion = 12
+	flexibleVersion = 12
 )
 
 func correlationID(b []byte) int32 { return int32(binary.BigEndian.Uint32(b)) }
@@ -27,7 +28,7 @@ func requestedPartitions(version int16, request []byte) []int32 {
 	}
 	c := wire.Reader{Left: request[requestHeader:]}
 	c.Skip(c.StringSize()) // client id, never a compact string
-	c.Flexible = version >= 12
+	c.Flexible = version >= flexibleVersion
 	c.Tags()
 	c.Skip(4 + 4 + 4 + 4 + 1) // replica, max wait, min bytes, max bytes, isolation
 	if version >= 7 {

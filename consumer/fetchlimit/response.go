@@ -19,6 +19,8 @@ type rewriter struct {
 	limit   int            // memory in bytes that this response may take
 	left    int            // unused part of limit
 	full    bool           // a batch did not fit into this response
+	inPlace bool           // this response must keep its length: see cutResponse
+	changed bool           // this response changed
 	batches reusableBuffer // the partitions that changed
 	output  reusableBuffer // the response, if anything changed
 }
@@ -42,16 +44,31 @@ func (b *reusableBuffer) reset() {
 // correlation id. If nothing changes, the result is the body itself. It is valid until the next call.
 // Layout: https://kafka.apache.org/protocol#The_Messages_Fetch.
 func (r *rewriter) rewriteResponse(request sentFetch, body []byte) ([]byte, error) {
+	r.inPlace = false
+	return r.rewrite(request, body)
+}
+
+// cutResponse cuts a Fetch response off, in place and without another length, before the first batch of a partition that
+// is compressed or does not fit. The body starts behind the tagged fields of the header.
+func (r *rewriter) cutResponse(request sentFetch, body []byte) error {
+	r.inPlace = true
+	_, err := r.rewrite(request, body)
+	return err
+}
+
+func (r *rewriter) rewrite(request sentFetch, body []byte) ([]byte, error) {
 	version := request.version
 	if version < minFetchVersion || version > maxFetchVersion {
 		return nil, fmt.Errorf("reading a fetch response: version %d, want %d to %d", version, minFetchVersion, maxFetchVersion)
 	}
-	r.limit, r.full = min(r.maxBatch, r.budget.available()), false
+	r.limit, r.full, r.changed = min(r.maxBatch, r.budget.available()), false, false
 	r.left = r.limit
 	r.batches.reset()
 	r.output.reset()
-	c, copied := wire.Reader{Left: body, Flexible: version >= 12}, 0
-	c.Tags() // of the header
+	c, copied := wire.Reader{Left: body, Flexible: version >= flexibleVersion}, 0
+	if !r.inPlace {
+		c.Tags() // of the header
+	}
 	c.Skip(4)
 	if version >= 7 {
 		c.Skip(2 + 4) // error code, session
@@ -115,7 +132,7 @@ func (r *rewriter) rewritePartition(records []byte) (out []byte, changed bool) {
 	start, at := len(r.batches), 0
 	change := func() {
 		if !changed {
-			changed = true
+			changed, r.changed = true, true
 			r.batches = append(r.batches, records[:at]...)
 		}
 	}
@@ -123,6 +140,11 @@ func (r *rewriter) rewritePartition(records []byte) (out []byte, changed bool) {
 		size, codec := firstBatch(records[at:])
 		batch := records[at : at+size]
 		switch {
+		case size > 0 && r.inPlace && (codec != 0 || !r.reserve(batch)):
+			cutOff(records[at:])
+			r.changed = true
+			return nil, false
+		case size > 0 && r.inPlace:
 		case size == 0: // the end, or a batch that is cut off
 			if changed {
 				r.batches = append(r.batches, records[at:]...)

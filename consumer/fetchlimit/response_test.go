@@ -138,6 +138,7 @@ func FuzzRewriteResponse(f *testing.F) {
 		b := makeBatch(7, 5, codec, compress(f, codec, makeRecords(5, 100, 2)))
 		f.Add(int16(12), fetchResponse(12, b, b))
 		f.Add(int16(4), fetchResponse(4, b))
+		f.Add(int16(12), fetchResponse(12, append(makeBatch(0, 5, sarama.CompressionNone, makeRecords(5, 100, 2)), b...))[1:]) // as cutResponse gets it
 	}
 	f.Fuzz(func(t *testing.T, version int16, body []byte) {
 		if version < 0 || version > 12 {
@@ -147,6 +148,19 @@ func FuzzRewriteResponse(f *testing.F) {
 		out, err := r.rewriteResponse(sentFetch{version: version}, bytes.Clone(body))
 		if err == nil && len(out) > len(body)+1<<16+len(body)/batchRecordsAt*200 {
 			t.Errorf("%d bytes became %d", len(body), len(out))
+		}
+
+		cut := bytes.Clone(body)
+		if r.cutResponse(sentFetch{version: version}, cut) != nil {
+			return
+		}
+		used := r.limit - r.left
+		if version >= flexibleVersion {
+			cut = append([]byte{0}, cut...) // the header's tagged fields
+		}
+		out, err = r.rewriteResponse(sentFetch{version: version}, cut)
+		if err != nil || r.changed || len(out) != len(cut) || r.limit-r.left != used {
+			t.Errorf("a response that was cut off still needs a change, or takes %d bytes instead of %d: %v", r.limit-r.left, used, err)
 		}
 	})
 }
