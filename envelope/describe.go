@@ -70,6 +70,19 @@ func Describe(value []byte) (Description, error) {
 	return d, nil
 }
 
+// MessageSize returns the length of the message in a record of the format envelope, full or
+// lean, or -1 if the record is not one. It looks only at lengths.
+func MessageSize(value []byte) int {
+	if recognize(value) != kindBinary {
+		return -1
+	}
+	n, err := prefixLen(value)
+	if err != nil {
+		return -1
+	}
+	return len(value) - n - ivSize - tagSize
+}
+
 func describeUnsupported(value []byte) Description {
 	d := Description{Format: FormatJWE, Plaintext: -1}
 	header, _, compact := bytes.Cut(value, []byte("."))

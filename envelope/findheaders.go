@@ -49,7 +49,7 @@ type HeaderSearch struct {
 // limits reach, and another one from the same place finds no more.
 //
 // It is [ErrUndecryptable] if a header is of another topic, and [ErrMalformed] if it is
-// broken: then its lean records never open.
+// broken: then its lean records never open. The search goes on for the others.
 func (o *Opener) FindHeaders(s HeaderSearch) error {
 	if err := o.findHeaders(s); err != nil {
 		return fmt.Errorf("looking for a header: %w", err)
@@ -64,6 +64,7 @@ func (o *Opener) findHeaders(s HeaderSearch) error {
 			wanted[start] = true
 		}
 	}
+	var never error // why some of the lean records never open
 	records, size := cmp.Or(s.MaxRecords, defaultMaxRecords), cmp.Or(s.MaxBytes, defaultMaxBytes)
 	first, to := max(s.LogStart, 0), s.Offset
 	for window := int64(firstWindow); to > first && len(wanted) > 0; window *= 2 {
@@ -73,12 +74,10 @@ func (o *Opener) findHeaders(s HeaderSearch) error {
 			case err != nil:
 				return fmt.Errorf("reading the offsets %d to %d: %w", from, to-1, err)
 			case records <= 0 || size <= 0:
-				return ErrHeaderFar
+				return errors.Join(ErrHeaderFar, never)
 			}
 			records, size = records-1, size-len(value)
-			if err := o.learn(s.Topic, value, wanted); err != nil {
-				return err
-			}
+			never = cmp.Or(o.learn(s.Topic, value, wanted), never)
 			if len(wanted) == 0 {
 				break
 			}
@@ -86,13 +85,14 @@ func (o *Opener) findHeaders(s HeaderSearch) error {
 		to = from
 	}
 	if len(wanted) > 0 {
-		return ErrHeaderLost
+		return errors.Join(ErrHeaderLost, never)
 	}
-	return nil
+	return never
 }
 
 // learn keeps the header of a full record without unwrapping its data key, and removes it
 // from the wanted ones. The error tells why lean records with a wanted header never open.
+// That header is then not wanted any more.
 func (o *Opener) learn(topic string, value []byte, wanted map[string]bool) error {
 	if recognize(value) != kindBinary || isLean(value) {
 		return nil
@@ -112,7 +112,8 @@ func (o *Opener) learn(topic string, value []byte, wanted map[string]bool) error
 			err = ErrUndecryptable
 		}
 		if err != nil {
-			if wanted[leanStart(nameOf(prefix))] {
+			if start := leanStart(nameOf(prefix)); wanted[start] {
+				delete(wanted, start)
 				return err
 			}
 			return nil

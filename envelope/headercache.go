@@ -51,7 +51,8 @@ func (h *knownHeader) heldBy(keys *keyring) *dataKeyEntry {
 // Both spellings of a header find it: the prefix of a full record, and what stands in its
 // place in a lean one.
 type headerCache struct {
-	last atomic.Pointer[knownHeader] // usually the next one again; comparing is cheaper than hashing
+	last    atomic.Pointer[knownHeader] // usually the next one again; comparing is cheaper than hashing
+	learned atomic.Uint64               // grows with each header that is added
 
 	mu     sync.Mutex
 	adding map[string]*knownHeader // at most one for each caller of Open
@@ -132,6 +133,7 @@ func (c *headerCache) begin(prefix []byte) *knownHeader {
 		c.adding = make(map[string]*knownHeader)
 	}
 	header.addTo(c.adding)
+	c.learned.Add(1)
 	return header
 }
 
@@ -180,6 +182,7 @@ func (c *headerCache) copyFrom(other *headerCache) {
 			c.keep(header)
 		}
 	}
+	c.learned.Add(other.learned.Load() + 1)
 }
 
 // dropDataKeys drops all data keys, but no headers. The caller has replaced the keys.

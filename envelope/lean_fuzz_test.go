@@ -50,7 +50,8 @@ func leanVectors(t testing.TB) []leanVector {
 }
 
 // FuzzOpenLean checks that a lean record opens exactly as the full one that it stands for:
-// with the same message, or with the same error.
+// with the same message, or with the same error, whether the opener knows the header or the
+// caller kept it.
 func FuzzOpenLean(f *testing.F) {
 	read := func(name string) []byte {
 		text, err := os.ReadFile("testdata/keys/" + name)
@@ -91,9 +92,16 @@ func FuzzOpenLean(f *testing.F) {
 			value = append([]byte("\xC1\x02"), value...)
 		}
 		msg, err := opener.Open(nil, topic, value)
+		name, ok := envelope.LeanName(value)
+		if size := envelope.MessageSize(value); ok != (len(value) >= 46) || ok && (size != len(value)-46 || string(name[:]) != string(value[2:18])) || !ok && size != -1 {
+			t.Errorf("a lean record of %d bytes: %t, name %s, a message of %d bytes", len(value), ok, name, size)
+		}
 		var prefix []byte
 		if len(value) >= 18 {
 			prefix = prefixes[string(value[2:18])]
+		}
+		if known := opener.HeaderOf(value); ok && known != string(prefix) || !ok && known != "" {
+			t.Errorf("the header is %d bytes, want %d", len(known), len(prefix))
 		}
 		if prefix == nil {
 			if !errors.Is(err, envelope.ErrNeedsHeader) && !errors.Is(err, envelope.ErrMalformed) || errors.Is(err, envelope.ErrMalformed) != (len(value) < 46 || value[18] >= 0x80) {
@@ -104,6 +112,10 @@ func FuzzOpenLean(f *testing.F) {
 		want, wantErr := fresh().Open(nil, topic, append(bytes.Clone(prefix), value[18:]...))
 		if fmt.Sprint(err) != fmt.Sprint(wantErr) || !reflect.DeepEqual(msg, want) {
 			t.Errorf("lean: %+v, %v; full: %+v, %v", msg, err, want, wantErr)
+		}
+		kept, keptErr := fresh().OpenWith(nil, topic, value, string(prefix))
+		if fmt.Sprint(keptErr) != fmt.Sprint(wantErr) || err == nil && !reflect.DeepEqual(kept, want) {
+			t.Errorf("lean, with the header: %+v, %v; full: %+v, %v", kept, keptErr, want, wantErr)
 		}
 	})
 }

@@ -149,7 +149,13 @@ func (o *Opener) KeyIDs() []string {
 // A record that names another topic gives ErrUndecryptable. One that names none (the
 // format rsa, and some foreign JWEs) opens and is not Bound.
 func (o *Opener) Open(dst []byte, topic string, value []byte) (Message, error) {
-	u := unwrapper{keys: o.keys.Load(), opener: o, topic: topic}
+	return o.OpenWith(dst, topic, value, "")
+}
+
+// OpenWith is Open for a lean record whose header was kept: see [Opener.HeaderOf]. The
+// header has no effect if it is known already, or is not the record's.
+func (o *Opener) OpenWith(dst []byte, topic string, value []byte, header string) (Message, error) {
+	u := unwrapper{keys: o.keys.Load(), opener: o, topic: topic, kept: header}
 	msg := Message{Sender: Sender{State: SenderUnchecked}} // filled in place: it is large
 	k := recognize(value)
 	if err := o.require.checkFormat(k); err != nil && value != nil {

@@ -12,6 +12,7 @@ type unwrapper struct {
 	opener *Opener
 	keys   *keyring // of the opener, as they were when the record came
 	topic  string
+	kept   string // the header that the caller kept for a lean record, or ""
 }
 
 // dataKeyEntry is the result of unwrapping one prefix: a data key, or the reason why
@@ -41,10 +42,14 @@ func (u unwrapper) binary(start, iv []byte) (*dataKeyEntry, error) {
 		if _, _, ok := parseIV(iv); !ok {
 			return nil, ErrMalformed
 		}
-		if header == nil {
+		switch {
+		case header != nil:
+			start = []byte(header.prefix)
+		case u.kept != "" && nameOf([]byte(u.kept)) == nameIn(start):
+			start = []byte(u.kept)
+		default:
 			return nil, &NeedsHeaderError{Name: nameIn(start)}
 		}
-		start = []byte(header.prefix)
 	}
 	p, err := parsePrefix(start)
 	if err != nil {
