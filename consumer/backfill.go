@@ -19,6 +19,7 @@ func (p *pipeline) backfill(ctx context.Context, topic group.TopicID, appendedAf
 	if len(batch) == 0 || ctx.Err() != nil { // the next session may read a recreated topic
 		return nil
 	}
+	learned := p.decryptor.opener.Load().HeadersLearned()
 	results := p.decryptor.decryptBatch(batch, nil)
 	records := make([]*feed.Record, len(results))
 	for i := range results {
@@ -41,6 +42,9 @@ func (p *pipeline) backfill(ctx context.Context, topic group.TopicID, appendedAf
 		s := p.sequences.get(record.Partition)
 		s.mu.Lock()
 		s.extendBack(record.Offset)
+		if record.State == feed.StateNeedsHeader {
+			s.waiting.add(learned)
+		}
 		s.mu.Unlock()
 	}
 	p.refreshUnknownKeys(results)
@@ -60,6 +64,7 @@ func (p *pipeline) followAgain(ctx context.Context, partitions []int32, complete
 		s := p.sequences.get(id)
 		s.mu.Lock()
 		defer s.mu.Unlock() //nolint:gocritic // all are held until the feed has the new flags
+		p.openWaiting(s)
 		held[id] = nil
 	}
 	for _, record := range p.feed.Records() {

@@ -128,9 +128,13 @@ func (d *decryptor) decryptAll(opener *envelope.Opener, results []result) {
 			continue
 		}
 		if buffer == nil {
-			size, overhead := 0, len(r.Stored)-len(r.Value) // the same for all records under one data key
+			size, overhead := 0, len(r.Stored)-len(r.Value) // outside of the format envelope, usually the same for all
 			for _, rest := range results[i+1:] {
-				size += max(len(rest.record.Stored)-overhead, 0)
+				if n := envelope.MessageSize(rest.record.Stored); n >= 0 {
+					size += n
+				} else {
+					size += max(len(rest.record.Stored)-overhead, 0)
+				}
 			}
 			buffer = make([]byte, 0, size)
 		} else if len(r.Value) <= cap(buffer) { // otherwise it has its own memory: rsa hides the length of plaintexts
@@ -149,9 +153,10 @@ func (d *decryptor) decrypt(opener *envelope.Opener, r *feed.Record, buffer []by
 		r.State, r.Sender = feed.StateTombstone, feed.Sender{State: feed.SenderUnchecked}
 		return envelope.Message{}
 	}
-	msg, err := opener.Open(buffer, d.topic, r.Stored)
+	stored := r.Stored
+	msg, err := opener.OpenWith(buffer, d.topic, stored, r.Prefix)
 	r.Format, r.KeyID, r.NeededKeys, r.HeldKeys, r.Unsupported = string(msg.Format), msg.KeyID, msg.Needs, nil, feed.Unsupported{}
-	r.Sender, r.OtherReaders, r.Rejection = feed.Sender{State: feed.SenderUnchecked}, nil, feed.Rejection{}
+	r.Sender, r.OtherReaders, r.Rejection, r.HeaderMissing = feed.Sender{State: feed.SenderUnchecked}, nil, feed.Rejection{}, false
 	switch {
 	case errors.Is(err, envelope.ErrRejected):
 		reject(r, err)
@@ -173,6 +178,12 @@ func (d *decryptor) decrypt(opener *envelope.Opener, r *feed.Record, buffer []by
 		r.State, r.HeldKeys = feed.StateUnknownKey, opener.KeyIDs()
 	default:
 		r.State, r.HeldKeys = feed.StateUndecryptable, opener.KeyIDs()
+	}
+	switch {
+	case !mayDecrypt(r):
+		r.Prefix = ""
+	case r.Prefix == "":
+		r.Prefix = opener.HeaderOf(stored)
 	}
 	return msg
 }

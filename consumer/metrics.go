@@ -20,6 +20,7 @@ type metrics struct {
 	senders        *prometheus.CounterVec // by the sender's state
 	flags          *prometheus.CounterVec // by flag
 	rejected       *prometheus.CounterVec // by reason
+	headersMissing prometheus.Counter     // records
 	decryptSeconds prometheus.Histogram   // for one record
 	keyRequests    *prometheus.CounterVec // by outcome
 	keysReleased   prometheus.Gauge       // 0 or 1
@@ -41,6 +42,10 @@ func newMetrics(build Build, topic string) *metrics {
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "e2ee_consumer_rejected_total", Help: "Records rejected, also after a key arrived, by the reason.",
 		}, []string{"reason"}),
+		headersMissing: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "e2ee_consumer_headers_missing_total", Help: "Lean records whose header was looked for in the earlier records, and not found. They are decrypted if a later record has it.",
+			ConstLabels: prometheus.Labels{"topic": topic},
+		}),
 		decryptSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "e2ee_consumer_decrypt_seconds", Help: "Time to decrypt one record.",
 			Buckets: []float64{1e-6, 1e-5, 1e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.5},
@@ -68,7 +73,7 @@ func newMetrics(build Build, topic string) *metrics {
 	for _, reason := range feed.RejectReasons() {
 		m.rejected.WithLabelValues(string(reason))
 	}
-	m.registry.MustRegister(m.records, m.senders, m.flags, m.rejected, m.decryptSeconds, m.keyRequests, m.keysReleased, m.lag)
+	m.registry.MustRegister(m.records, m.senders, m.flags, m.rejected, m.headersMissing, m.decryptSeconds, m.keyRequests, m.keysReleased, m.lag)
 	return m
 }
 

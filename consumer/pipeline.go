@@ -16,7 +16,7 @@ import (
 )
 
 // pipeline takes records from the consumer group, decrypts them and appends them to the feed. It loads the records that
-// the group has read before, and decrypts the feed again when new keys come.
+// the group has read before, and decrypts the feed again when new keys or headers come.
 type pipeline struct {
 	cfg          Config
 	decryptor    *decryptor
@@ -38,6 +38,7 @@ func (p *pipeline) StartSession(ctx context.Context, q *query.Client, topic grou
 	h := newHistory(p, q, topic, len(partitions), appendedAfter)
 	p.history.Store(h)
 	go h.run(ctx)
+	go h.searchHeaders(ctx)
 }
 
 // EndSession implements [group.Handler].
@@ -57,12 +58,14 @@ type batchBuffers struct {
 	appendedAfter group.AppendedAfter
 	results       []result
 	records       []*feed.Record
+	learned       uint64 // what HeadersLearned was before the batch was decrypted
 }
 
 // process decrypts a batch of one partition and appends it to the feed.
 func (p *pipeline) process(b *batchBuffers, batch []*sarama.ConsumerMessage) {
 	p.keysMu.RLock()
 	defer p.keysMu.RUnlock()
+	b.learned = p.decryptor.opener.Load().HeadersLearned()
 	b.results = p.decryptor.decryptBatch(batch, b.results)
 	for _, r := range b.results {
 		r.record.TopicID = b.topic
@@ -78,6 +81,7 @@ func (p *pipeline) process(b *batchBuffers, batch []*sarama.ConsumerMessage) {
 func (p *pipeline) publish(s *sequence, b *batchBuffers) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	p.openWaiting(s)
 	again := s.readBefore(b.results)
 	s.follow(b.results)
 	separate(b.results)
@@ -92,6 +96,7 @@ func (p *pipeline) publish(s *sequence, b *batchBuffers) {
 	}
 	p.feed.Backfill(b.records[:again]...)
 	p.feed.Append(b.records[again:]...)
+	s.noteWaiting(b.results, b.learned)
 }
 
 // resume prepares a partition for reading from an offset. See [sequence.resume].

@@ -79,7 +79,7 @@ func (d *redecryption) switchKeys() {
 	}
 	p.sequences.follow(after)
 	separate(after)
-	d.show(before, after)
+	p.showAgain(before, after)
 	d.showReaders()
 	p.decryptor.opener.Store(d.opener)
 }
@@ -101,25 +101,8 @@ func (d *redecryption) tryUncounted(stop func() bool) {
 			after[i].check(d.pipeline.sequences.tracker())
 		}
 		separate(after)
-		d.show(chunk, after)
+		d.pipeline.showAgain(chunk, after)
 	}
-}
-
-// show replaces the records in the feed that the new keys have changed.
-func (d *redecryption) show(before []*feed.Record, after []result) {
-	records := make([]*feed.Record, len(after))
-	var decided []result
-	for i, result := range after {
-		now, was := result.record, before[i]
-		if now.State != was.State || !slices.Equal(now.HeldKeys, was.HeldKeys) || !slices.Equal(now.Rejection.KeyIDs, was.Rejection.KeyIDs) {
-			records[i] = now
-		}
-		if now.State != was.State {
-			decided = append(decided, result)
-		}
-	}
-	d.pipeline.feed.Replace(before, records)
-	d.pipeline.metrics.countDecided(decided)
 }
 
 // showReaders removes the keys that are held now from the other readers of decrypted records.
@@ -136,7 +119,24 @@ func (d *redecryption) showReaders() {
 	d.pipeline.feed.Replace(before, after)
 }
 
-// mayDecrypt reports whether another key could decrypt the record.
+// showAgain replaces the records in the feed that changed when they were decrypted again.
+func (p *pipeline) showAgain(before []*feed.Record, after []result) {
+	records := make([]*feed.Record, len(after))
+	var decided []result
+	for i, result := range after {
+		now, was := result.record, before[i]
+		if now.State != was.State || !slices.Equal(now.HeldKeys, was.HeldKeys) || !slices.Equal(now.Rejection.KeyIDs, was.Rejection.KeyIDs) {
+			records[i] = now
+		}
+		if now.State != was.State {
+			decided = append(decided, result)
+		}
+	}
+	p.feed.Replace(before, records)
+	p.metrics.countDecided(decided)
+}
+
+// mayDecrypt reports whether another key or header could decrypt the record.
 func mayDecrypt(r *feed.Record) bool {
 	return r.Withheld != nil || r.State == feed.StateNoKey || r.State == feed.StateUnknownKey || r.State == feed.StateNeedsHeader || r.State == feed.StateUndecryptable
 }

@@ -74,6 +74,18 @@ func (s *sequences) get(partition int32) *sequence {
 	return s.byPartition[partition]
 }
 
+// ofSession returns the sequences of the partitions that are assigned.
+func (s *sequences) ofSession() []*sequence {
+	s.mu.Lock()
+	assigned := s.assigned
+	s.mu.Unlock()
+	all := make([]*sequence, len(assigned))
+	for i, partition := range assigned {
+		all[i] = s.get(partition)
+	}
+	return all
+}
+
 // unseen returns what other members have read of the partitions, and this process has not.
 func (s *sequences) unseen() (all []web.Unseen) {
 	s.mu.Lock()
@@ -122,6 +134,7 @@ type sequence struct {
 	followedFrom int64        // the first offset that was followed in order
 	complete     bool         // the history before start is loaded, as far as it fits
 	unseen       []web.Unseen // what another member has read before start, the last maxUnseen
+	waiting      waiting
 }
 
 // maxUnseen bounds the memory of a partition that moves back and forth between members.
@@ -148,6 +161,7 @@ func (s *sequence) resume(offset int64) (first int64, complete bool) {
 
 func (s *sequence) begin(offset int64) {
 	s.started, s.start, s.next, s.followedFrom, s.complete = true, offset, offset, offset, offset == 0
+	s.waiting.sought = offset
 }
 
 // extendBack notes that everything from an offset on is read.

@@ -80,7 +80,7 @@ func TestEveryTextIsInBothLanguages(t *testing.T) {
 func families() map[string][]string {
 	who := []string{"verified", "unsigned", "nobody_trusted", "unknown", "bad_signature", "unchecked"}
 	steps := []string{"sidecar", "attestation", "identity", "vault", "policy", "key"}
-	reasons := []string{"algorithm", "algorithm_unnamed", "extension", "serialization", "undecryptable_rsa", "tombstone_no_key", "rejected_plain", "rejected_format", "rejected_unsigned", "rejected_bad_signature", "rejected_sender", "rejected_reader", "rejected_stale"}
+	reasons := []string{"algorithm", "algorithm_unnamed", "extension", "serialization", "undecryptable_rsa", "needs_header_missing", "tombstone_no_key", "rejected_plain", "rejected_format", "rejected_unsigned", "rejected_bad_signature", "rejected_sender", "rejected_reader", "rejected_stale"}
 	providers := []string{"skr", "cdh", "file"}
 	claims := []string{
 		"iss", "x-ms-attestation-type", "x-ms-compliance-status", "x-ms-sevsnpvm-hostdata", claimDebuggable, "x-ms-sevsnpvm-vmpl", "x-ms-sevsnpvm-launchmeasurement",

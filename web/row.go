@@ -144,6 +144,8 @@ func whyID(r *feed.Record) string {
 		return "tombstone_no_key"
 	case r.State == feed.StateRejected:
 		return rejectedID(r)
+	case r.HeaderMissing:
+		return "needs_header_missing"
 	default:
 		return string(r.State)
 	}

@@ -56,6 +56,15 @@ func (p *Pod) RecordsByState() map[string]int {
 	return counts
 }
 
+// HeadersMissing returns how many records the consumer has looked for the header of, and not found it.
+func (p *Pod) HeadersMissing() (total int) {
+	p.T.Helper()
+	for _, n := range p.samples("e2ee_consumer_headers_missing_total") {
+		total += int(n)
+	}
+	return total
+}
+
 // ProcessorSeconds returns the processor time that the consumer has used.
 func (p *Pod) ProcessorSeconds() float64 {
 	p.T.Helper()

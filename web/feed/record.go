@@ -14,6 +14,7 @@ const (
 	StateDecrypted     State = "decrypted"     // in this process
 	StateNoKey         State = "no_key"        // encrypted, and no key is here yet
 	StateUnknownKey    State = "unknown_key"   // encrypted for a key that is not here
+	StateNeedsHeader   State = "needs_header"  // encrypted, and names a header that is not known here yet
 	StateUndecryptable State = "undecryptable" // encrypted, and no key here decrypts it
 	StateMalformed     State = "malformed"     // looks encrypted, but is broken
 	StateOversized     State = "oversized"     // a compressed batch that would be too large unpacked
@@ -21,12 +22,11 @@ const (
 	StatePlain         State = "plain"         // not encrypted
 	StateTombstone     State = "tombstone"     // no value: it deletes what has its key
 	StateRejected      State = "rejected"      // the settings exclude it, so nothing of its content is shown
-	StateNeedsHeader   State = "needs_header"  // encrypted, and names a header that was not read here
 )
 
 // States returns all states, in the order in which the page offers them.
 func States() []State {
-	return []State{StateDecrypted, StateNoKey, StateUnknownKey, StateUndecryptable, StateMalformed, StateOversized, StateDamaged, StatePlain, StateTombstone, StateRejected, StateNeedsHeader}
+	return []State{StateDecrypted, StateNoKey, StateUnknownKey, StateNeedsHeader, StateUndecryptable, StateMalformed, StateOversized, StateDamaged, StatePlain, StateTombstone, StateRejected}
 }
 
 // IsBatch reports whether a record in this state stands for a whole batch that was not unpacked, and has no value.
@@ -54,6 +54,11 @@ type Record struct {
 	Flags         Flags
 	DataKey       DataKey   // that many records share, if there is one
 	AppendedAfter time.Time // the record was certainly appended after this time; zero if unknown
+
+	// HeaderMissing means that the header was looked for in the earlier records, and is not known. Only in StateNeedsHeader.
+	HeaderMissing bool
+	// Prefix is what Stored lacks and a later key needs: the header of a lean record that is not decrypted. Records share it.
+	Prefix string
 
 	OtherReaders []string  // ids of keys that open it as well and are not held here, unless the settings allow them
 	Rejection    Rejection // only in StateRejected
@@ -214,9 +219,10 @@ func (r *Record) HasTime() bool { return r.Timestamp.Unix() >= 0 }
 // HasDate reports whether RFC 3339 can express the timestamp. A writer that counts microseconds is in the year 57883.
 func (r *Record) HasDate() bool { return r.HasTime() && r.Timestamp.UTC().Year() <= 9999 }
 
-// Size returns the record's size in bytes, as the feed counts it.
+// Size returns the record's size in bytes, as the feed counts it. A shared Prefix counts in each record, so that the others
+// may be dropped.
 func (r *Record) Size() int {
-	size := len(r.Stored) + len(r.Value) + len(r.Key) + len(r.KeyID) + len(r.Sender.KeyID) + len(r.DataKey.ID)
+	size := len(r.Stored) + len(r.Value) + len(r.Key) + len(r.KeyID) + len(r.Sender.KeyID) + len(r.DataKey.ID) + len(r.Prefix)
 	for _, ids := range [][]string{r.NeededKeys, r.OtherReaders, r.Rejection.KeyIDs} {
 		for _, id := range ids {
 			size += len(id)

@@ -1,0 +1,95 @@
+package consumer
+
+import (
+	"slices"
+	"time"
+
+	"kafka-e2ee/envelope"
+	"kafka-e2ee/web/feed"
+)
+
+// waiting is what is known of a partition's records that wait for their headers. The records themselves are in the feed,
+// whose limits hold for them. Guarded by the sequence's mu.
+type waiting struct {
+	any    bool      // there are some in the feed
+	tried  uint64    // what HeadersLearned was when they were tried last
+	asks   bool      // some came after the latest search for headers
+	again  time.Time // when the next search may begin
+	sought int64     // the searches have read from here to the sequence's start
+}
+
+// add notes records that wait. The headers up to learned were known when they were tried.
+func (w *waiting) add(learned uint64) {
+	if !w.any {
+		w.tried = learned
+	}
+	w.any, w.asks, w.tried = true, true, min(w.tried, learned)
+}
+
+// openWaiting decrypts the records of a partition that wait for their headers, as far as headers have come since it was
+// called last. The records that brought the headers are followed after them, or a gap would show that there is not. It
+// costs a look at the number of headers if none came, and then a look-up for each record that waits. The caller holds
+// keysMu and s.mu.
+func (p *pipeline) openWaiting(s *sequence) {
+	opener := p.decryptor.opener.Load()
+	learned := opener.HeadersLearned()
+	if !s.waiting.any || s.waiting.tried == learned {
+		return
+	}
+	s.waiting.tried = learned
+	all := p.waitingRecords(s)
+	var before []*feed.Record
+	for _, r := range all {
+		if opener.HeaderOf(r.Stored) != "" {
+			before = append(before, r)
+		}
+	}
+	s.waiting.any = len(before) < len(all)
+	after := p.decryptor.decryptCopies(opener, before)
+	tracker := p.sequences.tracker()
+	for i := range after {
+		if after[i].record.State == feed.StateNeedsHeader { // forgotten again, meanwhile
+			s.waiting.add(learned)
+		}
+		if after[i].record.Offset < s.followedFrom {
+			after[i].check(tracker) // followAgain sets the other flags
+		} else {
+			after[i].follow(tracker)
+		}
+	}
+	separate(after)
+	p.showAgain(before, after)
+	p.refreshUnknownKeys(after)
+}
+
+// waitingRecords returns the records of a partition that wait for their headers, in order. The caller holds keysMu.
+func (p *pipeline) waitingRecords(s *sequence) (records []*feed.Record) {
+	for _, r := range p.feed.Records() {
+		if r.State == feed.StateNeedsHeader && r.Partition == s.partition && r.TopicID == p.sequences.topic {
+			records = append(records, r)
+		}
+	}
+	slices.SortFunc(records, compareOffsets)
+	return records
+}
+
+// noteWaiting notes if new records of a partition wait. The caller holds s.mu. The headers up to learned were known when the
+// records were tried.
+func (s *sequence) noteWaiting(results []result, learned uint64) {
+	if slices.ContainsFunc(results, func(r result) bool { return r.record.State == feed.StateNeedsHeader }) {
+		s.waiting.add(learned)
+	}
+}
+
+// namesOf returns the names of the headers that records wait for, each once.
+func namesOf(records []*feed.Record) []envelope.HeaderName {
+	var names []envelope.HeaderName
+	seen := make(map[envelope.HeaderName]bool)
+	for _, r := range records {
+		if name, ok := envelope.LeanName(r.Stored); ok && !seen[name] {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	return names
+}
