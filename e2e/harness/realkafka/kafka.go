@@ -4,6 +4,7 @@ package realkafka
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"strconv"
@@ -79,16 +80,21 @@ func withoutHurry(req *testcontainers.GenericContainerRequest) error {
 	return nil
 }
 
-// Start starts a broker, and creates the topic unless partitions is 0. The broker creates no topic by itself.
-func Start(t testing.TB, partitions int32) *Kafka {
+// Start starts a broker, and creates the topic unless partitions is 0. The broker creates no topic by itself. It has further
+// settings, as the environment variables of Kafka's image.
+func Start(t testing.TB, partitions int32, settings ...map[string]string) *Kafka {
 	t.Helper()
 	harness.Require(t, harness.Engine, harness.KafkaImage)
 	plainTestcontainers()
 	harness.ReserveKafka(t, 1)
 	port := strconv.Itoa(harness.FreePort(t))
 	k := &Kafka{Addr: "127.0.0.1:" + port}
+	env := map[string]string{"KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false", "KAFKA_HEAP_OPTS": "-Xms256m -Xmx512m"}
+	for _, s := range settings {
+		maps.Copy(env, s)
+	}
 	c, err := kafka.Run(context.Background(), harness.KafkaImageName(t), kafka.WithClusterID("a2Fma2EtZTJlZS10ZXN0cw"),
-		testcontainers.WithEnv(map[string]string{"KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false", "KAFKA_HEAP_OPTS": "-Xms256m -Xmx512m"}),
+		testcontainers.WithEnv(env),
 		testcontainers.WithHostConfigModifier(func(host *container.HostConfig) {
 			host.PortBindings = nat.PortMap{"9093/tcp": {{HostIP: "127.0.0.1", HostPort: port}}}
 		}), testcontainers.CustomizeRequestOption(withoutHurry))
