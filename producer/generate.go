@@ -12,8 +12,9 @@ type message struct {
 	number  uint64 // counts from 1
 	text    []byte // nil if tooLong
 	key     []byte // the record's key, in the clear; nil if it has none
-	line    []byte // the reusable buffer that holds text and key; nil if the message is not a line
+	line    []byte // holds text and key; nil if the message is not a line
 	size    int    // bytes of the line
+	more    bool   // the next line can be read without waiting
 	tooLong bool
 	err     error // why it cannot be sent
 }

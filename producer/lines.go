@@ -11,12 +11,12 @@ import (
 type lineLimit func(refresh bool) int
 
 // readLines yields each line of in without its newline, until in ends, count lines were read (0: no limit) or yield
-// returns false. It buffers no more than limit(false) bytes of a line. It refreshes the limit before it gives up a
-// longer line, which it yields as too long, without the text.
-func readLines(in io.Reader, pool linePool, count uint64, limit lineLimit, yield func(message) bool) error {
+// returns false. It appends each line to what buffer returns, and buffers no more than limit(false) bytes of one. It
+// refreshes the limit before it gives up a longer line, which it yields as too long, without the text.
+func readLines(in io.Reader, count uint64, limit lineLimit, buffer func() []byte, yield func(message) bool) error {
 	r := bufio.NewReaderSize(in, 64<<10)
 	for n := uint64(1); ; n++ {
-		line, size, err := readLine(r, pool.get(), limit)
+		line, size, err := readLine(r, buffer(), limit)
 		last := errors.Is(err, io.EOF)
 		if err != nil && !last {
 			return fmt.Errorf("reading line %d: %w", n, err)
@@ -24,7 +24,9 @@ func readLines(in io.Reader, pool linePool, count uint64, limit lineLimit, yield
 		if last && size == 0 {
 			return nil
 		}
-		if !yield(message{number: n, text: line, line: line, size: size, tooLong: size > len(line)}) || last || n == count {
+		last = last || n == count
+		ahead, _ := r.Peek(r.Buffered()) //nolint:errcheck // that much is there
+		if !yield(message{number: n, text: line, line: line, size: size, tooLong: size > len(line), more: !last && hasLine(ahead)}) || last {
 			return nil
 		}
 	}

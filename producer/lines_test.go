@@ -14,6 +14,8 @@ func fixedLimit() lineLimit {
 	return func(bool) int { return 8 }
 }
 
+func noBuffer() []byte { return nil }
+
 // Without it lines would be lost, joined or changed.
 func TestLines(t *testing.T) {
 	t.Parallel()
@@ -33,7 +35,7 @@ func TestLines(t *testing.T) {
 		"count":              {"a\nb\nc\n", 2, []string{"a", "b"}},
 	} {
 		var got []string
-		err := readLines(iotest.HalfReader(strings.NewReader(test.in)), newLinePool(), test.count, fixedLimit(), func(m message) bool {
+		err := readLines(iotest.HalfReader(strings.NewReader(test.in)), test.count, fixedLimit(), noBuffer, func(m message) bool {
 			if m.number != uint64(len(got)+1) {
 				t.Errorf("%s: line %d is numbered %d", name, len(got)+1, m.number)
 			}
@@ -48,7 +50,7 @@ func TestLines(t *testing.T) {
 		}
 	}
 	broken := errors.New("broken")
-	err := readLines(io.MultiReader(strings.NewReader("a\n"), iotest.ErrReader(broken)), newLinePool(), 0, fixedLimit(), func(message) bool { return true })
+	err := readLines(io.MultiReader(strings.NewReader("a\n"), iotest.ErrReader(broken)), 0, fixedLimit(), noBuffer, func(message) bool { return true })
 	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "line 2") {
 		t.Errorf("got %v", err)
 	}
@@ -62,17 +64,25 @@ func FuzzLines(f *testing.F) {
 		if in == "" {
 			want = nil
 		}
-		n, lines := 0, newLinePool()
-		err := readLines(strings.NewReader(in), lines, 0, fixedLimit(), func(m message) bool {
+		n, b := 0, &batch{buffer: make([]byte, 0, 20)}
+		err := readLines(strings.NewReader(in), 0, fixedLimit(), b.free, func(m message) bool {
 			if n >= len(want) || m.size != len(want[n]) || m.tooLong != (len(want[n]) > 8) || !m.tooLong && string(m.text) != want[n] || m.tooLong && m.text != nil {
 				t.Fatalf("line %d of %q: %q, of %d bytes, too long %v", n+1, in, m.text, m.size, m.tooLong)
 			}
 			n++
-			lines.free(m.text)
+			b.add(m)
+			if m.more != (n < len(want)) && strings.HasSuffix(in, "\n") {
+				t.Fatalf("line %d of %q: more is %v", n, in, m.more)
+			}
 			return true
 		})
 		if err != nil || n != len(want) {
 			t.Fatalf("%d lines of %q, want %d: %v", n, in, len(want), err)
+		}
+		for i, m := range b.messages { // the lines behind it must not have changed it
+			if !m.tooLong && string(m.text) != want[i] {
+				t.Fatalf("line %d of %q has become %q", i+1, in, m.text)
+			}
 		}
 	})
 }
@@ -88,7 +98,7 @@ func TestLimitIsRefreshed(t *testing.T) {
 		return longest
 	}
 	var got []string
-	err := readLines(strings.NewReader("12345678\n123456789012\n1234567890123\n"), newLinePool(), 0, raised, func(m message) bool {
+	err := readLines(strings.NewReader("12345678\n123456789012\n1234567890123\n"), 0, raised, noBuffer, func(m message) bool {
 		got = append(got, fmt.Sprint(len(m.text), m.tooLong))
 		return true
 	})

@@ -16,7 +16,7 @@ type pipeline struct {
 	in          io.Reader // nil: generate messages
 	sealer      *sealer
 	partitioner *partitioner
-	lines       linePool
+	batches     batchPool
 }
 
 // record is a message that can be sent, or the reason why there is none.
@@ -30,82 +30,103 @@ type record struct {
 // source ended early.
 func (p *pipeline) run(ctx context.Context, handle func(record)) error {
 	// The channel keeps the order, and its size limits the work ahead.
-	started := make(chan func() record, min(4*runtime.GOMAXPROCS(0), 64))
-	var sourceErr error // set before started is closed
+	batches := make(chan started, min(4*runtime.GOMAXPROCS(0), 64))
+	var sourceErr error // set before batches is closed
 	go func() {
-		defer close(started)
-		sourceErr = p.read(ctx, func(msg message) bool {
+		defer close(batches)
+		sourceErr = p.read(ctx, func(b *batch) bool {
 			select {
 			case <-ctx.Done():
 				return false
-			case started <- p.start(msg):
+			case batches <- p.start(b):
 				return ctx.Err() == nil
 			}
 		})
 	}()
+	finish := func(s started) {
+		for i := range s.messages {
+			handle(p.finish(s, i))
+		}
+		p.batches.put(s.batch)
+	}
 	for ctx.Err() == nil {
 		select {
-		case finish, more := <-started:
+		case s, more := <-batches:
 			if !more {
 				return sourceErr
 			}
-			handle(finish())
+			finish(s)
 		case <-ctx.Done():
 		}
 	}
 	// The source may be in a read that never returns, so handle only the messages that are already here.
 	for {
 		select {
-		case finish, more := <-started:
+		case s, more := <-batches:
 			if !more {
 				return sourceErr
 			}
-			handle(finish())
+			finish(s)
 		default:
 			return nil
 		}
 	}
 }
 
-func (p *pipeline) read(ctx context.Context, yield func(message) bool) error {
-	if p.in != nil {
-		return readLines(p.in, p.lines, p.cfg.Count, p.sealer.lineLimit, func(msg message) bool { return yield(p.cfg.withKey(msg)) })
+func (p *pipeline) read(ctx context.Context, yield func(*batch) bool) error {
+	b := p.batches.get()
+	add := func(msg message) bool {
+		if b.add(msg); msg.more && b.hasRoom() && isDated(p.cfg.Format) {
+			return true
+		}
+		full := b
+		b = p.batches.get()
+		return yield(full)
 	}
-	p.cfg.generate(ctx, jitter, yield)
+	if p.in != nil {
+		return readLines(p.in, p.cfg.Count, p.sealer.lineLimit, func() []byte { return b.free() }, func(msg message) bool { return add(p.cfg.withKey(msg)) })
+	}
+	p.cfg.generate(ctx, jitter, add)
 	return nil
 }
 
-// start starts to prepare a message, and returns a function that waits for the result. The functions are called one by one,
-// in the order of the messages.
+// started is a batch whose messages are being prepared.
+type started struct {
+	*batch
+	sealed chan record // the only message's, if it is sealed ahead
+}
+
+// start starts to prepare a batch. Call finish for each of its messages, in order.
 //
 // A record of the format rsa costs an operation with the public key, so any core seals it ahead. A record of the other
 // formats costs less than the handover to another core, takes the next counter of its partition, and expires. So delivery
 // seals it, when it can be sent.
-func (p *pipeline) start(msg message) (finish func() record) {
+func (p *pipeline) start(b *batch) started {
 	if isDated(p.cfg.Format) {
-		return func() record {
-			defer p.lines.free(msg.line)
-			r := p.admit(msg)
-			if r.err != nil {
-				return r
-			}
-			var partition int32
-			if partition, r.err = p.partition(msg, p.sealer.size(msg)); r.err == nil {
-				r.message = p.sealer.newMessage(msg, partition)
-			}
-			return r
-		}
+		return started{b, nil}
 	}
 	sealed := make(chan record, 1)
-	go func() { sealed <- p.sealAhead(msg) }()
-	return func() record {
-		r := <-sealed
-		defer p.lines.free(msg.line)
-		if r.err == nil {
+	go func() { sealed <- p.sealAhead(b.messages[0]) }()
+	return started{b, sealed}
+}
+
+// finish waits until a message of a batch is prepared.
+func (p *pipeline) finish(s started, i int) (r record) {
+	msg := s.messages[i]
+	if s.sealed != nil {
+		if r = <-s.sealed; r.err == nil {
 			r.message.partition, r.err = p.partition(msg, r.message.Length())
 		}
 		return r
 	}
+	if r = p.admit(msg); r.err != nil {
+		return r
+	}
+	var partition int32
+	if partition, r.err = p.partition(msg, p.sealer.size(msg)); r.err == nil {
+		r.message = p.sealer.newMessage(msg, partition)
+	}
+	return r
 }
 
 // isDated reports whether records of the format expire.

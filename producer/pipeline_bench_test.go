@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// BenchmarkPipeline seals lines while 500 records are in flight. It shows what the pools of messages and lines are for.
+// BenchmarkPipeline seals lines while 500 records are in flight. It shows what the pools of messages and batches are for.
 func BenchmarkPipeline(b *testing.B) {
 	cfg, err := Load(from(map[string]string{"PUBKEY": rsaPEM(b, 2048), "FORMAT": "envelope"}))
 	if err != nil {
@@ -27,7 +27,7 @@ func BenchmarkPipeline(b *testing.B) {
 			}()
 			cfg.Count = uint64(b.N)
 			p := &pipeline{
-				drainCtx: b.Context(), cfg: cfg, in: source, lines: newLinePool(),
+				drainCtx: b.Context(), cfg: cfg, in: source, batches: newBatchPool(),
 				sealer:      testSealer(b, cfg, io.Discard),
 				partitioner: &partitioner{writable: func() ([]int32, error) { return []int32{0}, nil }, onWait: ignoreWait},
 			}

@@ -36,7 +36,7 @@ func TestInputErrorIsReportedWhenStopped(t *testing.T) {
 			defer cancel()
 			broken := errors.New("broken")
 			p := &pipeline{
-				drainCtx: t.Context(), cfg: cfg, in: &failingReader{cancel: cancel, err: broken}, lines: newLinePool(),
+				drainCtx: t.Context(), cfg: cfg, in: &failingReader{cancel: cancel, err: broken}, batches: newBatchPool(),
 				sealer:      testSealer(t, cfg, io.Discard),
 				partitioner: &partitioner{writable: func() ([]int32, error) { return []int32{0}, nil }, onWait: ignoreWait},
 			}

@@ -61,28 +61,3 @@ func (m *pooledMessage) Encode() ([]byte, error) { return m.value, nil }
 
 // Length is the value's, in bytes.
 func (m *pooledMessage) Length() int { return len(m.value) }
-
-// linePool holds the buffers of sealed lines. Without it, lines of 1 KB cost a third more CPU time.
-type linePool chan []byte
-
-func newLinePool() linePool { return make(linePool, 64) }
-
-func (p linePool) get() []byte {
-	select {
-	case buffer := <-p:
-		return buffer
-	default:
-		return nil
-	}
-}
-
-// free returns the buffer of a line to the pool. Nobody else may hold it any more.
-func (p linePool) free(line []byte) {
-	if cap(line) > maxPooledBytes {
-		return
-	}
-	select {
-	case p <- line[:0]:
-	default:
-	}
-}

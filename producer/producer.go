@@ -80,7 +80,7 @@ func Run(ctx context.Context, cfg Config, build Build, in io.Reader, log *slog.L
 	}
 	d := newDelivery(drainCtx, conn, connecting, sealer, state, log)
 	go state.watch(watchCtx, cfg.Linger, func() *sarama.Config { return d.conn().conf }, func() error { return probeTopic(cfg) })
-	p := &pipeline{drainCtx: drainCtx, cfg: cfg, in: in, sealer: sealer, partitioner: d.partitioner(), lines: newLinePool()}
+	p := &pipeline{drainCtx: drainCtx, cfg: cfg, in: in, sealer: sealer, partitioner: d.partitioner(), batches: newBatchPool()}
 	kafkaFailed := false // for at least one message
 	sourceErr := p.run(ctx, func(r record) {
 		if r.err == nil {
