@@ -127,27 +127,33 @@ func TestEveryoneCanUseThePage(t *testing.T) {
 				if p.name == "a row open" {
 					s.released.Confidential.Wait("the row is open", func() bool { return chrome.Eval[bool](view, "!!document.querySelector('#rows .more [data-testid]')") })
 				}
-				if wide := chrome.Eval[int](view, "document.documentElement.scrollWidth"); int64(wide) > l.width {
-					t.Errorf("the page is %d pixels wide", wide)
-				}
-				chrome.Eval[bool](view, check+"; true")
-				found, err := chromedp.Run(view.Ctx, chromedp.Evaluate[string](
-					`axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}).then(r => JSON.stringify(r.violations.map(v => ({id: v.id, help: v.help, nodes: v.nodes.map(n => n.html.slice(0, 200))}))))`,
-					chromedp.EvalAwaitPromise))
-				if err != nil {
-					t.Fatal(err)
-				}
-				var violations []struct {
-					ID, Help string
-					Nodes    []string
-				}
-				if err := json.Unmarshal([]byte(found), &violations); err != nil {
-					t.Fatal(err)
-				}
-				for _, v := range violations {
-					t.Errorf("%s: %s: %s", v.ID, v.Help, strings.Join(v.Nodes, "\n"))
-				}
+				checkAccess(view, check, l)
 			})
 		}
+	}
+}
+
+// checkAccess checks the page in a tab with axe-core, and that it is no wider than the screen.
+func checkAccess(view *chrome.Tab, check string, l look) {
+	view.T.Helper()
+	if wide := chrome.Eval[int](view, "document.documentElement.scrollWidth"); int64(wide) > l.width {
+		view.T.Errorf("the page is %d pixels wide", wide)
+	}
+	chrome.Eval[bool](view, check+"; true")
+	found, err := chromedp.Run(view.Ctx, chromedp.Evaluate[string](
+		`axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}).then(r => JSON.stringify(r.violations.map(v => ({id: v.id, help: v.help, nodes: v.nodes.map(n => n.html.slice(0, 200))}))))`,
+		chromedp.EvalAwaitPromise))
+	if err != nil {
+		view.T.Fatal(err)
+	}
+	var violations []struct {
+		ID, Help string
+		Nodes    []string
+	}
+	if err := json.Unmarshal([]byte(found), &violations); err != nil {
+		view.T.Fatal(err)
+	}
+	for _, v := range violations {
+		view.T.Errorf("%s: %s: %s", v.ID, v.Help, strings.Join(v.Nodes, "\n"))
 	}
 }

@@ -44,6 +44,7 @@ func StartCloud(t *testing.T, vaultHost string) *cloud.Cloud {
 type Lab struct {
 	Confidential *Pod
 	Ordinary     *Pod
+	Console      string // URL of the presenter's page
 	Attested     string // HOST:PORT of the confidential pod's attested address
 	events       chan time.Time
 	output       *LogBuffer
@@ -57,7 +58,7 @@ func StartLab(t *testing.T, scenario string, format envelope.Format) *Lab {
 	pod := func(port int) *Pod {
 		return &Pod{T: t, Page: "http://localhost:" + strconv.Itoa(port), Log: output}
 	}
-	l := &Lab{Confidential: pod(port), Ordinary: pod(port + 1), Attested: "localhost:" + strconv.Itoa(port+10), events: make(chan time.Time), output: output}
+	l := &Lab{Confidential: pod(port), Ordinary: pod(port + 1), Console: "http://localhost:" + strconv.Itoa(port+2), Attested: "localhost:" + strconv.Itoa(port+10), events: make(chan time.Time), output: output}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	lines, typed := io.Pipe()

@@ -1,0 +1,239 @@
+package browser_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	cdppage "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+
+	"kafka-e2ee/e2e/harness"
+	"kafka-e2ee/e2e/harness/chrome"
+	"kafka-e2ee/envelope"
+)
+
+// console is the presenter's page of a lab, in a browser.
+type console struct {
+	*chrome.Tab
+	lab *harness.Lab
+}
+
+func openConsole(t *testing.T, view *chrome.Tab, lab *harness.Lab) console {
+	t.Helper()
+	c := console{view, lab}
+	c.Visit(lab.Console)
+	c.wait("the confidential pod reads a record", func() bool { return strings.Contains(c.column("confidential"), "Msg") })
+	return c
+}
+
+func (c console) wait(what string, done func() bool) {
+	c.T.Helper()
+	c.lab.Confidential.Wait(what, done)
+}
+
+// column returns the record's text in a column, without line breaks.
+func (c console) column(name string) string {
+	c.T.Helper()
+	return c.Text(chrome.TestID("text-" + name))
+}
+
+// choose presses a button.
+func (c console) choose(id string) {
+	c.T.Helper()
+	chrome.Eval[bool](c.Tab, fmt.Sprintf("document.getElementById(%q).click(), true", id))
+}
+
+// Without this the presenter could not show who reads a message, would have to scroll, or would show what is not true.
+func TestConsole(t *testing.T) {
+	t.Parallel()
+	harness.Require(t, harness.Chromium)
+	lab := harness.StartLab(t, "", envelope.FormatRSA)
+	view := chrome.Open(chrome.Start(t), t, "about:blank")
+	emulate(view, look{1280, 720, "light", "en"})
+	c := openConsole(t, view, lab)
+
+	t.Run("a typed line is in all four columns, and stays", func(t *testing.T) {
+		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		c.Do(chromedp.SendKeys(chromedp.ID("line"), "hello from the audience\r"))
+		start := time.Now()
+		c.wait("the line is in all columns", func() bool {
+			return c.column("plain") == "hello from the audience" && c.column("confidential") == "hello from the audience" && c.column("ordinary") != ""
+		})
+		t.Logf("measured: a typed line is in all four columns after %v", time.Since(start).Round(10*time.Millisecond))
+		place := chrome.Eval[string](c.Tab, "document.getElementById('stage').dataset.place")
+		partition, offset, _ := strings.Cut(place, "/")
+		stored, ordinary := c.column("stored"), c.column("ordinary")
+		if stored != ordinary || len(stored) < 100 || strings.Contains(stored, "hello") {
+			t.Errorf("Kafka's operator sees %.80q, the ordinary pod %.80q", stored, ordinary)
+		}
+		for _, r := range lab.Confidential.Records() {
+			if fmt.Sprint(r.Partition) == partition && fmt.Sprint(r.Offset) == offset && (r.Value != "hello from the audience" || base64.StdEncoding.EncodeToString([]byte(stored)) != r.Wire) {
+				t.Errorf("the pod's API has another record at %s", place)
+			}
+		}
+		c.wait("three newer records are listed", func() bool {
+			return chrome.Eval[int](c.Tab, "[...document.querySelectorAll('#log .cell')].findIndex(c => c.classList.contains('shown'))") >= 3
+		})
+		if got := c.column("confidential"); got != "hello from the audience" {
+			t.Errorf("after newer records the columns show %q", got)
+		}
+		lab.Type(t, "typed in the terminal")
+		c.wait("a line from the terminal is shown, too", func() bool { return c.column("confidential") == "typed in the terminal" })
+	})
+
+	t.Run("p freezes, and an earlier record is shown when chosen", func(t *testing.T) {
+		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		chrome.Eval[bool](c.Tab, "document.activeElement.blur(), true")
+		c.Press("p")
+		c.wait("the console is frozen", func() bool { return chrome.Eval[string](c.Tab, "document.getElementById('stage').dataset.mode") == "frozen" })
+		frozen := c.column("plain")
+		newest := chrome.Eval[string](c.Tab, "document.querySelector('#log .cell').id")
+		c.wait("newer records are listed", func() bool { return chrome.Eval[string](c.Tab, "document.querySelector('#log .cell').id") != newest })
+		if got := c.column("plain"); got != frozen {
+			t.Errorf("frozen at %q, the console shows %q", frozen, got)
+		}
+		c.choose("r-0-0-button")
+		c.wait("the first record is in all columns", func() bool {
+			return strings.HasPrefix(c.column("plain"), "Msg 1:") && c.column("plain") == c.column("confidential")
+		})
+		c.choose("newest")
+		c.wait("the newest record is shown", func() bool { return !strings.HasPrefix(c.column("plain"), "Msg 1:") })
+	})
+
+	t.Run("a line that is too long is refused at the field", func(t *testing.T) {
+		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		chrome.Eval[bool](c.Tab, "const l = document.getElementById('line'); l.value = 'x'.repeat(319); l.dispatchEvent(new Event('input')); true")
+		if got := c.Text("#room"); !strings.Contains(got, "Too long: 319 of 318 bytes") {
+			t.Errorf("the field says %q", got)
+		}
+		chrome.Eval[bool](c.Tab, "document.getElementById('line').value = '', document.getElementById('line').dispatchEvent(new Event('input')), true")
+	})
+
+	t.Run("an attack's outcome is what the pod's API says", func(t *testing.T) {
+		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		c.choose("attack-replay")
+		c.wait("the outcome is shown", func() bool {
+			return chrome.Eval[string](c.Tab, `document.querySelector('[data-testid="outcome-replay-rsa"]').dataset.outcome`) != ""
+		})
+		shown := chrome.Eval[string](c.Tab, `document.querySelector('[data-testid="outcome-replay-rsa"]').dataset.outcome`)
+		records := lab.Confidential.Records()
+		said := "refused"
+		for i, r := range records {
+			for _, earlier := range records[i+1:] {
+				if r.Wire == earlier.Wire && r.State == "decrypted" {
+					said = map[bool]string{true: "not_noticed", false: "flagged"}[len(r.Flags) == 0]
+				}
+			}
+		}
+		if shown != said {
+			t.Errorf("the console says %q, the pod's API %q", shown, said)
+		}
+	})
+
+	t.Run("another scenario and another format, without a restart", func(t *testing.T) {
+		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		c.choose("scenario-tampered")
+		c.wait("the failing step is shown, with what differs", func() bool {
+			return strings.Contains(c.Text(chrome.TestID("diff")), "allow_exec := true") && c.Text(chrome.TestID("expected")) != "" && c.Text(chrome.TestID("measured")) != ""
+		})
+		if c.Text(chrome.TestID("expected")) == c.Text(chrome.TestID("measured")) {
+			t.Error("expected and measured are the same")
+		}
+		c.wait("the confidential pod has ciphertext, too", func() bool { return c.column("confidential") != "" && c.column("confidential") == c.column("stored") })
+		c.fits(t, "tampered", 1280, 720)
+		c.choose("scenario-good")
+		c.wait("the confidential pod reads again", func() bool { return c.column("confidential") == c.column("plain") && c.column("plain") != "" })
+		c.choose("format-envelope")
+		c.wait("the sender is proven", func() bool { return strings.Contains(c.Text(chrome.TestID("column-confidential")), "Signed by lab producer") })
+		c.choose("data-payments")
+		c.wait("payments are read", func() bool { return strings.Contains(c.column("confidential"), "account") })
+	})
+
+	t.Run("one screen", func(t *testing.T) {
+		for _, l := range []look{{1280, 720, "light", "en"}, {1280, 720, "light", "ja"}, {1920, 1080, "dark", "en"}} {
+			c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+			emulate(c.Tab, l)
+			c.Visit(inLanguage(lab.Console+"/", l.lang))
+			c.wait("a record is shown", func() bool { return c.column("stored") != "" })
+			c.fits(t, l.String(), l.width, l.height)
+		}
+	})
+}
+
+// Without this people with poor sight or without a mouse could not use the console.
+func TestEveryoneCanUseTheConsole(t *testing.T) {
+	t.Parallel()
+	harness.Require(t, harness.Chromium)
+	check := axe(t)
+	lab := harness.StartLab(t, "tampered", envelope.FormatRSA)
+	view := chrome.Open(chrome.Start(t), t, "about:blank")
+	// The page's policy would not allow axe-core.
+	if _, err := chromedp.Call(view.Ctx, cdppage.SetBypassCSP, cdppage.SetBypassCSPParams{Enabled: true}); err != nil {
+		t.Fatal(err)
+	}
+	console{view, lab}.wait("the key is refused", func() bool { return lab.Confidential.KeyState() == "refused" })
+	for _, l := range []look{{1280, 720, "light", "en"}, {1280, 720, "dark", "ja"}, {320, 800, "dark", "en"}, {320, 800, "light", "ja"}} {
+		t.Run(l.String(), func(t *testing.T) {
+			c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+			emulate(c.Tab, l)
+			c.Visit(inLanguage(lab.Console+"/", l.lang))
+			c.wait("the difference is shown", func() bool { return strings.Contains(c.Text(chrome.TestID("diff")), "allow_exec") && c.column("stored") != "" })
+			checkAccess(c.Tab, check, l)
+		})
+	}
+}
+
+// fits checks that the page is one screen: nothing scrolls but the ciphertext and the list of records.
+func (c console) fits(t *testing.T, name string, width, height int64) {
+	t.Helper()
+	got := chrome.Eval[[]string](c.Tab, fmt.Sprintf(`(() => {
+		const root = document.documentElement, over = [];
+		if (root.scrollHeight > %d || root.scrollWidth > %d) over.push("the page: " + root.scrollWidth + "x" + root.scrollHeight);
+		for (const e of document.querySelectorAll("body, main, .panel, .column, .text:not(.cipher), td, th, .failure, .diff")) {
+			if (e.scrollHeight > e.clientHeight + 2 || e.scrollWidth > e.clientWidth + 2) over.push((e.className || e.tagName) + ": " + e.textContent.trim().slice(0, 60));
+			if (e.getBoundingClientRect().bottom > %d + 1) over.push("below the screen: " + (e.className || e.tagName));
+		}
+		return over;
+	})()`, height, width, height))
+	for _, problem := range got {
+		t.Errorf("%s: does not fit: %s", name, problem)
+	}
+}
+
+// Without this another computer, or another page that the presenter has open, could attack or read in the presenter's name.
+func TestConsoleIsForThisComputer(t *testing.T) {
+	t.Parallel()
+	lab := harness.StartLab(t, "", envelope.FormatRSA)
+	lab.Confidential.Wait("the console answers", func() bool {
+		answer, err := http.Get(lab.Console)
+		if err != nil {
+			return false
+		}
+		answer.Body.Close()
+		return answer.StatusCode == http.StatusOK
+	})
+	for name, change := range map[string]func(*http.Request){
+		"another host's name": func(r *http.Request) { r.Host = "kafka.example" },
+		"a pod's page":        func(r *http.Request) { r.Header.Set("Origin", lab.Confidential.Page) },
+		"another site":        func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") },
+		"a command of nobody": func(r *http.Request) { r.Method, r.URL.Path = http.MethodPost, "/attack" },
+	} {
+		r, err := http.NewRequest(http.MethodGet, lab.Console+"/events", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(r)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: status %d", name, answer.StatusCode)
+		}
+	}
+}

@@ -1,0 +1,283 @@
+package console
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"kafka-e2ee/web/safetext"
+)
+
+// stageView is one record in four columns.
+type stageView struct {
+	at    position
+	Found bool
+	None  string // in place of a record
+	Mode  mode
+	Held  countdown // until when a typed line stays
+
+	Place        string
+	Plain        columnView
+	Stored       columnView
+	Facts        []fact
+	Confidential columnView
+	Ordinary     columnView
+}
+
+type fact struct{ Name, Value string }
+
+// columnView is a record as one party sees it.
+type columnView struct {
+	Severity, Icon, Label string
+	Text                  string
+	Size                  string // class of the text: the shorter, the larger
+	Skipped               string // says what is left out at the start
+	Cipher                bool   // Text is ciphertext
+	Sender                string
+	Flags                 []string
+}
+
+func (c *Console) stageView(l localizer, records []storedRecord, reachable bool) stageView {
+	if len(records) == 0 {
+		none := l.T("stage.none")
+		if !reachable {
+			none = l.T("stage.kafka_away")
+		}
+		return stageView{None: none, Mode: modeNewest}
+	}
+	newest := records[len(records)-1]
+	typed, isTyped := c.demo.Typed()
+	if isTyped {
+		_, isTyped = findRecord(records, position{typed.Partition, typed.Offset})
+	}
+	at, mode := c.stage.show(newest.position, typed, isTyped)
+	v := stageView{at: at, Mode: mode, Place: placeOf(at)}
+	if mode == modeTyped {
+		v.Held = newCountdown("", c.stage.heldUntil())
+	}
+	r, found := findRecord(records, at)
+	if !found {
+		v.None = l.T("stage.gone", "place", v.Place)
+		return v
+	}
+	v.Found = true
+	v.Plain = c.plain(l, r)
+	v.Stored, v.Facts = l.stored(r), l.facts(c.demo.Addresses().Topic, r)
+	v.Confidential, v.Ordinary = c.seen(l, c.confidential, r), c.seen(l, c.ordinary, r)
+	return v
+}
+
+// settleTime is how long a record waits for the pods, before it is shown without them.
+const settleTime = 1500 * time.Millisecond
+
+// settled leaves out the newest records until both pods have shown them: the columns change together.
+func (c *Console) settled(records []storedRecord) []storedRecord {
+	for len(records) > 0 {
+		newest := records[len(records)-1]
+		if time.Since(newest.read) > settleTime || c.confidential.hasShown(newest) && c.ordinary.hasShown(newest) {
+			break
+		}
+		records = records[:len(records)-1]
+	}
+	return records
+}
+
+func findRecord(records []storedRecord, at position) (storedRecord, bool) {
+	for _, r := range records {
+		if r.position == at {
+			return r, true
+		}
+	}
+	return storedRecord{}, false
+}
+
+// plain is what the producer encrypted.
+func (c *Console) plain(l localizer, r storedRecord) columnView {
+	text, ok := c.demo.Sent(r.partition, r.offset)
+	if !ok {
+		return columnView{Severity: "bad", Icon: "⚠", Label: l.T("plain.not_sent"), Text: l.T("plain.not_sent_more"), Size: "words"}
+	}
+	return message(columnView{Severity: "neutral", Icon: "✎", Label: l.T("plain.sent")}, text)
+}
+
+// message shows a text, the larger the shorter. Of a JSON object it shows one member a line.
+func message(v columnView, text string) columnView {
+	if lines := members(text); lines != "" {
+		v.Text, v.Size = lines, "json"
+		return v
+	}
+	v.Text = safetext.NewPreview([]byte(text)).Text
+	switch n := utf8.RuneCountInString(v.Text); {
+	case n <= 40:
+		v.Size = "large"
+	case n <= 120:
+		v.Size = "middle"
+	default:
+		v.Size = "small"
+	}
+	return v
+}
+
+// members returns a short JSON object with one member a line, without its braces; empty if it is none.
+func members(text string) string {
+	var indented bytes.Buffer
+	if !strings.HasPrefix(text, "{") || len(text) > 1<<10 || json.Indent(&indented, []byte(text), "", "  ") != nil {
+		return ""
+	}
+	var lines []string
+	for line := range strings.SplitSeq(indented.String(), "\n") {
+		if line = strings.TrimPrefix(line, "  "); line != "{" && line != "}" {
+			lines = append(lines, safetext.Visible(strings.TrimSuffix(line, ",")))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// ciphertext shows stored bytes, without the start that the record before it has as well.
+func (l localizer) ciphertext(v columnView, value []byte, shared int) columnView {
+	preview := safetext.PreviewFrom(value, shared)
+	v.Text, v.Size, v.Cipher = preview.Text, "cipher", true
+	if preview.Skipped > 0 {
+		v.Skipped = l.T("stored.skipped", "n", strconv.Itoa(preview.Skipped))
+	}
+	return v
+}
+
+// stored is what Kafka's operators see of the value.
+func (l localizer) stored(r storedRecord) columnView {
+	v := columnView{Severity: "neutral", Icon: "≡", Label: l.T("stored.text")}
+	switch {
+	case r.null:
+		v.Label, v.Text, v.Size = l.T("stored.null"), l.T("stored.null_more"), "words"
+		return v
+	case !utf8.Valid(r.value):
+		v.Label = l.T("stored.bytes")
+	}
+	return l.ciphertext(v, r.value, r.shared)
+}
+
+// facts are what nothing encrypts.
+func (l localizer) facts(topic string, r storedRecord) []fact {
+	key := l.T("fact.no_key")
+	if r.key != nil {
+		key = safetext.PreviewKey(r.key)
+	}
+	return []fact{
+		{l.T("fact.topic"), safetext.Visible(topic)},
+		{l.T("fact.place"), placeOf(r.position)},
+		{l.T("fact.key"), key},
+		{l.T("fact.size"), l.T("fact.bytes", "n", strconv.Itoa(r.size))},
+		{l.T("fact.time"), clock(r.at)},
+	}
+}
+
+// seen is what a pod shows of the record.
+func (c *Console) seen(l localizer, p *pod, r storedRecord) columnView {
+	shown, ok, answers := p.at(r)
+	switch {
+	case !answers:
+		return columnView{Severity: "wait", Icon: "◔", Label: l.T("pod.starting"), Text: l.T("pod.starting_more"), Size: "words"}
+	case !ok:
+		return columnView{Severity: "neutral", Icon: "◔", Label: l.T("pod.not_yet"), Size: "words"}
+	}
+	v := columnView{Label: l.word("state.", shown.State)}
+	v.Severity, v.Icon = severity(shown.State)
+	v.Flags = l.flags(shown)
+	switch shown.State {
+	case "decrypted", "plain":
+		v = message(v, shown.text())
+		v.Sender = l.sender(shown)
+	case "rejected":
+		v.Text, v.Size = l.word("reject.", shown.RejectReason), "words"
+		return v
+	default:
+		v = l.ciphertext(v, r.value, r.shared)
+	}
+	if len(v.Flags) > 0 && v.Severity == "good" {
+		v.Severity, v.Icon = "bad", "⚑"
+	}
+	return v
+}
+
+func severity(state string) (name, icon string) {
+	switch state {
+	case "decrypted":
+		return "good", "✓"
+	case "no_key", "unknown_key", "needs_header":
+		return "wait", "⊘"
+	case "tombstone":
+		return "neutral", "–"
+	default:
+		return "bad", "⚠"
+	}
+}
+
+// word returns the words for a name in the pod's API. A name that has none is shown itself.
+func (l localizer) word(prefix, name string) string {
+	return l.or(prefix+name, safetext.Visible(name))
+}
+
+// sender says who wrote a record that was opened.
+func (l localizer) sender(r podRecord) string {
+	if r.Sender.State == "verified" {
+		return l.T("sender.verified", "name", safetext.Visible(r.Sender.Name))
+	}
+	return l.T("sender." + r.Sender.State)
+}
+
+// flags are what the pod warns of. An untrusted sender is a warning, too.
+func (l localizer) flags(r podRecord) []string {
+	var words []string
+	for _, f := range r.Flags {
+		if f == "unfollowed" { // normal after a start
+			continue
+		}
+		words = append(words, l.word("flag.", f))
+	}
+	if r.Sender.State == "untrusted" {
+		words = append(words, l.T("sender.untrusted"))
+	}
+	return words
+}
+
+// text returns the start of the message. Bytes that are no text are shown as base64.
+func (r podRecord) text() string {
+	switch {
+	case r.Value == nil:
+		return ""
+	case r.Encoding != nil && *r.Encoding == "base64":
+		if bytes, err := base64.StdEncoding.DecodeString((*r.Value)[:len(*r.Value)/4*4]); err == nil {
+			return safetext.NewPreview(bytes).Text
+		}
+	}
+	return *r.Value
+}
+
+func diffLines(diff string) []diffLine {
+	if diff == "" {
+		return nil
+	}
+	var lines []diffLine
+	for line := range strings.SplitSeq(strings.TrimSuffix(diff, "\n"), "\n") {
+		d := diffLine{Text: line}
+		switch {
+		case strings.HasPrefix(line, "+"):
+			d.Class = "added"
+		case strings.HasPrefix(line, "-"):
+			d.Class = "removed"
+		}
+		lines = append(lines, d)
+	}
+	return lines
+}
+
+// heldUntil returns when a typed line makes way for the newest record.
+func (s *stage) heldUntil() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.until
+}

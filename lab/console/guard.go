@@ -1,0 +1,71 @@
+package console
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+)
+
+// hosts are the names under which the console is reached. Another name in the Host header means that another site's name
+// was pointed here (DNS rebinding).
+func hosts(port string) []string {
+	all := []string{net.JoinHostPort("localhost", port), net.JoinHostPort("127.0.0.1", port), net.JoinHostPort("::1", port)}
+	if port == "80" {
+		all = append(all, "localhost", "127.0.0.1", "[::1]")
+	}
+	return all
+}
+
+// guard serves only this computer's own viewers: the peer and the Host header are loopback, and no page of another origin
+// makes the request. A pod's page is another origin: its port differs.
+func guard(port string, refuse func(w http.ResponseWriter, r *http.Request, reason string), next http.Handler) http.Handler {
+	allowed := hosts(port)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !loopback(r.RemoteAddr):
+			refuse(w, r, "peer")
+		case !slices.Contains(allowed, r.Host):
+			refuse(w, r, "host")
+		case !sameOrigin(r):
+			refuse(w, r, "origin")
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+func loopback(remote string) bool {
+	peer, err := netip.ParseAddrPort(remote)
+	return err == nil && peer.Addr().Unmap().IsLoopback()
+}
+
+// sameOrigin reports whether this page itself, or its viewer, makes the request. Browsers say so in Sec-Fetch-Site and, if
+// the request changes something, in Origin: without either, nothing is changed.
+func sameOrigin(r *http.Request) bool {
+	site, origin := r.Header.Values("Sec-Fetch-Site"), r.Header.Values("Origin")
+	own := len(origin) == 1 && origin[0] == "http://"+r.Host
+	if len(origin) > 0 && !own || len(site) > 1 {
+		return false
+	}
+	read := r.Method == http.MethodGet || r.Method == http.MethodHead
+	switch {
+	case len(site) == 0:
+		return read || own
+	case site[0] == "same-origin":
+		return true
+	default:
+		return site[0] == "none" && read // an address that the viewer entered
+	}
+}
+
+// secureHeaders keep a browser from executing a record's content, and from showing the page within another site's.
+func secureHeaders(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+	h.Set("X-Frame-Options", "DENY") // for browsers without frame-ancestors
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}

@@ -1,0 +1,183 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"kafka-e2ee/web/limit"
+)
+
+const (
+	maxStreams = 16
+	heartbeat  = 15 * time.Second
+	// refreshEvery is how often a stream looks for changes.
+	refreshEvery = 150 * time.Millisecond
+)
+
+// Handler serves the page and its commands to this computer's own viewers. The page changes only while Serve runs.
+func (c *Console) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", c.page)
+	mux.HandleFunc("GET /events", c.events)
+	mux.Handle("GET /static/{name}", assets())
+	mux.HandleFunc("POST /send", c.command(func(r *http.Request) error { return c.demo.Send(r.Context(), r.PostFormValue("line")) }))
+	mux.HandleFunc("POST /stage", c.command(c.changeStage))
+	mux.HandleFunc("POST /data", c.command(func(r *http.Request) error { return c.demo.SetData(r.Context(), r.PostFormValue("data")) }))
+	mux.HandleFunc("POST /format", c.command(func(r *http.Request) error { return c.demo.SetFormat(r.Context(), r.PostFormValue("format")) }))
+	mux.HandleFunc("POST /scenario", c.command(func(r *http.Request) error { return c.demo.SetScenario(r.Context(), r.PostFormValue("scenario")) }))
+	mux.HandleFunc("POST /attack", c.command(func(r *http.Request) error {
+		if !c.attack.start(r.PostFormValue("attack")) {
+			return errBusy
+		}
+		return nil
+	}))
+	return guard(c.port, c.refuse, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		secureHeaders(w.Header())
+		mux.ServeHTTP(w, r)
+	}))
+}
+
+var errBusy = errors.New("another attack still runs") //nolint:gochecknoglobals // a sentinel
+
+// refuse answers a request that the guard does not let in.
+func (c *Console) refuse(w http.ResponseWriter, r *http.Request, reason string) {
+	secureHeaders(w.Header())
+	http.Error(w, c.languages.of(r).T("refused."+reason), http.StatusForbidden)
+}
+
+// command answers a POST that changes something. The page's script reads the answer; without the script, the viewer gets
+// back to the page.
+func (c *Console) command(do func(*http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, 4<<20) // longer than every message that a topic takes
+		if err := r.ParseForm(); err != nil {
+			http.Error(w, c.languages.of(r).T("refused.form"), http.StatusRequestEntityTooLarge)
+			return
+		}
+		err := do(r.WithContext(context.WithoutCancel(r.Context()))) // a viewer who leaves does not stop half of a change
+		switch {
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+		case r.Header.Get("Accept") == "application/json":
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			http.Redirect(w, r, "/", http.StatusSeeOther)
+		}
+	}
+}
+
+// changeStage selects, freezes or lets go of the record in the columns.
+func (c *Console) changeStage(r *http.Request) error {
+	switch do := r.PostFormValue("do"); do {
+	case "freeze":
+		c.stage.freeze()
+	case "newest":
+		c.stage.resume()
+	default:
+		at, err := parsePosition(do)
+		if err != nil {
+			return err
+		}
+		c.stage.selectRecord(at)
+	}
+	return nil
+}
+
+// parsePosition reads PARTITION/OFFSET.
+func parsePosition(text string) (position, error) {
+	partition, offset, _ := strings.Cut(text, "/")
+	p, err := strconv.ParseInt(partition, 10, 32)
+	if err != nil {
+		return position{}, errors.New("want freeze, newest or PARTITION/OFFSET")
+	}
+	o, err := strconv.ParseInt(offset, 10, 64)
+	if err != nil {
+		return position{}, errors.New("want freeze, newest or PARTITION/OFFSET")
+	}
+	return position{int32(p), o}, nil
+}
+
+func (c *Console) page(w http.ResponseWriter, r *http.Request) {
+	l := c.languages.of(r)
+	l.keep(w, r)
+	w.Header().Set("Content-Language", l.lang)
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_ = page(c.view(l)).Render(r.Context(), limit.NewWriter(w)) //nolint:errcheck // the viewer has gone
+}
+
+// events answers GET /events with server-sent events: each holds the parts of the page that changed, as HTML by id.
+func (c *Console) events(w http.ResponseWriter, r *http.Request) {
+	select {
+	case c.streams <- struct{}{}:
+		defer func() { <-c.streams }()
+	default:
+		http.Error(w, c.languages.of(r).T("refused.streams"), http.StatusTooManyRequests)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	l, sent := c.languages.of(r), make(map[string]string)
+	tick, beat := time.NewTicker(refreshEvery), time.NewTicker(heartbeat)
+	defer tick.Stop()
+	defer beat.Stop()
+	for {
+		event := []byte(nil)
+		if changed := c.changedParts(r.Context(), l, sent); len(changed) > 0 {
+			event = eventOf(changed)
+		}
+		select {
+		case <-beat.C:
+			event = append(event, ":\n\n"...)
+		default:
+		}
+		if len(event) > 0 && limit.Send(w, event) != nil {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// changedParts returns the parts of the page that differ from those that were sent, and remembers them.
+func (c *Console) changedParts(ctx context.Context, l localizer, sent map[string]string) map[string]string {
+	changed := make(map[string]string)
+	for id, part := range parts(c.view(l)) {
+		var html strings.Builder
+		if part.Render(ctx, &html) != nil {
+			continue // ctx has ended
+		}
+		if sent[id] != html.String() {
+			sent[id], changed[id] = html.String(), html.String()
+		}
+	}
+	return changed
+}
+
+// parts are the parts of the page that change, by id.
+func parts(v view) map[string]templ.Component {
+	return map[string]templ.Component{
+		"format": formatSwitch(v), "data": dataSwitch(v), "stage": columns(v), "log": logStrip(v), "planned": planned(v), "scenario": scenarios(v), "release": release(v), "attacks": attacks(v), "room": room(v),
+	}
+}
+
+func eventOf(changed map[string]string) []byte {
+	var event bytes.Buffer
+	event.WriteString("data: ")
+	body := json.NewEncoder(&event) // writes one line, whatever the parts hold
+	body.SetEscapeHTML(false)       // it is not part of an HTML page
+	if body.Encode(changed) != nil {
+		return nil
+	}
+	event.WriteString("\n")
+	return event.Bytes()
+}

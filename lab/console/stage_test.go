@@ -1,0 +1,74 @@
+package console
+
+import (
+	"testing"
+	"time"
+)
+
+// Without this the audience's sentence would be gone before anybody has read it.
+func TestTypedLineStays(t *testing.T) {
+	now := time.Now()
+	s := &stage{now: func() time.Time { return now }, mode: modeNewest}
+	shows := func(step string, newest int64, typed *Typed, want int64, wantMode mode) {
+		t.Helper()
+		var line Typed
+		if typed != nil {
+			line = *typed
+		}
+		if at, mode := s.show(position{0, newest}, line, typed != nil); at.offset != want || mode != wantMode {
+			t.Errorf("%s: offset %d (%s), want %d (%s)", step, at.offset, mode, want, wantMode)
+		}
+	}
+	shows("nobody has typed", 5, nil, 5, modeNewest)
+	first := &Typed{Offset: 6, Text: "one", At: now}
+	shows("a line was typed", 6, first, 6, modeTyped)
+	now = now.Add(9 * time.Second)
+	shows("nine seconds later", 15, first, 6, modeTyped)
+	second := &Typed{Offset: 16, Text: "two", At: now}
+	shows("another line", 16, second, 16, modeTyped)
+	now = now.Add(9 * time.Second)
+	shows("the second one has its own ten seconds", 25, second, 16, modeTyped)
+	now = now.Add(time.Second)
+	shows("then the newest", 26, second, 26, modeNewest)
+	shows("not again", 27, second, 27, modeNewest)
+}
+
+// Without this a record could not be discussed: the next one would push it out.
+func TestRecordStaysWhenAsked(t *testing.T) {
+	now := time.Now()
+	s := &stage{now: func() time.Time { return now }, mode: modeNewest}
+	show := func(newest int64, typed Typed) (int64, mode) {
+		at, mode := s.show(position{0, newest}, typed, typed != Typed{})
+		return at.offset, mode
+	}
+	show(1, Typed{})
+	s.freeze()
+	now = now.Add(time.Hour)
+	typed := Typed{Offset: 50, Text: "while frozen", At: now}
+	if at, mode := show(60, typed); at != 1 || mode != modeFrozen {
+		t.Errorf("frozen: offset %d (%s)", at, mode)
+	}
+	s.freeze()
+	if at, mode := show(61, typed); at != 50 || mode != modeTyped {
+		t.Errorf("the line that was typed meanwhile is not shown: offset %d (%s)", at, mode)
+	}
+	s.selectRecord(position{0, 3})
+	now = now.Add(time.Hour)
+	if at, mode := show(70, typed); at != 3 || mode != modeSelected {
+		t.Errorf("selected: offset %d (%s)", at, mode)
+	}
+	s.resume()
+	if at, mode := show(71, typed); at != 71 || mode != modeNewest {
+		t.Errorf("resumed: offset %d (%s)", at, mode)
+	}
+	s.freeze()
+	s.selectRecord(position{0, 4})
+	if at, _ := show(72, typed); at != 4 {
+		t.Errorf("selected while frozen: offset %d", at)
+	}
+	before := Typed{Offset: 8, Text: "long ago", At: now.Add(-time.Minute)}
+	s = &stage{now: func() time.Time { return now }, mode: modeNewest}
+	if at, mode := show(80, before); at != 80 || mode != modeNewest {
+		t.Errorf("a console opened later holds an old line: offset %d (%s)", at, mode)
+	}
+}

@@ -1,0 +1,104 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// eventually waits until a condition holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func newest(l *storedLog) storedRecord {
+	records, _ := l.newest()
+	if len(records) == 0 {
+		return storedRecord{}
+	}
+	return records[len(records)-1]
+}
+
+// Without this the console would show something else than what Kafka's operator sees: not the bytes that are stored, or
+// those of a topic that does not exist any more.
+func TestStoredIsWhatKafkaHolds(t *testing.T) {
+	d := newFakeDemo(t)
+	var l storedLog
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); l.follow(ctx, d.addresses.Broker, "topic") }()
+	defer func() { stop(); <-ended }()
+
+	header := strings.Repeat("the same header ", 10)
+	d.write(0, []byte(header+"one rest of a record"))
+	r := &kgo.Record{Partition: 2, Key: []byte("k"), Value: []byte{0, 1, 2, 0xff}, Timestamp: time.UnixMilli(1_700_000_000_123)}
+	if err := d.client.ProduceSync(ctx, r).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the record of the third partition is read", func() bool { return newest(&l).partition == 2 })
+	if got := newest(&l); !bytes.Equal(got.value, r.Value) || string(got.key) != "k" || got.size != 4 || got.at.UnixMilli() != 1_700_000_000_123 {
+		t.Errorf("got %+v", got)
+	}
+	d.write(0, []byte(header+"two rest of a record"))
+	eventually(t, "the second record is read", func() bool { return newest(&l).position == position{0, 1} })
+	if got := newest(&l); got.shared != len(header) {
+		t.Errorf("%d bytes are as in the record before, want %d", got.shared, len(header))
+	}
+	d.write(0, bytes.Repeat([]byte{'x'}, 100_000))
+	eventually(t, "the large record is read", func() bool { return newest(&l).offset == 2 })
+	if got := newest(&l); got.size != 100_000 || len(got.value) != keptBytes {
+		t.Errorf("of the large record are kept %d bytes, its size is %d", len(got.value), got.size)
+	}
+	d.write(0, nil)
+	eventually(t, "the tombstone is read", func() bool { return newest(&l).null })
+
+	admin := kadm.NewClient(d.client)
+	if _, err := admin.DeleteTopics(ctx, "topic"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.CreateTopics(ctx, 3, 1, nil, "topic"); err != nil {
+		t.Fatal(err)
+	}
+	d.client.PurgeTopicsFromProducing("topic")
+	d.write(0, []byte("of the recreated topic"))
+	eventually(t, "the recreated topic is read", func() bool { return string(newest(&l).value) == "of the recreated topic" })
+	records, _ := l.newest()
+	for _, r := range records {
+		if r.partition == 0 && r.offset > 0 {
+			t.Errorf("the record %v of the deleted topic is still there", r.position)
+		}
+	}
+}
+
+// Without this a topic with many records would take all memory.
+func TestStoredIsBounded(t *testing.T) {
+	var l storedLog
+	for i := range 3 * keptRecords {
+		l.add(newStoredRecord(&kgo.Record{Offset: int64(i), Value: fmt.Append(nil, i)}))
+	}
+	if records, _ := l.newest(); len(records) != keptRecords || records[keptRecords-1].offset != 3*keptRecords-1 {
+		t.Errorf("%d records are kept, the newest is %d", len(records), records[len(records)-1].offset)
+	}
+}
+
+// Without this the console would say that all is well while Kafka is away.
+func TestKafkaAway(t *testing.T) {
+	var l storedLog
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); l.follow(ctx, "127.0.0.1:1", "topic") }()
+	eventually(t, "Kafka's absence is known", func() bool { _, reachable := l.newest(); return !reachable })
+	stop()
+	<-ended
+}

@@ -1,0 +1,70 @@
+package console
+
+import (
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Without this a part of the console would stay empty in one language.
+func TestWords(t *testing.T) {
+	languages, err := newLanguages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	english, japanese := languages.all[0], languages.all[1]
+	for _, id := range slices.Sorted(maps.Keys(english.texts)) {
+		if _, ok := japanese.texts[id]; !ok {
+			t.Errorf("%s is missing in Japanese", id)
+		}
+		braces := regexp.MustCompile(`\{\w+\}`)
+		if a, b := braces.FindAllString(english.texts[id], -1), braces.FindAllString(japanese.texts[id], -1); !slices.Equal(sorted(a), sorted(b)) {
+			t.Errorf("%s is filled with %v in English and %v in Japanese", id, a, b)
+		}
+	}
+	for id := range japanese.texts {
+		if _, ok := english.texts[id]; !ok {
+			t.Errorf("%s is missing in English", id)
+		}
+	}
+	used := regexp.MustCompile(`\.T\("([\w.]+)"[,)]`)
+	for _, file := range []string{"page.templ", "panels.templ", "view.go", "columns.go", "handlers.go"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range used.FindAllStringSubmatch(string(text), -1) {
+			if _, ok := english.texts[m[1]]; !ok && !strings.HasSuffix(m[1], ".") {
+				t.Errorf("%s uses %q, which has no words", file, m[1])
+			}
+		}
+	}
+}
+
+func sorted(list []string) []string { return slices.Sorted(slices.Values(list)) }
+
+// Without this the console and the pods' pages would not look like one demo.
+func TestSameColoursAsThePodsPages(t *testing.T) {
+	tokens := func(file string) map[string]string {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := make(map[string]string)
+		_, root, _ := strings.Cut(string(text), ":root {")
+		root, _, _ = strings.Cut(root, "\n}")
+		for _, m := range regexp.MustCompile(`(--\w+): ([^;]+);`).FindAllStringSubmatch(root, -1) {
+			found[m[1]] = m[2]
+		}
+		return found
+	}
+	pods, console := tokens("../../web/static/style.css"), tokens("static/console.css")
+	for _, name := range []string{"--ground", "--surface", "--sunk", "--line", "--ink", "--muted", "--good", "--wait", "--bad", "--link", "--mono", "--sans", "--round"} {
+		if pods[name] == "" || console[name] != pods[name] {
+			t.Errorf("%s is %q here and %q on the pods' pages", name, console[name], pods[name])
+		}
+	}
+}
