@@ -89,7 +89,9 @@ func TestConsole(t *testing.T) {
 		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
 		chrome.Eval[bool](c.Tab, "document.activeElement.blur(), true")
 		c.Press("p")
-		c.wait("the console is frozen", func() bool { return chrome.Eval[string](c.Tab, "document.getElementById('stage').dataset.mode") == "frozen" })
+		c.wait("the console is frozen", func() bool {
+			return chrome.Eval[string](c.Tab, "document.getElementById('stage').dataset.mode") == "frozen"
+		})
 		frozen := c.column("plain")
 		newest := chrome.Eval[string](c.Tab, "document.querySelector('#log .cell').id")
 		c.wait("newer records are listed", func() bool { return chrome.Eval[string](c.Tab, "document.querySelector('#log .cell').id") != newest })
@@ -148,7 +150,9 @@ func TestConsole(t *testing.T) {
 		c.choose("scenario-good")
 		c.wait("the confidential pod reads again", func() bool { return c.column("confidential") == c.column("plain") && c.column("plain") != "" })
 		c.choose("format-envelope")
-		c.wait("the sender is proven", func() bool { return strings.Contains(c.Text(chrome.TestID("column-confidential")), "Signed by lab producer") })
+		c.wait("the sender is proven", func() bool {
+			return strings.Contains(c.Text(chrome.TestID("column-confidential")), "Signed by lab producer")
+		})
 		c.choose("data-payments")
 		c.wait("payments are read", func() bool { return strings.Contains(c.column("confidential"), "account") })
 	})
@@ -181,7 +185,9 @@ func TestEveryoneCanUseTheConsole(t *testing.T) {
 			c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
 			emulate(c.Tab, l)
 			c.Visit(inLanguage(lab.Console+"/", l.lang))
-			c.wait("the difference is shown", func() bool { return strings.Contains(c.Text(chrome.TestID("diff")), "allow_exec") && c.column("stored") != "" })
+			c.wait("the difference is shown", func() bool {
+				return strings.Contains(c.Text(chrome.TestID("diff")), "allow_exec") && c.column("stored") != ""
+			})
 			checkAccess(c.Tab, check, l)
 		})
 	}

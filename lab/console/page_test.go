@@ -139,9 +139,13 @@ func TestWarningsAreSeen(t *testing.T) {
 		"a rejected record": {"rejected", map[string]any{"reject_reason": "sender", "value": nil, "encoding": nil}, func(s stageView) bool {
 			return s.Confidential.Severity == "bad" && strings.Contains(s.Confidential.Text, "no trusted sender")
 		}},
-		"an altered record":   {"undecryptable", nil, func(s stageView) bool { return s.Confidential.Severity == "bad" && s.Confidential.Cipher }},
-		"a plain record":      {"plain", nil, func(s stageView) bool { return s.Confidential.Severity == "bad" && s.Confidential.Label == "Not encrypted" }},
-		"a state that is new": {"unheard-of", nil, func(s stageView) bool { return s.Confidential.Severity == "bad" && s.Confidential.Label == "unheard-of" }},
+		"an altered record": {"undecryptable", nil, func(s stageView) bool { return s.Confidential.Severity == "bad" && s.Confidential.Cipher }},
+		"a plain record": {"plain", nil, func(s stageView) bool {
+			return s.Confidential.Severity == "bad" && s.Confidential.Label == "Not encrypted"
+		}},
+		"a state that is new": {"unheard-of", nil, func(s stageView) bool {
+			return s.Confidential.Severity == "bad" && s.Confidential.Label == "unheard-of"
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := d.write(0, ciphertext(int(time.Now().UnixNano()%1000)))
