@@ -34,6 +34,14 @@ func (d *demo) Attack(ctx context.Context, name string) (console.Observation, er
 		return console.Observation{}, err
 	}
 	defer d.unlock()
+	d.noteAttack(console.Attacked{Attack: console.AttackInfo{Name: name, Tries: attack.Tries}, Running: true})
+	observed, err := d.attack(ctx, attack)
+	d.noteAttack(console.Attacked{Attack: console.AttackInfo{Name: name, Tries: attack.Tries}, Ended: time.Now(), Seen: observed, Err: err})
+	return observed, err
+}
+
+// attack needs the lock of the parts.
+func (d *demo) attack(ctx context.Context, attack attacks.Attack) (console.Observation, error) {
 	if pod, err := d.askKey(ctx); err != nil {
 		return console.Observation{}, err
 	} else if pod.State != podReleased {
@@ -45,13 +53,30 @@ func (d *demo) Attack(ctx context.Context, name string) (console.Observation, er
 	if err != nil {
 		return console.Observation{}, err
 	}
+	observed := console.Observation{Attack: attack.Name, Outcome: string(seen.Outcome), Detail: seen.Detail, Took: seen.Took}
+	for _, at := range seen.Records {
+		observed.Records = append(observed.Records, console.Position(at))
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.observed[name] == nil {
-		d.observed[name] = make(map[string]string)
+	if d.observed[attack.Name] == nil {
+		d.observed[attack.Name] = make(map[string]string)
 	}
-	d.observed[name][string(d.current.format)] = string(seen.Outcome)
-	return console.Observation{Attack: name, Outcome: string(seen.Outcome), Detail: seen.Detail, Records: len(seen.Records), Took: seen.Took}, nil
+	d.observed[attack.Name][string(d.current.format)] = observed.Outcome
+	return observed, nil
+}
+
+func (d *demo) noteAttack(a console.Attacked) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.attacked = a
+}
+
+// Attacked returns the attack that runs, or the last one.
+func (d *demo) Attacked() (console.Attacked, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.attacked, d.attacked.Attack.Name != ""
 }
 
 // Scoreboard returns the newest outcome of each attack in this run, by attack and format.

@@ -49,6 +49,7 @@ type demo struct {
 	current  choice
 	play     *play
 	observed map[string]map[string]string // outcome by attack and format
+	attacked console.Attacked             // the last one
 }
 
 // choice is what can be chosen while the demo runs.

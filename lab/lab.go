@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"kafka-e2ee/envelope"
+	"kafka-e2ee/lab/console"
 )
 
 // Config configures Run.
@@ -82,6 +83,7 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer d.pod.CloseIdleConnections()
+	d.start("console", func(ctx context.Context, log *slog.Logger) error { return console.Run(ctx, d, log) })
 	go d.readTerminal(ctx, in) // a read from in may never return
 	<-ctx.Done()
 	d.running.Wait()

@@ -22,12 +22,18 @@ type console struct {
 	lab *harness.Lab
 }
 
-func openConsole(t *testing.T, view *chrome.Tab, lab *harness.Lab) console {
+func openConsole(t *testing.T, view *chrome.Tab, lab *harness.Lab) {
 	t.Helper()
 	c := console{view, lab}
+	c.wait("the console is served", func() bool {
+		answer, err := http.Get(lab.Console)
+		if err == nil {
+			answer.Body.Close()
+		}
+		return err == nil
+	})
 	c.Visit(lab.Console)
 	c.wait("the confidential pod reads a record", func() bool { return strings.Contains(c.column("confidential"), "Msg") })
-	return c
 }
 
 func (c console) wait(what string, done func() bool) {
@@ -54,7 +60,7 @@ func TestConsole(t *testing.T) {
 	lab := harness.StartLab(t, "", envelope.FormatRSA)
 	view := chrome.Open(chrome.Start(t), t, "about:blank")
 	emulate(view, look{1280, 720, "light", "en"})
-	c := openConsole(t, view, lab)
+	openConsole(t, view, lab)
 
 	t.Run("a typed line is in all four columns, and stays", func(t *testing.T) {
 		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
@@ -179,7 +185,7 @@ func TestEveryoneCanUseTheConsole(t *testing.T) {
 	if _, err := chromedp.Call(view.Ctx, cdppage.SetBypassCSP, cdppage.SetBypassCSPParams{Enabled: true}); err != nil {
 		t.Fatal(err)
 	}
-	console{view, lab}.wait("the key is refused", func() bool { return lab.Confidential.KeyState() == "refused" })
+	lab.Confidential.Wait("the key is refused", func() bool { return lab.Confidential.KeyState() == "refused" })
 	for _, l := range []look{{1280, 720, "light", "en"}, {1280, 720, "dark", "ja"}, {320, 800, "dark", "en"}, {320, 800, "light", "ja"}} {
 		t.Run(l.String(), func(t *testing.T) {
 			c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}

@@ -18,7 +18,7 @@ type stageView struct {
 	Found bool
 	None  string // in place of a record
 	Mode  mode
-	Held  countdown // until when a typed line stays
+	Held  countdown // until when a moment stays
 
 	Place        string
 	Plain        columnView
@@ -50,14 +50,10 @@ func (c *Console) stageView(l localizer, records []storedRecord, reachable bool)
 		return stageView{None: none, Mode: modeNewest}
 	}
 	newest := records[len(records)-1]
-	typed, isTyped := c.demo.Typed()
-	if isTyped {
-		_, isTyped = findRecord(records, position{typed.Partition, typed.Offset})
-	}
-	at, mode := c.stage.show(newest.position, typed, isTyped)
+	at, mode := c.stage.show(newest.position, c.moments(records)...)
 	v := stageView{at: at, Mode: mode, Place: placeOf(at)}
-	if mode == modeTyped {
-		v.Held = newCountdown("", c.stage.heldUntil())
+	if until, held := c.stage.heldUntil(); held {
+		v.Held = newCountdown("", until)
 	}
 	r, found := findRecord(records, at)
 	if !found {
@@ -69,6 +65,23 @@ func (c *Console) stageView(l localizer, records []storedRecord, reachable bool)
 	v.Stored, v.Facts = l.stored(r), l.facts(c.demo.Addresses().Topic, r)
 	v.Confidential, v.Ordinary = c.seen(l, c.confidential, r), c.seen(l, c.ordinary, r)
 	return v
+}
+
+// moments returns the latest moments whose records are there.
+func (c *Console) moments(records []storedRecord) []moment {
+	var all []moment
+	add := func(mode mode, at position, when time.Time) {
+		if _, found := findRecord(records, at); found {
+			all = append(all, moment{mode, at, when})
+		}
+	}
+	if typed, ok := c.demo.Typed(); ok {
+		add(modeTyped, position{typed.Partition, typed.Offset}, typed.At)
+	}
+	if attacked, ok := c.demo.Attacked(); ok && len(attacked.Seen.Records) > 0 {
+		add(modeAttacked, position{attacked.Seen.Records[0].Partition, attacked.Seen.Records[0].Offset}, attacked.Ended)
+	}
+	return all
 }
 
 // settleTime is how long a record waits for the pods, before it is shown without them.
@@ -273,11 +286,4 @@ func diffLines(diff string) []diffLine {
 		lines = append(lines, d)
 	}
 	return lines
-}
-
-// heldUntil returns when a typed line makes way for the newest record.
-func (s *stage) heldUntil() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.until
 }

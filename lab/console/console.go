@@ -24,7 +24,7 @@ type Console struct {
 	confidential *pod
 	ordinary     *pod
 	stage        stage
-	attack       *attackRun
+	attacks      attackQueue
 	streams      chan struct{} // held by open streams
 }
 
@@ -58,7 +58,7 @@ func New(demo Demo) (*Console, error) {
 	}
 	return &Console{
 		demo: demo, port: port, languages: words, assets: version, confidential: newPod(where.Confidential), ordinary: newPod(where.Ordinary),
-		stage: stage{now: time.Now, mode: modeNewest}, attack: newAttackRun(), streams: make(chan struct{}, maxStreams),
+		stage: stage{now: time.Now, mode: modeNewest}, attacks: make(attackQueue), streams: make(chan struct{}, maxStreams),
 	}, nil
 }
 
@@ -73,7 +73,7 @@ func (c *Console) Serve(ctx context.Context, listener net.Listener, log *slog.Lo
 	parts.Go(func() { c.stored.follow(ctx, where.Broker, where.Topic) })
 	parts.Go(func() { c.confidential.follow(ctx) })
 	parts.Go(func() { c.ordinary.follow(ctx) })
-	parts.Go(func() { c.attack.serve(ctx, c.demo) })
+	parts.Go(func() { c.attacks.serve(ctx, c.demo) })
 	server := &http.Server{
 		Handler: c.Handler(), BaseContext: func(net.Listener) context.Context { return ctx }, // ends the streams
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: limit.AnswerTimeout, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,

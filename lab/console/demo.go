@@ -49,6 +49,8 @@ type Demo interface {
 	Attacks() []AttackInfo
 	// Attack does one, really, and returns what became of it. One attack runs at a time.
 	Attack(ctx context.Context, name string) (Observation, error)
+	// Attacked returns the attack that runs, or the last one, also of the terminal. It is false before the first.
+	Attacked() (Attacked, bool)
 	// Scoreboard returns the newest outcome of each attack that was observed in this run, by attack and format.
 	Scoreboard() map[string]map[string]string
 }
@@ -69,6 +71,12 @@ type Addresses struct {
 	Topic        string
 	Folder       string // the public key, the release policy and the authority's certificate
 	Verify       string // the command that verifies the attested page
+}
+
+// Position is where a record is in the topic.
+type Position struct {
+	Partition int32
+	Offset    int64
 }
 
 // Typed is a message that a person typed, as Kafka stored it.
@@ -120,11 +128,20 @@ type Step struct {
 // AttackInfo describes an attack.
 type AttackInfo struct{ Name, Tries string }
 
+// Attacked is an attack that runs, or has ended.
+type Attacked struct {
+	Attack  AttackInfo
+	Running bool
+	Ended   time.Time   // zero: it still runs
+	Seen    Observation // if it has ended without an error
+	Err     error       // why nothing can be said
+}
+
 // Observation is what became of an attack, as the confidential pod reported it.
 type Observation struct {
 	Attack  string
 	Outcome string // refused, flagged or not_noticed
 	Detail  string
-	Records int // how many records the attack wrote or changed
+	Records []Position // that the attack wrote or changed
 	Took    time.Duration
 }

@@ -33,6 +33,7 @@ type fakeDemo struct {
 	board    map[string]map[string]string
 	attack   func(ctx context.Context, name string) (Observation, error)
 	limit    int
+	attacked Attacked
 
 	confidential, ordinary *fakePod
 }
@@ -186,10 +187,22 @@ func (d *fakeDemo) Attacks() []AttackInfo {
 }
 
 func (d *fakeDemo) Attack(ctx context.Context, name string) (Observation, error) {
-	if d.attack == nil {
-		return Observation{Attack: name, Outcome: "not_noticed", Detail: "decrypted"}, nil
+	note := func(a Attacked) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		a.Attack = AttackInfo{name, "Do " + name + "."}
+		d.attacked = a
 	}
-	return d.attack(ctx, name)
+	note(Attacked{Running: true})
+	seen, err := d.attack(ctx, name)
+	note(Attacked{Ended: time.Now(), Seen: seen, Err: err})
+	return seen, err
+}
+
+func (d *fakeDemo) Attacked() (Attacked, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.attacked, d.attacked.Attack.Name != ""
 }
 
 func (d *fakeDemo) Scoreboard() map[string]map[string]string {

@@ -34,7 +34,7 @@ func (c *Console) Handler() http.Handler {
 	mux.HandleFunc("POST /format", c.command(func(r *http.Request) error { return c.demo.SetFormat(r.Context(), r.PostFormValue("format")) }))
 	mux.HandleFunc("POST /scenario", c.command(func(r *http.Request) error { return c.demo.SetScenario(r.Context(), r.PostFormValue("scenario")) }))
 	mux.HandleFunc("POST /attack", c.command(func(r *http.Request) error {
-		if !c.attack.start(r.PostFormValue("attack")) {
+		if !c.attacks.start(r.PostFormValue("attack")) {
 			return errBusy
 		}
 		return nil

@@ -172,12 +172,14 @@ func TestAttackIsReported(t *testing.T) {
 		if err := <-proceed; err != nil {
 			return Observation{}, err
 		}
-		return Observation{Attack: name, Outcome: "not_noticed", Detail: "decrypted"}, nil
+		r := d.write(1, []byte("forged"))
+		d.confidential.shows(r, "decrypted", "forged", nil)
+		d.ordinary.shows(r, "no_key", "", nil)
+		return Observation{Attack: name, Outcome: "not_noticed", Detail: "decrypted", Records: []Position{{r.Partition, r.Offset}}}, nil
 	}
 	c, base := startConsole(t, d)
-	if failed := post(t, base, "/attack", url.Values{"attack": {"replay"}}); failed != "" {
-		t.Fatal(failed)
-	}
+	eventually(t, "the attack starts", func() bool { return post(t, base, "/attack", url.Values{"attack": {"replay"}}) == "" })
+	eventually(t, "the attack runs", func() bool { return english(c).Attacks.Running })
 	if v := english(c).Attacks; !v.Running || v.Last.Tries != "Do replay." || v.Last.Outcome.Words != "trying" {
 		t.Errorf("while the attack runs: %+v", v.Last)
 	}
@@ -189,6 +191,11 @@ func TestAttackIsReported(t *testing.T) {
 	if got := english(c).Attacks.Last; got.Outcome.Words != "NOT NOTICED" || got.Outcome.Severity != "bad" || got.Detail != "decrypted" {
 		t.Errorf("the outcome is %+v", got)
 	}
+	eventually(t, "the attacked record is shown, and stays", func() bool {
+		d.seals("of no interest")
+		s := english(c).Stage
+		return s.Mode == modeAttacked && s.Place == "1/0" && s.Confidential.Text == "forged" && strings.HasPrefix(english(c).Log[0].Place, "0/")
+	})
 	post(t, base, "/attack", url.Values{"attack": {"tamper"}})
 	proceed <- errors.New("no key yet")
 	eventually(t, "the second attack has ended", func() bool { return !english(c).Attacks.Running })

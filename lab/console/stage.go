@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// holdTyped is how long a typed line stays, unless another one is typed.
-const holdTyped = 10 * time.Second
+// holdTime is how long a typed line, or an attacked record, stays, unless another one comes.
+const holdTime = 10 * time.Second
 
 // stage decides which record is in the four columns. All windows of the console show the same one, so that the presenter's
 // and the projector's agree.
@@ -16,37 +16,56 @@ type stage struct {
 	mu     sync.Mutex
 	mode   mode
 	record position
-	typed  Typed     // the newest line that was shown
-	until  time.Time // of modeTyped
+	seen   time.Time // of the newest moment that was shown
+	until  time.Time // if a moment is shown
 }
 
 type mode string
 
 const (
 	modeNewest   mode = "newest"
-	modeTyped    mode = "typed"    // a typed line, until it was shown for long enough
+	modeTyped    mode = "typed"    // a moment
+	modeAttacked mode = "attacked" // a moment
 	modeSelected mode = "selected" // a record that the presenter chose
 	modeFrozen   mode = "frozen"   // whatever was shown
 )
 
-// show returns the record to show, given the newest one and the newest typed line. A typed line replaces all but a frozen
-// record. A typed line that was there before the console is none to hold.
-func (s *stage) show(newest position, typed Typed, isTyped bool) (position, mode) {
+// moment is a record that everybody wants to see now: somebody typed it, or attacked it.
+type moment struct {
+	mode   mode
+	record position
+	at     time.Time
+}
+
+// show returns the record to show, given the newest one and the latest moments. A moment replaces all but a frozen record,
+// for a while. One that was over before the console could show it is not shown.
+func (s *stage) show(newest position, moments ...moment) (position, mode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if isTyped && typed != s.typed && s.mode != modeFrozen {
-		if age := s.now().Sub(typed.At); age < holdTyped {
-			s.mode, s.record, s.until = modeTyped, position{typed.Partition, typed.Offset}, s.now().Add(holdTyped)
+	for _, m := range moments {
+		if s.mode == modeFrozen || !m.at.After(s.seen) {
+			continue
 		}
-		s.typed = typed
+		if s.seen = m.at; s.now().Sub(m.at) < holdTime {
+			s.mode, s.record, s.until = m.mode, m.record, s.now().Add(holdTime)
+		}
 	}
-	if s.mode == modeTyped && !s.now().Before(s.until) {
+	if s.holds() && !s.now().Before(s.until) {
 		s.mode = modeNewest
 	}
 	if s.mode == modeNewest {
 		s.record = newest
 	}
 	return s.record, s.mode
+}
+
+func (s *stage) holds() bool { return s.mode == modeTyped || s.mode == modeAttacked }
+
+// heldUntil returns when a moment makes way for the newest record. It is false if none is shown.
+func (s *stage) heldUntil() (time.Time, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.until, s.holds()
 }
 
 // freeze holds the record that is shown, or lets the newest be shown again.
@@ -60,7 +79,7 @@ func (s *stage) freeze() {
 	s.mode = modeFrozen
 }
 
-// selectRecord shows a record until another command, or a typed line.
+// selectRecord shows a record until another command, or a moment.
 func (s *stage) selectRecord(at position) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

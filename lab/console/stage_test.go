@@ -11,11 +11,11 @@ func TestTypedLineStays(t *testing.T) {
 	s := &stage{now: func() time.Time { return now }, mode: modeNewest}
 	shows := func(step string, newest int64, typed *Typed, want int64, wantMode mode) {
 		t.Helper()
-		var line Typed
+		var moments []moment
 		if typed != nil {
-			line = *typed
+			moments = append(moments, moment{modeTyped, position{0, typed.Offset}, typed.At})
 		}
-		if at, mode := s.show(position{0, newest}, line, typed != nil); at.offset != want || mode != wantMode {
+		if at, mode := s.show(position{0, newest}, moments...); at.offset != want || mode != wantMode {
 			t.Errorf("%s: offset %d (%s), want %d (%s)", step, at.offset, mode, want, wantMode)
 		}
 	}
@@ -33,12 +33,32 @@ func TestTypedLineStays(t *testing.T) {
 	shows("not again", 27, second, 27, modeNewest)
 }
 
+// Without this nobody would see what an attack did: the next record would push it out, or an older one would stay.
+func TestAttackedRecordStays(t *testing.T) {
+	now := time.Now()
+	s := &stage{now: func() time.Time { return now }, mode: modeNewest}
+	typed := moment{modeTyped, position{0, 5}, now.Add(-time.Second)}
+	s.show(position{0, 5}, typed)
+	attacked := moment{modeAttacked, position{1, 7}, now}
+	if at, mode := s.show(position{0, 8}, typed, attacked); at != attacked.record || mode != modeAttacked {
+		t.Errorf("after the attack: %v (%s)", at, mode)
+	}
+	typed = moment{modeTyped, position{0, 9}, now.Add(time.Second)}
+	if at, mode := s.show(position{0, 9}, typed, attacked); at != typed.record || mode != modeTyped {
+		t.Errorf("after the next typed line: %v (%s)", at, mode)
+	}
+	now = now.Add(time.Minute)
+	if at, mode := s.show(position{0, 20}, typed, attacked); at.offset != 20 || mode != modeNewest {
+		t.Errorf("a minute later: %v (%s)", at, mode)
+	}
+}
+
 // Without this a record could not be discussed: the next one would push it out.
 func TestRecordStaysWhenAsked(t *testing.T) {
 	now := time.Now()
 	s := &stage{now: func() time.Time { return now }, mode: modeNewest}
 	show := func(newest int64, typed Typed) (int64, mode) {
-		at, mode := s.show(position{0, newest}, typed, typed != Typed{})
+		at, mode := s.show(position{0, newest}, moment{modeTyped, position{0, typed.Offset}, typed.At})
 		return at.offset, mode
 	}
 	show(1, Typed{})

@@ -42,11 +42,11 @@ func (c *Console) view(l localizer) view {
 
 // logCell is a record in the strip of earlier ones, in the state that the confidential pod shows.
 type logCell struct {
-	ID, Place, Name string
+	ID, Place       string
 	Severity, Icon  string
 	State           string
 	Shown           bool // in the columns
-	Typed           bool
+	Typed, Attacked bool
 }
 
 // shownCells is how many records the strip holds.
@@ -55,17 +55,18 @@ const shownCells = 60
 func (c *Console) logView(l localizer, records []storedRecord, shown position) []logCell {
 	var cells []logCell
 	typed, isTyped := c.demo.Typed()
+	attacked, _ := c.demo.Attacked()
 	for _, r := range slices.Backward(records[max(0, len(records)-shownCells):]) {
 		cell := logCell{
 			ID: "r-" + strconv.Itoa(int(r.partition)) + "-" + strconv.FormatInt(r.offset, 10), Place: placeOf(r.position), Shown: r.position == shown,
-			Typed: isTyped && r.position == position{typed.Partition, typed.Offset},
+			Typed:    isTyped && r.position == position{typed.Partition, typed.Offset},
+			Attacked: slices.Contains(attacked.Seen.Records, Position{r.partition, r.offset}),
 		}
 		s := c.seen(l, c.confidential, r)
 		cell.Severity, cell.Icon, cell.State = s.Severity, s.Icon, s.Label
 		if len(s.Flags) > 0 {
 			cell.State += ", " + s.Flags[0]
 		}
-		cell.Name = l.T("log.record", "partition", strconv.Itoa(int(r.partition)), "offset", strconv.FormatInt(r.offset, 10), "state", cell.State)
 		cells = append(cells, cell)
 	}
 	return cells
@@ -189,8 +190,9 @@ type lastAttack struct {
 }
 
 func (c *Console) attacksView(l localizer) attacksView {
-	board, last, format := c.demo.Scoreboard(), c.attack.last(), c.demo.Format()
-	v := attacksView{Running: last.running}
+	board, format := c.demo.Scoreboard(), c.demo.Format()
+	last, tried := c.demo.Attacked()
+	v := attacksView{Running: last.Running}
 	formats := []string{"rsa", "envelope"}
 	for _, outcomes := range board {
 		if outcomes["jwe"] != "" && format != "jwe" && !slices.Contains(formats, "jwe") {
@@ -204,7 +206,7 @@ func (c *Console) attacksView(l localizer) attacksView {
 		v.Formats = append(v.Formats, formatColumn{f, l.or("format."+f, f), f == format})
 	}
 	for _, a := range c.demo.Attacks() {
-		row := attackRow{Name: a.Name, Short: l.T("attack." + a.Name + ".short"), Tries: l.or("attack."+a.Name+".tries", a.Tries), Running: last.running && last.name == a.Name}
+		row := attackRow{Name: a.Name, Short: l.T("attack." + a.Name + ".short"), Tries: l.or("attack."+a.Name+".tries", a.Tries), Running: last.Running && last.Attack.Name == a.Name}
 		for _, f := range formats {
 			cell := l.outcome(board[a.Name][f])
 			if cell.Current = f == format; cell.Current && row.Running {
@@ -212,19 +214,19 @@ func (c *Console) attacksView(l localizer) attacksView {
 			}
 			row.Cells = append(row.Cells, cell)
 		}
-		if last.name == a.Name {
+		if tried && last.Attack.Name == a.Name {
 			v.Last = lastAttack{Name: a.Name, Tries: row.Tries}
 		}
 		v.Rows = append(v.Rows, row)
 	}
 	switch {
 	case v.Last.Name == "":
-	case last.running:
+	case last.Running:
 		v.Last.Outcome = outcomeCell{Severity: "wait", Icon: "…", Words: l.T("outcome.running")}
-	case last.failed != nil:
-		v.Last.Outcome, v.Last.Detail = outcomeCell{Severity: "bad", Icon: "⚠", Words: l.T("outcome.failed")}, last.failed.Error()
+	case last.Err != nil:
+		v.Last.Outcome, v.Last.Detail = outcomeCell{Severity: "bad", Icon: "⚠", Words: l.T("outcome.failed")}, last.Err.Error()
 	default:
-		v.Last.Outcome, v.Last.Detail = l.outcome(last.result.Outcome), last.result.Detail
+		v.Last.Outcome, v.Last.Detail = l.outcome(last.Seen.Outcome), last.Seen.Detail
 	}
 	return v
 }
