@@ -117,6 +117,7 @@ vulncheck: ## Look up the programs' calls in Go's vulnerability database; VULNDB
 .PHONY: generate
 generate: ## Regenerate the generated files
 	$(TOOL) templ generate -path web
+	$(TOOL) templ generate -path lab/console
 	go test -count=1 -run TestSettingsTables ./e2e/docs -update
 
 .PHONY: check-generated
