@@ -83,8 +83,8 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer d.pod.CloseIdleConnections()
-	d.start("console", func(ctx context.Context, log *slog.Logger) error { return console.Run(ctx, d, log) })
-	go d.readTerminal(ctx, in) // a read from in may never return
+	d.start("console", func(ctx context.Context, log *slog.Logger) error { return console.Run(ctx, d, log) }) //nolint:contextcheck // a part's context ends with the demo
+	go d.readTerminal(ctx, in)                                                                                // a read from in may never return
 	<-ctx.Done()
 	d.running.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {

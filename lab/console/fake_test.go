@@ -1,13 +1,15 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -48,15 +50,16 @@ type fakePod struct {
 func (p *fakePod) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var after uint64
-	_, _ = fmt.Sscan(r.URL.Query().Get("after"), &after)
-	newest := []map[string]any{}
-	for i := len(p.records) - 1; i >= 0; i-- {
-		if p.records[i]["rev"].(int)-int(after) > 0 {
-			newest = append(newest, p.records[i])
-		}
+	after, err := strconv.Atoi(cmp.Or(r.URL.Query().Get("after"), "0"))
+	if err != nil {
+		http.Error(w, "after", http.StatusBadRequest)
+		return
 	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"feed": p.feed, "records": newest, "next": len(p.records)})
+	newest := slices.Clone(p.records[min(after, len(p.records)):]) // their revisions are their places in the list
+	slices.Reverse(newest)
+	if err := json.NewEncoder(w).Encode(map[string]any{"feed": p.feed, "records": append([]map[string]any{}, newest...), "next": len(p.records)}); err != nil {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // shows lets the pod show a record in a state.

@@ -45,7 +45,7 @@ func (c *Console) Handler() http.Handler {
 	}))
 }
 
-var errBusy = errors.New("another attack still runs") //nolint:gochecknoglobals // a sentinel
+var errBusy = errors.New("another attack still runs")
 
 // refuse answers a request that the guard does not let in.
 func (c *Console) refuse(w http.ResponseWriter, r *http.Request, reason string) {

@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-func startPod(t *testing.T, fake *fakePod, address string) *pod {
+func startPod(t *testing.T, address string) *pod {
 	p := newPod(address)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -20,7 +20,7 @@ func startPod(t *testing.T, fake *fakePod, address string) *pod {
 // Without this the console would show what a pod said before it was restarted in another scenario, or of another record.
 func TestPodSaysItItself(t *testing.T) {
 	d := newFakeDemo(t)
-	p := startPod(t, d.confidential, d.addresses.Confidential)
+	p := startPod(t, d.addresses.Confidential)
 	record := d.write(0, []byte("ciphertext"))
 	stored := newStoredRecord(record)
 	state := func(r storedRecord) string {
