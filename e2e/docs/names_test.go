@@ -67,7 +67,7 @@ func TestDocsNameWhatIsThere(t *testing.T) {
 			folders = append(folders, name)
 		}
 	}
-	makefile, scenarios := "\n"+harness.ReadFile(t, "Makefile"), harness.ReadFile(t, "lab/scenario.go")+`"help": {`
+	makefile, scenarios := "\n"+harness.ReadFile(t, "Makefile"), harness.ReadFile(t, "lab/scenario.go")+`name: "good", name: "help",`
 	targets := regexp.MustCompile(`(?m)^ *(?:[A-Z]+=\S+ )*make(?: [A-Z]+=\S*)*((?: [a-z][a-z-]*)+)`)
 	scenario := regexp.MustCompile(`SCENARIO=([a-z-]+)`)
 	stage := regexp.MustCompile(`\b[0-9]{2}-[a-z-]+\.sh\b`)
@@ -85,7 +85,7 @@ func TestDocsNameWhatIsThere(t *testing.T) {
 		}
 		for _, m := range scenario.FindAllStringSubmatch(text, -1) {
 			checked++
-			if !strings.Contains(scenarios, `"`+m[1]+`": {`) {
+			if !strings.Contains(scenarios, `name: "`+m[1]+`",`) {
 				t.Errorf("%s: there is no scenario %s", page, m[1])
 			}
 		}
