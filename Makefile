@@ -37,6 +37,10 @@ help: ## List the targets
 demo: ## Run the demo on this computer: pages at PORT (3333), the next two ports and, attested, PORT+10; FORMAT rsa, envelope or jwe; DATA msg or payments; SCENARIO=help lists the scenarios
 	@echo 'Building; the first time takes a minute or two.' >&2; go build -o $(CACHE)/lab ./lab/cmd/lab && exec $(CACHE)/lab -port '$(PORT)' -format '$(FORMAT)' -scenario '$(SCENARIO)' -data '$(DATA)'
 
+.PHONY: attacks
+attacks: ## Attack records as Kafka's operator can, print what each format makes of it, and write docs/attacks.md
+	go run ./lab/cmd/attacks docs/attacks.md docs/attacks.ja.md
+
 .PHONY: setup
 setup: ## Install and start what make up and the container and browser tests need
 	@tools/setup

@@ -2,44 +2,86 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"os"
+
+	"golang.org/x/sync/errgroup"
 
 	"kafka-e2ee/lab/attacks"
 )
 
-// observe does every attack on a stage.
-func observe(ctx context.Context, s *stage) ([]attacks.Observation, error) {
-	if err := attacks.Ready(ctx, s.target); err != nil {
+// attackedPartitions is how many partitions an attacked topic has. An attack moves records between them.
+const attackedPartitions = 2
+
+// Attacks does every attack to every defence, with an embedded broker and no browser. It prints what became of them, and
+// writes it into the documents.
+func Attacks(ctx context.Context, out io.Writer, documents []string) error {
+	broker, err := newBroker(retentionBytes)
+	if err != nil {
+		return err
+	}
+	defer broker.Close()
+	createTopic := func(name string) error { return broker.CreateTopic(name, attackedPartitions, nil) }
+	board, err := MeasureAttacks(ctx, broker.ListenAddrs(), createTopic, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	for _, file := range documents {
+		text, err := os.ReadFile(file) //nolint:gosec // the caller names it
+		if err == nil {
+			text, err = board.Update(text)
+		}
+		if err == nil {
+			err = os.WriteFile(file, text, 0o600) //nolint:gosec // the caller names it; it keeps its mode
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err = io.WriteString(out, board.String())
+	return err
+}
+
+// MeasureAttacks does every attack to every defence, each on a topic of its own, which createTopic must create with at
+// least two partitions.
+func MeasureAttacks(ctx context.Context, brokers []string, createTopic func(name string) error, log *slog.Logger) (attacks.Scoreboard, error) {
+	board := make(attacks.Scoreboard, len(defences()))
+	columns, ctx := errgroup.WithContext(ctx)
+	for i, d := range defences() {
+		columns.Go(func() error {
+			observed, err := measure(ctx, brokers, createTopic, d, log)
+			if err != nil {
+				return fmt.Errorf("measuring %s: %w", d.name, err)
+			}
+			board[i] = attacks.Column{Name: d.name, Observed: observed}
+			return nil
+		})
+	}
+	return board, columns.Wait()
+}
+
+// measure does every attack to one defence.
+func measure(ctx context.Context, brokers []string, createTopic func(name string) error, d defence, log *slog.Logger) (all []attacks.Observation, err error) {
+	if err := createTopic(d.topic); err != nil {
+		return nil, fmt.Errorf("creating the topic: %w", err)
+	}
+	v, err := newVictim(ctx, brokers, d, log)
+	if err != nil {
 		return nil, err
 	}
-	var all []attacks.Observation
+	defer func() { err = errors.Join(err, v.stop()) }()
+	if err := attacks.Ready(ctx, v.target); err != nil {
+		return nil, err
+	}
 	for _, a := range attacks.All() {
-		o, err := a.Run(ctx, s.target)
+		o, err := a.Run(ctx, v.target)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, o)
 	}
 	return all, nil
-}
-
-// measure does every attack on every defence, each on its own topic.
-func measure(ctx context.Context, brokers []string, topics func(defence) string, log *slog.Logger) (map[string][]attacks.Observation, error) {
-	found := make(map[string][]attacks.Observation)
-	for _, d := range defences() {
-		s, err := newStage(ctx, brokers, topics(d), d, log)
-		if err != nil {
-			return nil, err
-		}
-		observed, err := observe(ctx, s)
-		if stopped := s.stop(); err == nil {
-			err = stopped
-		}
-		if err != nil {
-			return nil, fmt.Errorf("measuring %s: %w", d.name, err)
-		}
-		found[d.name] = observed
-	}
-	return found, nil
 }

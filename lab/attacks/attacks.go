@@ -56,6 +56,7 @@ type Observation struct {
 	Attack  string
 	Outcome Outcome
 	Detail  string     // what the pod's API says of the records: states, reasons and flags
+	Marks   []string   // what gave the attack away: flags, or the states of records whose content is not shown; sorted
 	Records []Position // that were written or changed
 	Took    time.Duration
 }
@@ -64,7 +65,16 @@ type Observation struct {
 func All() []Attack {
 	return []Attack{
 		{Name: "tamper", Tries: "Change one byte of a record's ciphertext.", judge: everyRecord, do: tamper},
+		{Name: "truncate", Tries: "Cut off the last bytes of a record.", judge: everyRecord, do: truncate},
 		{Name: "replay", Tries: "Write a record once more, byte for byte.", judge: everyRecord, do: replay},
+		{Name: "drop", Tries: "Let a record disappear before anyone reads it.", judge: anyRecord, do: drop},
+		{Name: "reorder", Tries: "Exchange two records before anyone reads them.", judge: anyRecord, do: reorder},
+		{Name: "move", Tries: "Write a record into another partition.", judge: everyRecord, do: move},
+		{Name: "copy", Tries: "Copy a record into another topic and back.", judge: everyRecord, do: copyBack},
+		{Name: "forge", Tries: "Encrypt a message with the producer's public key.", judge: everyRecord, do: forge},
+		{Name: "plain", Tries: "Write a message that is not encrypted.", judge: everyRecord, do: plain},
+		{Name: "reader", Tries: "Slip another public key into the producer's file.", judge: everyRecord, do: reader},
+		{Name: "rewind", Tries: "Delete the topic, and create it again with old records.", judge: everyRecord, do: rewind},
 	}
 }
 
@@ -91,7 +101,8 @@ func (a Attack) Run(ctx context.Context, t Target) (Observation, error) {
 	if err != nil {
 		return Observation{}, fmt.Errorf("attack %s: %w", a.Name, err)
 	}
-	o := Observation{Attack: a.Name, Outcome: a.judge(findings), Detail: detail(findings), Took: time.Since(start)}
+	outcome := a.judge(findings)
+	o := Observation{Attack: a.Name, Outcome: outcome, Detail: detail(findings), Marks: decisive(findings, outcome), Took: time.Since(start)}
 	for _, f := range findings {
 		o.Records = append(o.Records, f.Position)
 	}
@@ -99,7 +110,8 @@ func (a Attack) Run(ctx context.Context, t Target) (Observation, error) {
 }
 
 func (a Attack) run(ctx context.Context, t Target) ([]finding, error) {
-	o, pod := &operator{target: t}, &page{url: t.Pod}
+	pod := &page{url: t.Pod}
+	o := &operator{target: t, page: pod}
 	newest, before, err := genuine(ctx, o, pod)
 	if err != nil {
 		return nil, err

@@ -4,18 +4,39 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"kafka-e2ee/envelope"
 )
 
 // operator is a client with every right at the broker, and no key.
-type operator struct{ target Target }
+type operator struct {
+	target Target
+	page   *page // to pass over what it says before an attack
+}
 
 // stored is a record as Kafka stores it.
 type stored struct {
 	Position
 	key, value []byte
 	headers    []kgo.RecordHeader
+	at         time.Time
+}
+
+// encrypted reports whether a record is one of the formats.
+func (r stored) encrypted() bool { return r.format() != "" }
+
+func (r stored) format() envelope.Format {
+	d, err := envelope.Describe(r.value)
+	if err != nil {
+		return ""
+	}
+	return d.Format
 }
 
 // fetchBytes bounds the memory for records that are read, in bytes.
@@ -39,11 +60,15 @@ func (o *operator) next(ctx context.Context) (stored, error) {
 		return stored{}, err
 	}
 	defer client.Close()
-	records, err := poll(ctx, client)
-	if err != nil {
-		return stored{}, err
+	for {
+		records, err := poll(ctx, client)
+		if err != nil {
+			return stored{}, err
+		}
+		if i := slices.IndexFunc(records, stored.encrypted); i >= 0 {
+			return records[i], nil
+		}
 	}
-	return records[0], nil
 }
 
 // poll waits for records, also those of open transactions.
@@ -55,7 +80,7 @@ func poll(ctx context.Context, client *kgo.Client) ([]stored, error) {
 		}
 		var list []stored
 		fetches.EachRecord(func(r *kgo.Record) {
-			list = append(list, stored{Position{r.Partition, r.Offset}, r.Key, r.Value, r.Headers})
+			list = append(list, stored{Position{r.Partition, r.Offset}, r.Key, r.Value, r.Headers, r.Timestamp})
 		})
 		if len(list) > 0 {
 			return list, nil
@@ -67,7 +92,7 @@ func poll(ctx context.Context, client *kgo.Client) ([]stored, error) {
 }
 
 // write writes records to the ends of their partitions, in their order. It returns where they are.
-func (o *operator) write(ctx context.Context, topic string, records ...stored) ([]Position, error) {
+func (o *operator) write(ctx context.Context, records ...stored) ([]Position, error) {
 	client, err := o.client()
 	if err != nil {
 		return nil, err
@@ -75,7 +100,7 @@ func (o *operator) write(ctx context.Context, topic string, records ...stored) (
 	defer client.Close()
 	out := make([]*kgo.Record, len(records))
 	for i, r := range records {
-		out[i] = &kgo.Record{Topic: topic, Partition: r.Partition, Key: r.key, Value: r.value, Headers: r.headers}
+		out[i] = &kgo.Record{Topic: o.target.Topic, Partition: r.Partition, Key: r.key, Value: r.value, Headers: r.headers}
 	}
 	var errs []error
 	for _, result := range client.ProduceSync(ctx, out...) {
@@ -89,4 +114,42 @@ func (o *operator) write(ctx context.Context, topic string, records ...stored) (
 		written[i] = Position{r.Partition, r.Offset}
 	}
 	return written, nil
+}
+
+// read returns the record at a position.
+func (o *operator) read(ctx context.Context, at Position) (stored, error) {
+	client, err := o.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{o.target.Topic: {at.Partition: kgo.NewOffset().At(at.Offset)}}))
+	if err != nil {
+		return stored{}, err
+	}
+	defer client.Close()
+	records, err := poll(ctx, client)
+	if err != nil {
+		return stored{}, err
+	}
+	return records[0], nil
+}
+
+// deleteBefore deletes all records of a partition before an offset.
+func (o *operator) deleteBefore(ctx context.Context, partition int32, offset int64) error {
+	p := kmsg.NewDeleteRecordsRequestTopicPartition()
+	p.Partition, p.Offset = partition, offset
+	t := kmsg.NewDeleteRecordsRequestTopic()
+	t.Topic, t.Partitions = o.target.Topic, append(t.Partitions, p)
+	r := kmsg.NewPtrDeleteRecordsRequest()
+	r.Topics, r.TimeoutMillis = append(r.Topics, t), requestMillis
+	response, err := ask(ctx, o, func(ctx context.Context, c *kgo.Client) (*kmsg.DeleteRecordsResponse, error) {
+		return r.RequestWith(ctx, c)
+	})
+	if err == nil {
+		for _, t := range response.Topics {
+			for _, p := range t.Partitions {
+				err = errors.Join(err, kerr.ErrorForCode(p.ErrorCode))
+			}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("deleting records: %w", err)
+	}
+	return nil
 }

@@ -16,61 +16,110 @@ const (
 type finding struct {
 	Position
 	outcome Outcome
-	said    string
+	state   string   // with the reason, if it is rejected
+	marks   []string // that the other record does not have
 }
 
 // compare judges each record. What the pod says of a record of the producer, too, is no mark.
 func compare(records []reported, genuine reported) []finding {
 	findings := make([]finding, len(records))
 	for i, r := range records {
-		f := finding{Position: Position{r.Partition, r.Offset}, outcome: NotNoticed, said: r.State}
+		f := finding{Position: Position{r.Partition, r.Offset}, outcome: NotNoticed, state: r.State}
 		if r.RejectReason != "" {
-			f.said += " (" + r.RejectReason + ")"
+			f.state += " (" + r.RejectReason + ")"
 		}
-		marks := slices.Clone(r.Flags)
-		if r.Sender.State != genuine.Sender.State {
-			marks = append(marks, "sender "+r.Sender.State)
-		}
-		switch {
-		case r.State != stateDecrypted && r.State != statePlain: // the other states show no content
+		switch r.State {
+		case stateDecrypted, statePlain:
+			f.marks = newMarks(r, genuine)
+			if len(f.marks) > 0 {
+				f.outcome = Flagged
+			}
+		default: // the other states show no content
 			f.outcome = Refused
-		case len(marks) > 0 || r.State != genuine.State:
-			f.outcome = Flagged
-		}
-		if f.outcome != Refused && len(marks) > 0 {
-			f.said += ", " + strings.Join(marks, ", ")
 		}
 		findings[i] = f
 	}
 	return findings
 }
 
-// everyRecord is the outcome of an attack in which each record must be noticed: the worst of them.
-func everyRecord(findings []finding) Outcome {
-	worst := Refused
-	for _, f := range findings {
-		switch {
-		case f.outcome == NotNoticed:
-			worst = NotNoticed
-		case f.outcome == Flagged && worst == Refused:
-			worst = Flagged
+// newMarks returns what the pod says of a record that it shows, and not of the genuine one.
+func newMarks(r, genuine reported) (marks []string) {
+	if r.State != genuine.State {
+		marks = append(marks, r.State)
+	}
+	for _, flag := range r.Flags {
+		if !slices.Contains(genuine.Flags, flag) {
+			marks = append(marks, flag)
 		}
 	}
-	return worst
+	if r.State == genuine.State && r.Sender.State != genuine.Sender.State {
+		marks = append(marks, "sender "+r.Sender.State)
+	}
+	return marks
 }
 
-// detail lists what the pod says, once for all records of which it says the same.
-func detail(findings []finding) string {
-	var said []string
-	count := make(map[string]int)
-	for _, f := range findings {
-		if count[f.said]++; count[f.said] == 1 {
-			said = append(said, f.said)
+// everyRecord is the outcome of an attack in which each record must be noticed: that of the one that fared worst.
+func everyRecord(findings []finding) Outcome {
+	if len(findings) == 0 {
+		return NotNoticed
+	}
+	for _, worst := range []Outcome{NotNoticed, Flagged} {
+		if count(findings, worst) > 0 {
+			return worst
 		}
 	}
-	for i, s := range said {
-		if n := count[s]; n > 1 {
-			said[i] = fmt.Sprintf("%d × %s", n, s)
+	return Refused
+}
+
+// anyRecord is the outcome of an attack on the order of genuine records: one mark gives it away.
+func anyRecord(findings []finding) Outcome {
+	switch len(findings) {
+	case count(findings, NotNoticed):
+		return NotNoticed
+	case count(findings, Refused):
+		return Refused
+	}
+	return Flagged
+}
+
+func count(findings []finding, outcome Outcome) (n int) {
+	for _, f := range findings {
+		if f.outcome == outcome {
+			n++
+		}
+	}
+	return n
+}
+
+// decisive returns the marks of the records that decided the outcome, or their states if no content is shown, each once.
+func decisive(findings []finding, outcome Outcome) []string {
+	var said []string
+	for _, f := range findings {
+		switch {
+		case f.outcome != outcome:
+		case outcome == Refused:
+			said = append(said, f.state)
+		default:
+			said = append(said, f.marks...)
+		}
+	}
+	slices.Sort(said)
+	return slices.Compact(said)
+}
+
+// detail lists what the pod says of the records, in their order.
+func detail(findings []finding) string {
+	var said []string
+	times := make(map[string]int)
+	for _, f := range findings {
+		text := strings.Join(slices.Compact(append([]string{f.state}, f.marks...)), ", ")
+		if times[text]++; times[text] == 1 {
+			said = append(said, text)
+		}
+	}
+	for i, text := range said {
+		if n := times[text]; n > 1 {
+			said[i] = fmt.Sprintf("%d × %s", n, text)
 		}
 	}
 	return strings.Join(said, "; ")

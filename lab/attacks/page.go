@@ -16,15 +16,13 @@ type page struct {
 	next uint64 // the revision after the last answer: older ones are of no interest
 }
 
-// reported is what the pod's API says of a record (docs/programs.md). Its content is not read: it is enough to know
-// whether there is any.
+// reported is what the pod's API says of a record (docs/programs.md), without its content.
 type reported struct {
-	Partition    int32   `json:"partition"`
-	Offset       int64   `json:"offset"`
-	State        string  `json:"state"`
-	Value        *string `json:"value"`
-	RejectReason string  `json:"reject_reason"`
-	Flags        []string
+	Partition    int32    `json:"partition"`
+	Offset       int64    `json:"offset"`
+	State        string   `json:"state"`
+	RejectReason string   `json:"reject_reason"`
+	Flags        []string `json:"flags"`
 	Sender       struct {
 		State string `json:"state"`
 	} `json:"sender"`
@@ -57,6 +55,14 @@ func (p *page) wait(ctx context.Context, positions ...Position) ([]reported, err
 		records[i] = known[at]
 	}
 	return records, nil
+}
+
+// skip passes over what the pod says so far.
+func (p *page) skip(ctx context.Context) error {
+	if err := p.poll(ctx, make(map[Position]reported)); err != nil {
+		return fmt.Errorf("asking the pod for its records: %w", err)
+	}
+	return nil
 }
 
 // poll adds the changes since the last answer.

@@ -21,40 +21,41 @@ import (
 // defence is one way to protect records, whose effect on attacks is measured.
 type defence struct {
 	name   string
+	topic  string
 	format envelope.Format
 	strict bool // records are signed, and the pod rejects what proves too little
 }
 
 func defences() []defence {
 	return []defence{
-		{"rsa", envelope.FormatRSA, false},
-		{"envelope", envelope.FormatEnvelope, false},
-		{"envelope, signed, strict policy", envelope.FormatEnvelope, true},
+		{"rsa", "rsa", envelope.FormatRSA, false},
+		{"envelope", "envelope", envelope.FormatEnvelope, false},
+		{"envelope, signed, strict policy", "strict", envelope.FormatEnvelope, true},
 	}
 }
 
-// stage is a producer and a pod that holds the key, on a topic of their own.
-type stage struct {
+// victim is a producer and a pod that holds the key, on a topic of their own.
+type victim struct {
 	target attacks.Target
 	stop   func() error // ends them; its error is why they ended before
 }
 
-// newStage starts the producer and the pod. The topic must exist.
-func newStage(ctx context.Context, brokers []string, topic string, d defence, log *slog.Logger) (*stage, error) {
+// newVictim starts the producer and the pod. The topic must exist.
+func newVictim(ctx context.Context, brokers []string, d defence, log *slog.Logger) (*victim, error) {
 	dir, err := os.MkdirTemp("", "kafka-e2ee-attacks-*")
 	if err != nil {
 		return nil, fmt.Errorf("creating a folder for the pod's files: %w", err)
 	}
-	s, err := startStage(ctx, dir, brokers, topic, d, log)
+	v, err := startVictim(ctx, dir, brokers, d, log)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	end := s.stop
-	s.stop = func() error { return errors.Join(end(), os.RemoveAll(dir)) }
-	return s, nil
+	end := v.stop
+	v.stop = func() error { return errors.Join(end(), os.RemoveAll(dir)) }
+	return v, nil
 }
 
-func startStage(ctx context.Context, dir string, brokers []string, topic string, d defence, log *slog.Logger) (*stage, error) {
+func startVictim(ctx context.Context, dir string, brokers []string, d defence, log *slog.Logger) (*victim, error) {
 	maa, err := unusedAddr(ctx)
 	if err != nil {
 		return nil, err
@@ -77,7 +78,7 @@ func startStage(ctx context.Context, dir string, brokers []string, topic string,
 	}
 	kafka := kafkaconf.Settings{Brokers: brokers}
 	pod := consumer.Config{
-		Settings: kafka, Topic: topic, TrustedSenders: from.trusted, Group: topic,
+		Settings: kafka, Topic: d.topic, TrustedSenders: from.trusted, Group: d.topic,
 		Keys: keys.Settings{
 			Names: env.KeyName, MAAEndpoint: maa, AKVEndpoint: akvEndpoint, SkrURL: environment.Sidecar.URL(),
 			AttestationCAFile: filepath.Join(dir, env.AuthorityFile), PolicyFile: filepath.Join(dir, env.PolicyFile),
@@ -89,7 +90,7 @@ func startStage(ctx context.Context, dir string, brokers []string, topic string,
 		requireProof(&pod, environment.KeyIDs())
 	}
 	producing := producer.Config{
-		Settings: kafka, Topic: topic, Format: d.format, Message: "Azure Confidential Computing",
+		Settings: kafka, Topic: d.topic, Format: d.format, Message: "Azure Confidential Computing",
 		PublicKeyFile: filepath.Join(dir, env.PublicKeyFile), SigningKeyFile: from.signing,
 		Pace: producer.Pace{Rate: 10, SendDuration: 1}, // ten messages a second, without rests
 	}
@@ -107,8 +108,8 @@ func startStage(ctx context.Context, dir string, brokers []string, topic string,
 		_, err := producer.Run(ctx, producing, producer.Build{Version: "lab"}, nil, log)
 		return err
 	})
-	return &stage{
-		target: attacks.Target{Brokers: brokers, Topic: topic, PublicKeyFile: producing.PublicKeyFile, Pod: "http://" + addr},
+	return &victim{
+		target: attacks.Target{Brokers: brokers, Topic: d.topic, PublicKeyFile: producing.PublicKeyFile, Pod: "http://" + addr},
 		stop: func() error {
 			cancel(nil)
 			parts.Wait()

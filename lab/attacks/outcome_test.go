@@ -1,0 +1,47 @@
+package attacks
+
+import (
+	"slices"
+	"testing"
+)
+
+func said(state string, flags ...string) reported {
+	r := reported{State: state, Flags: flags}
+	r.Sender.State = "unverified"
+	return r
+}
+
+// Without this a record that the page shows could count as refused, or one that looks like every other as flagged.
+func TestOutcome(t *testing.T) {
+	genuine := said("decrypted")
+	rejected := said("rejected", "stale")
+	rejected.RejectReason = "sender"
+	verified, otherSender := said("decrypted"), said("decrypted")
+	verified.Sender.State = "verified"
+	for name, c := range map[string]struct {
+		genuine reported
+		records []reported
+		judge   func([]finding) Outcome
+		want    Outcome
+		marks   []string
+	}{
+		"refused":                    {genuine, []reported{rejected}, everyRecord, Refused, []string{"rejected (sender)"}},
+		"flagged":                    {genuine, []reported{said("decrypted", "repeat")}, everyRecord, Flagged, []string{"repeat"}},
+		"not encrypted":              {genuine, []reported{said("plain")}, everyRecord, Flagged, []string{"plain"}},
+		"as any other":               {genuine, []reported{said("decrypted")}, everyRecord, NotNoticed, nil},
+		"flagged as any other":       {said("decrypted", "unbound"), []reported{said("decrypted", "unbound")}, everyRecord, NotNoticed, nil},
+		"another sender":             {verified, []reported{otherSender}, everyRecord, Flagged, []string{"sender unverified"}},
+		"one of two is not noticed":  {genuine, []reported{rejected, said("decrypted")}, everyRecord, NotNoticed, nil},
+		"one of two is flagged only": {genuine, []reported{rejected, said("decrypted", "repeat")}, everyRecord, Flagged, []string{"repeat"}},
+		"one mark is enough":         {genuine, []reported{said("decrypted"), said("decrypted", "gap")}, anyRecord, Flagged, []string{"gap"}},
+		"no mark":                    {genuine, []reported{said("decrypted"), said("decrypted")}, anyRecord, NotNoticed, nil},
+		"all are refused":            {genuine, []reported{rejected, rejected}, anyRecord, Refused, []string{"rejected (sender)"}},
+		"no key":                     {said("no_key"), []reported{said("no_key")}, everyRecord, Refused, []string{"no_key"}},
+		"no record":                  {genuine, nil, everyRecord, NotNoticed, nil},
+	} {
+		findings := compare(c.records, c.genuine)
+		if got, marks := c.judge(findings), decisive(findings, c.want); got != c.want || !slices.Equal(marks, c.marks) {
+			t.Errorf("%s: got %s by %q, want %s by %q", name, got, marks, c.want, c.marks)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package attacks
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// Without this an attack could be judged by what the pod said of another record at the same position before.
+func TestPageTakesWhatIsNew(t *testing.T) {
+	answers := map[string]string{
+		"after=0": `{"records":[{"partition":1,"offset":5,"state":"decrypted"}],"next":7}`,
+		"after=7": `{"records":[],"next":7}`,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, after, _ := strings.Cut(r.URL.RawQuery, "&")
+		if _, err := io.WriteString(w, answers[after]); err != nil {
+			t.Error(err)
+		}
+		answers["after=7"] = `{"records":[{"partition":1,"offset":5,"state":"rejected","reject_reason":"sender"}],"next":8}`
+	}))
+	defer server.Close()
+	p := page{url: server.URL}
+	if err := p.skip(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := p.wait(t.Context(), Position{1, 5})
+	if err != nil || got[0].State != "rejected" || got[0].RejectReason != "sender" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// Without this an attack would count as refused because the pod does not answer, or does not answer a stranger.
+func TestPageThatDoesNotAnswer(t *testing.T) {
+	for _, status := range []int{http.StatusUnauthorized, http.StatusOK} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		p := page{url: server.URL}
+		if got, err := p.wait(t.Context(), Position{}); err == nil {
+			t.Errorf("status %d without records: got %+v", status, got)
+		}
+		server.Close()
+	}
+}
+
+// The pod shows records that others have written.
+func FuzzPage(f *testing.F) {
+	f.Add([]byte(`{"records":[{"partition":1,"offset":5,"state":"decrypted","value":"text","flags":["gap"],"sender":{"state":"verified"}}],"next":7}`))
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		p, known := page{next: 3}, make(map[Position]reported)
+		if err := p.read(bytes.NewReader(answer), known); err != nil && (p.next != 3 || len(known) > 0) {
+			t.Errorf("an answer that cannot be read changed something: %+v, %v", p, known)
+		}
+		for at, r := range known {
+			if at != (Position{r.Partition, r.Offset}) {
+				t.Errorf("%+v is at %+v", r, at)
+			}
+		}
+	})
+}

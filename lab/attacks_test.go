@@ -1,0 +1,133 @@
+package lab
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"kafka-e2ee/envelope"
+	"kafka-e2ee/lab/attacks"
+)
+
+func attackedBroker(t *testing.T) *kfake.Cluster {
+	t.Helper()
+	broker, err := newBroker(retentionBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Close)
+	return broker
+}
+
+// Without this the documents could claim that an attack is noticed which is not, or hide one that is.
+func TestAttacks(t *testing.T) {
+	t.Parallel()
+	broker := attackedBroker(t)
+	createTopic := func(name string) error { return broker.CreateTopic(name, attackedPartitions, nil) }
+	board, err := MeasureAttacks(t.Context(), broker.ListenAddrs(), createTopic, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"../docs/attacks.md", "../docs/attacks.ja.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := board.Update(text); err != nil || string(got) != string(text) {
+			t.Errorf("%s is out of date (hint: make attacks): %v, observed:\n%s", file, err, board)
+		}
+	}
+	for _, o := range board[len(board)-1].Observed { // a page of a strict pod must never show such a record as if nothing had happened
+		if o.Outcome == attacks.NotNoticed {
+			t.Errorf("strict policy: %s is not noticed: %s", o.Attack, o.Detail)
+		}
+	}
+}
+
+// Without this an attack that is interrupted would leave the demo with a wrong public key, without new records, or with
+// further topics.
+func TestInterruptedAttacksLeaveNothing(t *testing.T) {
+	t.Parallel()
+	broker := attackedBroker(t)
+	d := defence{name: "interrupted", topic: "interrupted", format: envelope.FormatRSA}
+	if err := broker.CreateTopic(d.topic, attackedPartitions, nil); err != nil {
+		t.Fatal(err)
+	}
+	v, err := newVictim(t.Context(), broker.ListenAddrs(), d, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := v.stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := attacks.Ready(t.Context(), v.target); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(v.target.PublicKeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	interrupt := func(attack string, during func(cancel func())) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		during(cancel)
+		a, found := attacks.Find(attack)
+		if _, err := a.Run(ctx, v.target); !found || ctx.Err() == nil || err == nil {
+			t.Errorf("%s was not interrupted: %v", attack, err)
+		}
+	}
+	request := func(key kmsg.Key) func(func()) {
+		return func(cancel func()) {
+			broker.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) { cancel(); return nil, nil, false })
+		}
+	}
+	interrupt("drop", request(kmsg.DeleteRecords))
+	interrupt("copy", request(kmsg.CreateTopics))
+	interrupt("rewind", request(kmsg.DeleteTopics))
+	interrupt("reader", func(cancel func()) {
+		go func() {
+			defer cancel()
+			for text, err := before, error(nil); err == nil && string(text) == string(before); text, err = os.ReadFile(v.target.PublicKeyFile) {
+				time.Sleep(time.Millisecond)
+			}
+		}()
+	})
+	if after, err := os.ReadFile(v.target.PublicKeyFile); err != nil || string(after) != string(before) {
+		t.Errorf("the public key's file has changed: %v", err)
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	transactions, err := kmsg.NewPtrListTransactionsRequest().RequestWith(t.Context(), client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, transaction := range transactions.TransactionStates {
+		if transaction.TransactionState == "Ongoing" {
+			t.Errorf("the transaction %s is open", transaction.TransactionalID)
+		}
+	}
+	topics, err := kmsg.NewPtrMetadataRequest().RequestWith(t.Context(), client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range topics.Topics {
+		if strings.HasPrefix(*topic.Topic, "copy-") {
+			t.Errorf("the topic %s is left", *topic.Topic)
+		}
+	}
+	if err := attacks.Ready(t.Context(), v.target); err != nil {
+		t.Errorf("the demo does not go on: %v", err)
+	}
+}
