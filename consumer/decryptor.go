@@ -24,15 +24,16 @@ type decryptor struct {
 	topic   string              // that records must have been sealed for
 	limiter *fetchlimit.Limiter // recognizes its placeholders
 	seconds prometheus.Histogram
-	started time.Time
 
 	latest *envelope.Opener                // with the keys that were set last
 	opener atomic.Pointer[envelope.Opener] // with the keys in use
 	next   chan *envelope.Opener           // with keys to use next; only the latest
+
+	decrypting atomic.Bool // most records of the last batch were decrypted
 }
 
 func newDecryptor(config envelope.OpenerConfig, topic string, limiter *fetchlimit.Limiter, seconds prometheus.Histogram) *decryptor {
-	d := &decryptor{config: config, topic: topic, limiter: limiter, seconds: seconds, started: time.Now(), next: make(chan *envelope.Opener, 1)}
+	d := &decryptor{config: config, topic: topic, limiter: limiter, seconds: seconds, next: make(chan *envelope.Opener, 1)}
 	d.latest = envelope.NewOpener(config)
 	d.opener.Store(d.latest)
 	return d
@@ -60,6 +61,7 @@ func (d *decryptor) SetKeys(keys []*rsa.PrivateKey) error {
 type result struct {
 	record *feed.Record
 	msg    envelope.Message
+	room   []byte // for the message; empty, with the capacity that it needs, or nil
 }
 
 // decryptBatch decrypts a batch on every core and keeps its order. It reuses the capacity of results.
@@ -82,9 +84,11 @@ func (d *decryptor) decryptBatch(batch []*sarama.ConsumerMessage, results []resu
 		results[i].record = &records[i]
 	}
 	own(records)
+	d.makeRoom(results)
 	opener := d.opener.Load()
 	parallel(len(batch), func(from, to int) { d.decryptAll(opener, results[from:to]) })
 	d.retryLean(opener, results)
+	d.noteDecrypted(results)
 	return results
 }
 
@@ -112,35 +116,50 @@ func (d *decryptor) retryLean(opener *envelope.Opener, results []result) {
 	}
 }
 
-// decryptAll decrypts records one after the other. After the first success it allocates one buffer for all further
-// plaintexts, because the other records are likely to decrypt, too.
+// decryptAll decrypts records one after the other.
 func (d *decryptor) decryptAll(opener *envelope.Opener, results []result) {
-	var buffer []byte
-	done := time.Since(d.started)
+	tried, began := 0, time.Now()
 	for i := range results {
-		r, began := results[i].record, done
-		results[i].msg = d.decrypt(opener, r, buffer)
-		done = time.Since(d.started)
-		if r.State == feed.StateDecrypted || r.State == feed.StateUndecryptable {
-			d.seconds.Observe((done - began).Seconds())
-		}
-		if r.State != feed.StateDecrypted {
-			continue
-		}
-		if buffer == nil {
-			size, overhead := 0, len(r.Stored)-len(r.Value) // outside of the format envelope, usually the same for all
-			for _, rest := range results[i+1:] {
-				if n := envelope.MessageSize(rest.record.Stored); n >= 0 {
-					size += n
-				} else {
-					size += max(len(rest.record.Stored)-overhead, 0)
-				}
-			}
-			buffer = make([]byte, 0, size)
-		} else if len(r.Value) <= cap(buffer) { // otherwise it has its own memory: rsa hides the length of plaintexts
-			buffer = buffer[len(r.Value):len(r.Value)]
+		results[i].msg = d.decrypt(opener, results[i].record, results[i].room)
+		if state := results[i].record.State; state == feed.StateDecrypted || state == feed.StateUndecryptable {
+			tried++
 		}
 	}
+	if tried > 0 {
+		d.seconds.Observe(time.Since(began).Seconds() / float64(tried))
+	}
+}
+
+// makeRoom makes room for the messages of a batch, in one allocation, if the last batch could be decrypted: junk must not
+// take twice its memory. The formats that hide the length of a message get none, and allocate it themselves.
+func (d *decryptor) makeRoom(results []result) {
+	if !d.decrypting.Load() {
+		return
+	}
+	total := 0
+	for i := range results {
+		results[i].room = nil
+		if n := envelope.MessageSize(results[i].record.Stored); n > 0 {
+			total += n
+		}
+	}
+	room := make([]byte, total)
+	for i := range results {
+		if n := envelope.MessageSize(results[i].record.Stored); n > 0 {
+			results[i].room, room = room[:0:n], room[n:]
+		}
+	}
+}
+
+// noteDecrypted notes whether most of a batch could be decrypted.
+func (d *decryptor) noteDecrypted(results []result) {
+	decrypted := 0
+	for i := range results {
+		if results[i].room = nil; results[i].record.State == feed.StateDecrypted {
+			decrypted++
+		}
+	}
+	d.decrypting.Store(decrypted > len(results)/2)
 }
 
 // decrypt decrypts a record, into the buffer if it is large enough, and sets everything but its flags. They depend on

@@ -122,3 +122,40 @@ func TestTimestampOfAMessage(t *testing.T) {
 		}
 	}
 }
+
+// Without it a message would run into the next one of its batch, or junk would take its memory twice.
+func TestMessagesShareTheMemoryOfABatch(t *testing.T) {
+	key := newKey(t)
+	p, s := newPipeline(t), newSealer(t, key, envelope.FormatEnvelope)
+	useKeys(t, p, key)
+	var b batchBuffers
+	roomFor := func(batch []*sarama.ConsumerMessage) (most int) {
+		b.results = p.decryptor.decryptBatch(batch, b.results)
+		for i, r := range b.results {
+			if r.room != nil {
+				t.Errorf("record %d still has room", i)
+			}
+			if r.record.State != feed.StateDecrypted {
+				continue
+			}
+			if got := r.record.Value; string(got) != fmt.Sprint(i) || cap(got) != len(got) {
+				t.Errorf("record %d is %q, with a capacity of %d", i, got, cap(got))
+			}
+		}
+		p.decryptor.makeRoom(b.results)
+		for i := range b.results {
+			most = max(most, cap(b.results[i].room))
+		}
+		return most
+	}
+	sealed := messages(0, sealedTexts(t, s, 20)...)
+	if roomFor(sealed) != 2 || roomFor(sealed) != 2 {
+		t.Error("messages of a batch that is decrypted share no memory")
+	}
+	if most := roomFor(messages(0, []byte("plain"), []byte("text"))); most != 0 {
+		t.Errorf("records that are not encrypted get %d bytes for a message", most)
+	}
+	if most := roomFor(messages(0, sealedTexts(t, newSealer(t, newKey(t), envelope.FormatEnvelope), 3)...)); most != 0 {
+		t.Errorf("records that nobody decrypts get %d bytes for a message", most)
+	}
+}

@@ -53,9 +53,10 @@ func (q *queue) collect(ctx context.Context, messages <-chan *sarama.ConsumerMes
 	defer close(q.batches)
 	var batch []*sarama.ConsumerMessage
 	bytes := 0
+	full := func() bool { return bytes >= maxBatchBytes || int64(len(batch)) >= q.size.Load() }
 	for ended := false; !ended || len(batch) > 0; {
 		in, out := messages, q.batches
-		if ended || bytes >= maxBatchBytes || int64(len(batch)) >= q.size.Load() {
+		if ended || full() {
 			in = nil
 		}
 		if len(batch) == 0 {
@@ -67,11 +68,14 @@ func (q *queue) collect(ctx context.Context, messages <-chan *sarama.ConsumerMes
 		case out <- batch:
 			batch, bytes = nil, 0
 		case m, more := <-in:
-			if !more {
-				ended = true
-				continue
+			for more {
+				batch, bytes = append(batch, m), bytes+fetchlimit.MessageSize(m)
+				if full() || len(in) == 0 {
+					break
+				}
+				m, more = <-in // it is there, so this is cheaper than another select
 			}
-			batch, bytes = append(batch, m), bytes+fetchlimit.MessageSize(m)
+			ended = !more
 		}
 	}
 }
