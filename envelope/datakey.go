@@ -1,6 +1,7 @@
 package envelope
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/ed25519"
@@ -139,6 +140,20 @@ func (s *Sealer) RepeatHeader() {
 	defer s.mu.Unlock()
 	for _, part := range s.key.partitions {
 		part.header = sentHeader{}
+	}
+}
+
+// Stored tells the sealer that the log has stored a record in the partition that it was
+// sealed for; see [HeaderPolicy.AwaitStored]. Call it for every record, before its bytes
+// change: it does nothing if that is not news.
+func (s *Sealer) Stored(value []byte, partition int32) {
+	if !s.headers.AwaitStored || s.headers.Records == 1 || isLean(value) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if part := s.key.partitions[partition]; part != nil && !part.header.stored {
+		part.header.stored = bytes.HasPrefix(value, s.key.prefix) // otherwise another data key's
 	}
 }
 

@@ -81,6 +81,22 @@ func TestWhichRecordsAreFull(t *testing.T) {
 	if d, describeErr := envelope.Describe(value); err != nil || describeErr != nil || d.Lean {
 		t.Errorf("with a key in a compacted topic: %+v, %v, %v", d, err, describeErr)
 	}
+	awaiting := lean(64, func(m *testSealer) { m.headers.AwaitStored, m.limits.Records = true, 8 })
+	first := mustSeal(t, awaiting, "first", 0)
+	expect("before one is stored", kinds(t, awaiting, 2, 100, 0), "FF")
+	awaiting.Stored(first, 1)
+	expect("after one was stored elsewhere", kinds(t, awaiting, 1, 100, 0), "F")
+	awaiting.Stored(first, 0)
+	expect("after it was stored", kinds(t, awaiting, 2, 100, 0), "ll")
+	expect("in another partition", kinds(t, awaiting, 2, 100, 1), "FF")
+	expect("a new data key of which none is stored", kinds(t, awaiting, 1, 100, 0), "F")
+	awaiting.Stored(first, 0)
+	expect("after one of the data key before was stored", kinds(t, awaiting, 1, 100, 0), "F")
+	awaiting.Stored(mustSeal(t, awaiting, "next", 0), 0)
+	expect("after one of it was stored", kinds(t, awaiting, 2, 100, 0), "ll")
+	awaiting.RepeatHeader()
+	expect("after a failed send that is not followed by another", kinds(t, awaiting, 2, 100, 0), "FF")
+
 	expect("a new data key", kinds(t, lean(64, func(m *testSealer) { m.limits.Records = 3 }), 7, 100, 0), "FllFllF")
 
 	many := strangers(16, 4096)

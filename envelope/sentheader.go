@@ -24,10 +24,14 @@ const (
 type HeaderPolicy struct {
 	Records  int           // 1 to 1,024; the default is 1: all records are full
 	Interval time.Duration // at most a minute; the default is a second. It is measured in steps of 10 ms.
+	// AwaitStored makes every record full until [Sealer.Stored] was called with a full one of the
+	// same data key and partition. Otherwise, if the log refuses the first full record, the lean
+	// ones behind it open only with the next full one, and never if there is none.
+	AwaitStored bool
 }
 
 func (p HeaderPolicy) orDefaults() (HeaderPolicy, error) {
-	p = HeaderPolicy{Records: cmp.Or(p.Records, 1), Interval: cmp.Or(p.Interval, defaultHeaderInterval)}
+	p.Records, p.Interval = cmp.Or(p.Records, 1), cmp.Or(p.Interval, defaultHeaderInterval)
 	switch {
 	case p.Records < 1 || p.Records > maxHeaderRecords:
 		return p, fmt.Errorf("got a header in one of %d records, want 1 to %d", p.Records, maxHeaderRecords)
@@ -42,19 +46,20 @@ type sentHeader struct {
 	at      time.Time
 	records int // 0 if the next one must be full
 	bytes   int
+	stored  bool // the log has a full record
 }
 
 // due reports whether the next record must be full.
 func (h *sentHeader) due(now time.Time, p HeaderPolicy, headerSize int) bool {
 	age := now.Sub(h.at)
-	return h.records == 0 || h.records >= maxHeaderRecords || age >= p.Interval || age < 0 ||
+	return h.records == 0 || p.AwaitStored && !h.stored || h.records >= maxHeaderRecords || age >= p.Interval || age < 0 ||
 		h.records >= p.Records && (p.Records == 1 || h.bytes >= headerShare*headerSize)
 }
 
 // add counts a record.
 func (h *sentHeader) add(full bool, now time.Time, size int) {
 	if full {
-		*h = sentHeader{at: now}
+		*h = sentHeader{at: now, stored: h.stored}
 	}
 	h.records++
 	h.bytes += size

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/lab/console"
@@ -20,7 +21,8 @@ func (d *demo) producerConfig(format envelope.Format) producer.Config {
 	cfg := producer.Config{
 		Settings: d.kafka, Topic: topic, Format: format, Message: "Azure Confidential Computing",
 		PublicKeyFile: filepath.Join(d.dir, env.PublicKeyFile), OnStored: d.stored.add,
-		Pace: producer.Pace{Rate: 1, SendDuration: 1},
+		Pace:    producer.Pace{Rate: 1, SendDuration: 1},
+		Headers: producer.Headers{HeaderRecords: 64, HeaderInterval: 500 * time.Millisecond}, // so only lines typed faster are lean
 	}
 	if format != envelope.FormatRSA {
 		cfg.SigningKeyFile = d.sender.signing

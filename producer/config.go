@@ -31,6 +31,7 @@ type Config struct {
 
 	health.Config
 	kafkaconf.Batching
+	Headers
 	Pace
 
 	// Limits are those of the data keys, for programs that embed the producer. Zero means the defaults.
@@ -72,14 +73,14 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 
 // check checks the settings, except the length of MSG, and reads the key files. The error joins all problems.
 func (c Config) check() (envelope.SealerConfig, error) {
-	problems := []error{c.Settings.Check(), c.Batching.Check(c.Settings), c.checkPace(), kafkaconf.CheckTopic("TOPIC", c.Topic), c.checkFormat(), c.checkKeys(), c.checkGrace(), c.CheckMetricsAddr()}
+	problems := []error{c.Settings.Check(), c.Batching.Check(c.Settings), c.checkPace(), kafkaconf.CheckTopic("TOPIC", c.Topic), c.checkFormat(), c.checkKeys(), c.checkGrace(), c.Headers.check(), c.CheckMetricsAddr()}
 	readers, err := c.readers()
 	problems = append(problems, err)
 	signing, err := c.signingKey()
 	if err := errors.Join(append(problems, err)...); err != nil {
 		return envelope.SealerConfig{}, err
 	}
-	return envelope.SealerConfig{Format: c.Format, Topic: c.Topic, Readers: readers, SigningKey: signing, Limits: c.Limits}, nil
+	return envelope.SealerConfig{Format: c.Format, Topic: c.Topic, Readers: readers, SigningKey: signing, Limits: c.Limits, Headers: c.policy()}, nil
 }
 
 // newEnvelopeSealer checks the settings and returns a sealer. The sealer's limit decides whether MSG is too long.

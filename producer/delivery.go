@@ -221,11 +221,13 @@ func (d *delivery) count(message *sarama.ProducerMessage, err error) {
 		if d.cfg.OnStored != nil {
 			d.cfg.OnStored(message.Partition, message.Offset, m.text)
 		}
+		d.sealer.stored(m)
 		m.free()
 		d.acknowledged.Add(1)
 		d.status.recordAcknowledged()
 		d.metrics.acknowledged.Inc()
 	} else {
+		d.sealer.repeatHeader()
 		d.metrics.failed.Inc()
 		d.refused.Add(1)
 		cause := d.status.recordFailed(err)

@@ -95,6 +95,7 @@ func (d *delivery) renew(ctx, drainCtx context.Context) {
 	d.sealer.setLimit(next.maxValue)
 	d.use(next)
 	if err := d.sealer.newDataKey(); err != nil {
+		d.sealer.repeatHeader()
 		d.log.ErrorContext(ctx, "no new data key, sealing under the one before", slog.Any("error", err))
 	}
 	for _, m := range records {

@@ -326,7 +326,11 @@ func TestExpiredRecordsWaitForKeys(t *testing.T) {
 			t.Errorf("%+v", sum)
 		}
 		for _, r := range kafka.stored {
-			if record, err := envelope.Describe(r.value); err != nil || len(record.Needs) != 1 {
+			value, err := envelope.AddHeader(r.value, kafka.stored[0].value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if record, err := envelope.Describe(value); err != nil || len(record.Needs) != 1 {
 				t.Errorf("sealed for %v, %v", record.Needs, err)
 			}
 		}

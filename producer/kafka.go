@@ -239,25 +239,14 @@ func queryMaxValue(drainCtx context.Context, cfg Config) (maxValue int, err erro
 
 // topicBatchLimit returns the topic's max.message.bytes, but no more than a record of the longest message needs.
 func topicBatchLimit(client sarama.Client, topic string) (int, error) {
-	admin, err := sarama.NewClusterAdminFromClient(client)
+	const name = "max.message.bytes"
+	value, err := topicConfig(client, topic, name)
 	if err != nil {
 		return 0, err
 	}
-	results, err := admin.DescribeConfigs([]*sarama.ConfigResource{{
-		Type: sarama.TopicResource, Name: topic, ConfigNames: []string{"max.message.bytes"},
-	}}, sarama.DescribeConfigsOptions{})
-	if err != nil {
-		return 0, err
+	limit, err := strconv.Atoi(value)
+	if err != nil || limit <= recordOverhead {
+		return 0, errors.New("asking for " + name + ": no usable answer")
 	}
-	for _, result := range results {
-		if result.ErrorCode != sarama.ErrNoError {
-			return 0, result.ErrorCode
-		}
-		for _, entry := range result.Configs {
-			if limit, err := strconv.Atoi(entry.Value); err == nil && entry.Name == "max.message.bytes" && limit > recordOverhead {
-				return min(limit, 2*envelope.MaxMessage), nil
-			}
-		}
-	}
-	return 0, errors.New("asking for max.message.bytes: no answer")
+	return min(limit, 2*envelope.MaxMessage), nil
 }

@@ -78,6 +78,9 @@ func Run(ctx context.Context, cfg Config, build Build, in io.Reader, log *slog.L
 		sealer.reloadKeys(watchCtx) // they may have changed while Kafka was away
 		go settings.Follow(watchCtx, time.Tick(settings.ReloadEvery), func() { sealer.reloadKeys(watchCtx) })
 	}
+	if sealer.compaction.lean {
+		go sealer.compaction.follow(watchCtx, func() (bool, error) { return queryCompacted(drainCtx, cfg) }, log)
+	}
 	d := newDelivery(drainCtx, conn, connecting, sealer, state, log)
 	go state.watch(watchCtx, cfg.Linger, func() *sarama.Config { return d.conn().conf }, func() error { return probeTopic(cfg) })
 	p := &pipeline{drainCtx: drainCtx, cfg: cfg, in: in, sealer: sealer, partitioner: d.partitioner(), batches: newBatchPool()}

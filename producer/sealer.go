@@ -20,6 +20,8 @@ type sealer struct {
 	current atomic.Pointer[limitedSealer]
 	pool    sync.Pool // of *pooledMessage
 
+	compaction *compaction
+
 	setMu sync.Mutex // held while current is replaced
 
 	mu          sync.Mutex
@@ -42,7 +44,7 @@ type limitedSealer struct {
 const refreshInterval = time.Second
 
 func newSealer(cfg Config, keys *keyFiles, maxValue int, query func() (int, error), m metrics) *sealer {
-	s := &sealer{cfg: cfg, metrics: m, keys: keys, query: query, refreshedAt: time.Now()}
+	s := &sealer{cfg: cfg, metrics: m, keys: keys, query: query, refreshedAt: time.Now(), compaction: newCompaction(cfg)}
 	s.set(keys.sealer, maxValue)
 	return s
 }
@@ -150,10 +152,17 @@ func (s *sealer) seal(m *pooledMessage) (expires time.Time, err error) {
 		return expires, err
 	}
 	start := time.Now()
-	m.value, expires, err = current.SealDated(m.value[:0], m.text, m.partition, false)
+	m.value, expires, err = current.SealDated(m.value[:0], m.text, m.partition, s.compaction.mustBeFull(m.hasKey))
 	s.metrics.seal.Observe(time.Since(start).Seconds())
+	s.compaction.sealed(expires)
 	return expires, err
 }
+
+// stored notes that Kafka has stored a record: others may name the header in it.
+func (s *sealer) stored(m *pooledMessage) { s.current.Load().Stored(m.value, m.partition) }
+
+// repeatHeader makes the next record of each partition contain the header, because the latest one may not have arrived.
+func (s *sealer) repeatHeader() { s.current.Load().RepeatHeader() }
 
 // newDataKey makes the next record the first one of a new data key.
 func (s *sealer) newDataKey() error { return s.current.Load().NewDataKey() }

@@ -84,6 +84,7 @@ func (w workload) settings(k harness.Keys, addr, topic string, format envelope.F
 	cfg := producer.Config{
 		Settings: kafkaconf.Settings{Brokers: []string{addr}}, Topic: topic, Format: format, PublicKey: k.Public,
 		SigningKeyFile: k.Signing, Batching: kafkaconf.Batching{Compression: codec.String()},
+		Headers: harness.ProgramHeaders,
 	}
 	if format == envelope.FormatRSA {
 		cfg.SigningKeyFile = "" // the format has no signature

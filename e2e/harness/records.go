@@ -100,12 +100,15 @@ func NewSealerAt(t testing.TB, key *rsa.PrivateKey, signing string, format envel
 	}
 }
 
+// ProgramHeaders are the defaults of the program, which those of its code are not.
+var ProgramHeaders = producer.Headers{HeaderRecords: 64, HeaderInterval: time.Second}
+
 // Produce runs the producer's code until count messages are acknowledged.
 func Produce(t testing.TB, c Cluster, public, signing string, format envelope.Format, message string, count uint64) {
 	t.Helper()
 	sum, err := producer.Run(context.Background(), producer.Config{
 		Settings: kafkaconf.Settings{Brokers: c.ListenAddrs()}, Topic: Topic, Format: format,
-		PublicKey: public, SigningKeyFile: signing, Message: message, Count: count,
+		PublicKey: public, SigningKeyFile: signing, Message: message, Count: count, Headers: ProgramHeaders,
 	}, producer.Build{}, nil, slog.New(slog.DiscardHandler))
 	if err != nil || sum.Acknowledged != count {
 		t.Fatalf("%+v, %v", sum, err)

@@ -52,7 +52,7 @@ func (b *producerEnv) start(t *testing.T, opts ...kfake.Opt) {
 }
 
 func (b *producerEnv) config() producer.Config {
-	return producer.Config{Settings: kafkaconf.Settings{Brokers: []string{b.addr}}, Topic: producerTopic, Format: envelope.FormatRSA, PublicKey: b.pem, Message: "canary"}
+	return producer.Config{Settings: kafkaconf.Settings{Brokers: []string{b.addr}}, Topic: producerTopic, Format: envelope.FormatRSA, PublicKey: b.pem, Message: "canary", Headers: harness.ProgramHeaders}
 }
 
 func (b *producerEnv) run(ctx context.Context, cfg producer.Config, in io.Reader) (producer.Summary, error) {
@@ -98,7 +98,7 @@ func (b *producerEnv) storedWithKeys(t *testing.T) [][]*sarama.ConsumerMessage {
 		if end == 0 {
 			continue
 		}
-		pc, err := consumer.ConsumePartition(producerTopic, partition, 0)
+		pc, err := consumer.ConsumePartition(producerTopic, partition, sarama.OffsetOldest)
 		if err != nil {
 			t.Fatal(err)
 		}
