@@ -133,8 +133,8 @@ func (s *Sealer) reserve(partition int32, size int, full bool) (key *dataKey, co
 // full record may not have arrived: after a record could not be sent or was given up, and
 // when a transaction begins.
 func (s *Sealer) RepeatHeader() {
-	if s.format == FormatRSA {
-		return // there is no header
+	if s.format != FormatEnvelope {
+		return // all records are full, or have no header
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -160,7 +160,10 @@ func (s *Sealer) Stored(value []byte, partition int32) {
 // NewDataKey makes the next record the first one of a new data key. Call it before messages
 // are sealed again whose records were given up: their counters would be missed for ever.
 func (s *Sealer) NewDataKey() error {
-	if s.format == FormatRSA {
+	switch s.format {
+	case "":
+		return errZeroSealer
+	case FormatRSA:
 		return nil // there are no data keys
 	}
 	s.mu.Lock()

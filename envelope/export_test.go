@@ -85,7 +85,7 @@ func (s *Sealer) SetSlowClock(now func() time.Time) {
 
 // FailedBlocks returns how many blocks of the format rsa are cached as failed.
 func (o *Opener) FailedBlocks() int {
-	f := &o.keys.Load().failedBlocks
+	f := &o.keyring().failedBlocks
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.young) + len(f.old)
@@ -96,7 +96,7 @@ func (o *Opener) AddFailedBlocks(n int) {
 	var id [idSize]byte
 	for i := range n {
 		binary.BigEndian.PutUint64(id[:], uint64(i))
-		o.keys.Load().failedBlocks.add(id)
+		o.keyring().failedBlocks.add(id)
 	}
 }
 

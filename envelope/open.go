@@ -40,7 +40,8 @@ func (c *OpenerConfig) trusted() map[[idSize]byte]TrustedSender {
 	return trusted
 }
 
-// Opener opens records with the keys it holds. It is safe for concurrent use.
+// Opener opens records with the keys it holds. It is safe for concurrent use. The zero
+// value is an opener of the zero [OpenerConfig].
 //
 // It keeps the headers used last, because lean records lack them, and caches their data
 // keys, so that each costs one private-key operation. New keys make it forget data keys,
@@ -63,8 +64,16 @@ func NewOpener(cfg OpenerConfig) *Opener {
 	o := &Opener{trusted: cfg.trusted(), require: cfg.Require, invalid: cfg.Validate()}
 	o.require.Formats, o.require.SenderIDs = slices.Clone(cfg.Require.Formats), slices.Clone(cfg.Require.SenderIDs)
 	o.require.ReaderIDs = slices.Clone(cfg.Require.ReaderIDs)
-	o.keys.Store(new(keyring))
 	return o
+}
+
+// keyring returns the keys held. The zero value of an opener holds none.
+func (o *Opener) keyring() *keyring {
+	if keys := o.keys.Load(); keys != nil {
+		return keys
+	}
+	o.keys.CompareAndSwap(nil, new(keyring))
+	return o.keys.Load()
 }
 
 // SetKeys replaces all keys atomically, so that no record is opened with a mix of old
@@ -86,7 +95,7 @@ func (o *Opener) SetKeys(keys ...*rsa.PrivateKey) error {
 	}
 	o.setting.Lock()
 	defer o.setting.Unlock()
-	now := o.keys.Load()
+	now := o.keyring()
 	if slices.EqualFunc(next.keys, now.keys, func(a, b heldKey) bool { return a.id == b.id }) {
 		return nil
 	}
@@ -105,7 +114,7 @@ func (o *Opener) CopyHeaders(other *Opener) { o.headers.copyFrom(&other.headers)
 // held count as held before.
 func (o *Opener) WithKeys(keys ...*rsa.PrivateKey) (*Opener, error) {
 	next := &Opener{trusted: o.trusted, require: o.require, invalid: o.invalid}
-	next.keys.Store(&keyring{known: o.keys.Load().known})
+	next.keys.Store(&keyring{known: o.keyring().known})
 	if err := next.SetKeys(keys...); err != nil {
 		return nil, err
 	}
@@ -114,7 +123,7 @@ func (o *Opener) WithKeys(keys ...*rsa.PrivateKey) (*Opener, error) {
 
 // KeyIDs returns the ids of the keys held, in the order in which they were set.
 func (o *Opener) KeyIDs() []string {
-	keys := o.keys.Load().keys
+	keys := o.keyring().keys
 	ids := make([]string, len(keys))
 	for i, key := range keys {
 		ids[i] = key.id
@@ -155,7 +164,7 @@ func (o *Opener) Open(dst []byte, topic string, value []byte) (Message, error) {
 // OpenWith is Open for a lean record whose header was kept: see [Opener.HeaderOf]. The
 // header has no effect if it is known already, or is not the record's.
 func (o *Opener) OpenWith(dst []byte, topic string, value []byte, header string) (Message, error) {
-	u := unwrapper{keys: o.keys.Load(), opener: o, topic: topic, kept: header}
+	u := unwrapper{keys: o.keyring(), opener: o, topic: topic, kept: header}
 	msg := Message{Sender: Sender{State: SenderUnchecked}} // filled in place: it is large
 	k := recognize(value)
 	if err := o.require.checkFormat(k); err != nil && value != nil {

@@ -41,7 +41,8 @@ type SealerConfig struct {
 	Now func() time.Time
 }
 
-// Sealer seals messages for one topic. It is safe for concurrent use.
+// Sealer seals messages for one topic. It is safe for concurrent use. The zero value
+// seals nothing.
 type Sealer struct {
 	format     Format
 	rsa        *rsa.PublicKey // in the format rsa
@@ -67,6 +68,8 @@ func NewSealer(cfg SealerConfig) (*Sealer, error) {
 	}
 	return s, nil
 }
+
+var errZeroSealer = errors.New("the sealer was not made with NewSealer")
 
 // Format keeps fmt from printing the keys inside. With a verb such as %s, fmt would
 // follow pointers.
@@ -192,6 +195,9 @@ func (s *Sealer) SealFull(dst, plaintext []byte, partition int32) ([]byte, error
 // take it for one that was held back. In the format rsa, the time is zero: such records do
 // not expire.
 func (s *Sealer) SealDated(dst, plaintext []byte, partition int32, full bool) (value []byte, expires time.Time, err error) {
+	if s.format == "" {
+		return dst, expires, fmt.Errorf("sealing a record: %w", errZeroSealer)
+	}
 	if got, limit := len(plaintext), s.MaxPlaintext(); got > limit {
 		return dst, expires, fmt.Errorf("sealing a record: %w: got %d bytes, limit %d", ErrTooLong, got, limit)
 	}

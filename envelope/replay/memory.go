@@ -36,9 +36,9 @@ func (t *Tracker) count(w *trackedWindow) (changed bool) {
 // senders who are not verified, unless those of verified senders take more than three
 // quarters of the memory.
 func (t *Tracker) limitBytes(used *trackedWindow) {
-	for t.bytes[classOthers]+t.bytes[classVerified]+t.issuedBytes > t.limit {
+	for t.bytes[classOthers]+t.bytes[classVerified]+t.issuedBytes > t.maxBytes() {
 		var w *trackedWindow
-		if t.bytes[classVerified]+t.issuedBytes > t.limit/4*3 {
+		if t.bytes[classVerified]+t.issuedBytes > t.maxBytes()/4*3 {
 			w = t.lastOf(classVerified, used)
 		}
 		if w == nil {
@@ -89,7 +89,7 @@ func (t *Tracker) countTimes(times *issueTimes) {
 	size := fixed + len(times.by.name) + step*cap(times.steps)
 	t.issuedBytes += size - times.bytes
 	times.bytes = size
-	for t.issuedBytes > t.limit/4 && t.forgetTimes(times) {
+	for t.issuedBytes > t.maxBytes()/4 && t.forgetTimes(times) {
 	}
 }
 

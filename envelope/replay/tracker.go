@@ -53,7 +53,8 @@ type Position struct {
 }
 
 // Tracker follows the records of one topic. It is safe for concurrent use, and one
-// tracker serves any number of partitions.
+// tracker serves any number of partitions. The zero value is a tracker of the zero
+// [Config].
 //
 // For each data key in each partition it keeps a replay window of 0.5 to 6 KiB, for a
 // time up to 12 KiB after Rewind or TopicRecreated; for each verified sender in each
@@ -69,10 +70,10 @@ type Position struct {
 // at most a quarter; beyond that, those of the sender and partition whose latest data
 // key is the earliest are forgotten.
 type Tracker struct {
-	limit  int
+	limit  int // see maxBytes
 	fresh  bool
 	mirror bool
-	clock  func() time.Time
+	clock  func() time.Time // time.Now if nil
 
 	mu          sync.Mutex
 	scattered   bool // a mirror's records are in other partitions than they were sealed for
@@ -84,10 +85,11 @@ type Tracker struct {
 // NewTracker returns a tracker that has seen nothing.
 func NewTracker(cfg Config) *Tracker {
 	return &Tracker{
-		limit: cmp.Or(max(cfg.Bytes, 0), defaultBytes), fresh: cfg.Require.Fresh, mirror: cfg.Mirror,
-		clock: time.Now, partitions: make(map[int32]*followedPartition),
+		limit: max(cfg.Bytes, 0), fresh: cfg.Require.Fresh, mirror: cfg.Mirror,
 	}
 }
+
+func (t *Tracker) maxBytes() int { return cmp.Or(t.limit, defaultBytes) }
 
 // Follow returns the flags of a record that was opened without an error. Call it for
 // each partition in the order of offsets. Following the same record again, for example
@@ -147,7 +149,12 @@ func (t *Tracker) require(msg *envelope.Message, stale bool) (err error) {
 	return err
 }
 
-func (t *Tracker) now() int64 { return t.clock().Unix() }
+func (t *Tracker) now() int64 {
+	if t.clock == nil {
+		return time.Now().Unix()
+	}
+	return t.clock().Unix()
+}
 
 // follow sets the flags of a record with a counter.
 func (t *Tracker) follow(flags *Flags, msg *envelope.Message, pos Position) {
@@ -201,6 +208,9 @@ func (t *Tracker) follow(flags *Flags, msg *envelope.Message, pos Position) {
 func (t *Tracker) partition(id int32) *followedPartition {
 	p := t.partitions[id]
 	if p == nil {
+		if t.partitions == nil {
+			t.partitions = make(map[int32]*followedPartition)
+		}
 		p = &followedPartition{evicted: math.MinInt64, windows: make(map[windowKey]*trackedWindow), issued: make(map[issuer]*issueTimes)}
 		t.partitions[id] = p
 	}
