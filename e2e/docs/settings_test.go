@@ -11,7 +11,7 @@ import (
 	progsettings "kafka-e2ee/settings"
 )
 
-var update = flag.Bool("update", false, "write the settings tables in docs/settings.md")
+var update = flag.Bool("update", false, "write what the pages show of the code")
 
 // Without this a user could set variables that the programs do not read.
 func TestSettingsTables(t *testing.T) {

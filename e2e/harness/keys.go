@@ -92,6 +92,16 @@ func PublicPEM(t testing.TB, key any) string {
 	return PEM("PUBLIC KEY", der)
 }
 
+// PrivatePEM returns a private key as readers' files hold it.
+func PrivatePEM(t testing.TB, key any) string {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return PEM("PRIVATE KEY", der)
+}
+
 // PEM returns one block of text.
 func PEM(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))

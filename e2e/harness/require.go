@@ -31,9 +31,29 @@ var (
 	OpenSSL    = command("openssl", "openssl")
 	JQ         = command("jq", "jq")
 	NPM        = command("npm", "npm")
+	Kcat       = command("kcat", "kcat")
 	Shellcheck = command("shellcheck", "shellcheck")
 	Chromium   = command("Chromium or Chrome", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
-	Engine     = Requirement(sync.OnceValue(func() string {
+	Maven      = Requirement(sync.OnceValue(func() string {
+		if exec.Command("mvn", "--version").Run() != nil || exec.Command("javac", "--version").Run() != nil {
+			return "Maven and a JDK"
+		}
+		return ""
+	}))
+	Node = Requirement(sync.OnceValue(func() string {
+		old := exec.Command("node", "-e", `const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || a === 20 && b >= 19 ? 0 : 1)`).Run()
+		if old != nil || exec.Command("npm", "--version").Run() != nil {
+			return "Node.js 20.19 or later with npm"
+		}
+		return ""
+	}))
+	PythonVenv = Requirement(sync.OnceValue(func() string {
+		if exec.Command("python3", "-c", "import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 10))").Run() != nil {
+			return "Python 3.10 or later with venv"
+		}
+		return ""
+	}))
+	Engine = Requirement(sync.OnceValue(func() string {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if out, err := exec.CommandContext(ctx, "../../deploy/docker/engine").CombinedOutput(); err != nil {

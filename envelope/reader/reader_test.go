@@ -16,13 +16,15 @@ import (
 	"kafka-e2ee/envelope/reader"
 )
 
-var key = sync.OnceValue(func() *rsa.PrivateKey {
+var key = sync.OnceValue(newKey)
+
+func newKey() *rsa.PrivateKey {
 	k, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		panic(err)
 	}
 	return k
-})
+}
 
 func alice() ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed([]byte(strings.Repeat("a", ed25519.SeedSize)))
@@ -33,8 +35,7 @@ func trusted() []envelope.TrustedSender {
 }
 
 // sealer seals lean records for key; only the first of a data key is full.
-func sealer(t testing.TB, change func(*envelope.SealerConfig)) *envelope.Sealer {
-	t.Helper()
+func sealer(change func(*envelope.SealerConfig)) *envelope.Sealer {
 	cfg := envelope.SealerConfig{
 		Format: envelope.FormatEnvelope, Topic: "t", Readers: []*rsa.PublicKey{&key().PublicKey}, SigningKey: alice(),
 		Headers: envelope.HeaderPolicy{Records: 1024, Interval: time.Minute},
@@ -44,19 +45,18 @@ func sealer(t testing.TB, change func(*envelope.SealerConfig)) *envelope.Sealer 
 	}
 	s, err := envelope.NewSealer(cfg)
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	return s
 }
 
 // partition seals n messages for partition 0.
-func partition(t testing.TB, s *envelope.Sealer, n int) [][]byte {
-	t.Helper()
+func partition(s *envelope.Sealer, n int) [][]byte {
 	values := make([][]byte, n)
 	for i := range values {
 		var err error
 		if values[i], err = s.Seal(nil, fmt.Append(nil, "message ", i), 0); err != nil {
-			t.Fatal(err)
+			panic(err)
 		}
 	}
 	return values
@@ -111,9 +111,9 @@ func text(msg reader.Message, err error) string {
 
 // Without this, the one call could open what the two packages flag or refuse.
 func TestOpen(t *testing.T) {
-	values := partition(t, sealer(t, nil), 4)
-	other := partition(t, sealer(t, func(cfg *envelope.SealerConfig) { cfg.Topic = "other" }), 1)[0]
-	unsigned := partition(t, sealer(t, func(cfg *envelope.SealerConfig) { cfg.SigningKey = nil }), 1)[0]
+	values := partition(sealer(nil), 4)
+	other := partition(sealer(func(cfg *envelope.SealerConfig) { cfg.Topic = "other" }), 1)[0]
+	unsigned := partition(sealer(func(cfg *envelope.SealerConfig) { cfg.SigningKey = nil }), 1)[0]
 	r := newReader(t, reader.Config{Require: envelope.Requirements{VerifiedSender: true}})
 	for offset, c := range []struct {
 		value []byte
@@ -139,8 +139,8 @@ func TestOpen(t *testing.T) {
 // Without this, an old record that was written again could be opened by a program that asked for fresh ones.
 func TestStaleRecordHasNoPlaintext(t *testing.T) {
 	yesterday := time.Now().Add(-24 * time.Hour)
-	old := partition(t, sealer(t, func(cfg *envelope.SealerConfig) { cfg.Now = func() time.Time { return yesterday } }), 1)
-	values := append(partition(t, sealer(t, nil), 1), old...)
+	old := partition(sealer(func(cfg *envelope.SealerConfig) { cfg.Now = func() time.Time { return yesterday } }), 1)
+	values := append(partition(sealer(nil), 1), old...)
 	results := newReader(t, reader.Config{Require: envelope.Requirements{VerifiedSender: true, Fresh: true}}).OpenBatch(from(values, 0, 2))
 	rejected, is := errors.AsType[*envelope.RejectedError](results[1].Err)
 	if results[0].Err != nil || !is || rejected.Reason != envelope.RejectStale || results[1].Plaintext != nil || !results[1].Flags.Stale {
@@ -154,7 +154,7 @@ func TestStaleRecordHasNoPlaintext(t *testing.T) {
 
 // Without this, a consumer that starts behind a header could lose records, or a broken log could look like a lost header.
 func TestReadBack(t *testing.T) {
-	values := partition(t, sealer(t, nil), 300)
+	values := partition(sealer(nil), 300)
 	for name, c := range map[string]struct {
 		log  *log
 		errs []error
@@ -184,7 +184,7 @@ func TestReadBack(t *testing.T) {
 
 // Without this, whoever can write records could make a reader read the log back for each of them.
 func TestReadBackIsLimited(t *testing.T) {
-	values := partition(t, sealer(t, nil), 300)
+	values := partition(sealer(nil), 300)
 	madeUp := func(i int) []byte { return append([]byte{0xC1, 2, byte(i), byte(i >> 8)}, make([]byte, 14+12+16)...) }
 	for name, c := range map[string]struct {
 		log   *log
@@ -212,10 +212,10 @@ func TestReadBackIsLimited(t *testing.T) {
 
 // Without this, records of a batch could be lost or look missing though their header stands in it.
 func TestBatchOpensLeanRecordsBeforeTheirHeader(t *testing.T) {
-	s := sealer(t, nil)
-	values := partition(t, s, 3)
+	s := sealer(nil)
+	values := partition(s, 3)
 	s.RepeatHeader()
-	values = append(values, partition(t, s, 2)...)
+	values = append(values, partition(s, 2)...)
 	for i, result := range newReader(t, reader.Config{}).OpenBatch(from(values, 1, 5)) {
 		if want := []string{"message 1, not followed before, <nil>", "message 2, none, <nil>", "message 0, none, <nil>", "message 1, none, <nil>"}[i]; text(result.Message, result.Err) != want {
 			t.Errorf("offset %d: got %s, want %s", i+1, text(result.Message, result.Err), want)
@@ -225,7 +225,7 @@ func TestBatchOpensLeanRecordsBeforeTheirHeader(t *testing.T) {
 
 // Without this, a batch could give one record's message for another's, or stop at a bad record.
 func TestBatchKeepsOrder(t *testing.T) {
-	values := partition(t, sealer(t, nil), 3)
+	values := partition(sealer(nil), 3)
 	values[1] = []byte("hello")
 	records := from(values, 0, 3)
 	records = append(records, reader.Record{Partition: 7, Offset: 0, Value: values[0]}) // moved
@@ -244,7 +244,7 @@ func TestBatchKeepsOrder(t *testing.T) {
 
 // Without this, each rebalance would look like an attack: the records that another member read would be missing.
 func TestRevoked(t *testing.T) {
-	values := partition(t, sealer(t, func(cfg *envelope.SealerConfig) { cfg.Headers = envelope.HeaderPolicy{} }), 10)
+	values := partition(sealer(func(cfg *envelope.SealerConfig) { cfg.Headers = envelope.HeaderPolicy{} }), 10)
 	for revoked, want := range map[bool]string{true: "message 5, not followed before, <nil>", false: "message 5, 3 missing before it, <nil>"} {
 		r := newReader(t, reader.Config{})
 		r.OpenBatch(from(values, 0, 2))
@@ -260,7 +260,7 @@ func TestRevoked(t *testing.T) {
 
 // Without this, a key that comes late would end a reader.
 func TestRotation(t *testing.T) {
-	values := partition(t, sealer(t, nil), 2)
+	values := partition(sealer(nil), 2)
 	r, err := reader.New(reader.Config{Topic: "t"})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,247 @@
+package interop_test
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"kafka-e2ee/e2e/harness"
+	"kafka-e2ee/e2e/harness/realkafka"
+	"kafka-e2ee/envelope"
+)
+
+// example is a program in examples/. All take the same settings, and an argument "produce" or "consume".
+type example struct {
+	needs    []harness.Requirement
+	build    func(t *testing.T) (command []string) // without the argument
+	envelope bool                                  // it reads the format envelope
+	lean     bool                                  // it reads lean records
+	signs    bool                                  // it signs its records
+}
+
+func examples() map[string]example {
+	return map[string]example{
+		"go-franz": {build: buildGo, envelope: true, lean: true, signs: true},
+		"java":     {needs: []harness.Requirement{harness.Maven}, build: buildJava, envelope: true},
+		"python":   {needs: []harness.Requirement{harness.PythonVenv}, build: buildPython},
+		"node":     {needs: []harness.Requirement{harness.Node}, build: buildNode},
+		"shell":    {needs: []harness.Requirement{harness.Kcat}, build: buildShell, envelope: true, lean: true, signs: true},
+	}
+}
+
+// Without this, somebody who starts from an example could find that it does not work with our programs, that it stops at a bad
+// record, or that it takes a record of another topic.
+func TestExamples(t *testing.T) {
+	kafka := realkafka.Start(t, 0)
+	for name, e := range examples() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			harness.Require(t, e.needs...)
+			testExample(t, kafka, "example-"+name, e, e.build(t))
+		})
+	}
+}
+
+func testExample(t *testing.T, kafka *realkafka.Kafka, topic string, e example, command []string) {
+	t.Helper()
+	if err := harness.Admin(t, kafka).CreateTopic(topic, &sarama.TopicDetail{NumPartitions: 2, ReplicationFactor: 1}, false); err != nil {
+		t.Fatal(err)
+	}
+	keys := harness.NewKeys(t)
+	settings := exampleSettings(t, kafka, topic, keys)
+
+	// What our programs write, behind records that nobody must take for messages.
+	writeBad(t, kafka, topic, keys)
+	for _, format := range harness.SealedFormats {
+		harness.StartProducer(t, kafka, keys.Public, strings.NewReader("from ours as "+string(format)+", é\n"),
+			"TOPIC="+topic, "FORMAT="+string(format), "SIGNING_KEY_FILE="+keys.Signing).WaitExit()
+	}
+	writeLean(t, kafka, topic, keys)
+	reader := startExample(t, append(command, "consume"), settings)
+	for text, reads := range map[string]bool{"from ours as jwe, é": true, "from ours as envelope, é": e.envelope, "full, from ours": e.envelope, "lean, from ours": e.lean} {
+		if reads {
+			reader.wait(text)
+		}
+	}
+
+	// What it writes, for our program and for itself.
+	pod, _ := harness.StartConsumer(t, kafka, keys.Sidecar, "TOPIC="+topic, "CONSUMERGROUP=ours-"+topic, "TRUSTED_SENDERS_FILE="+keys.Trusted)
+	text := "from the example, é"
+	writer := startExample(t, append(command, "produce"), settings)
+	writer.write(text)
+	reader.wait(text)
+	var record harness.Record
+	pod.Wait("the example's record is decrypted", func() bool {
+		records := pod.Records()
+		i := slices.IndexFunc(records, func(r harness.Record) bool { return r.Value == text && r.State == "decrypted" })
+		if i >= 0 {
+			record = records[i]
+		}
+		return i >= 0
+	})
+	if want := map[bool]string{true: "verified", false: "unverified"}[e.signs]; record.Sender.State != want || len(record.Flags) > 0 {
+		t.Errorf("our consumer shows the sender %s and the flags %v, want %s and none", record.Sender.State, record.Flags, want)
+	}
+	if strings.HasSuffix(topic, "go-franz") {
+		rotate(t, settings, writer, reader)
+	}
+	for _, bad := range []string{"not encrypted", "of another topic", "for another key"} {
+		if strings.Contains(reader.out.String(), "message "+bad) {
+			t.Errorf("the message %s is taken: %s", bad, reader.out)
+		}
+	}
+}
+
+// rotate replaces the key pair while both programs run.
+func rotate(t *testing.T, settings map[string]string, writer, reader *program) {
+	t.Helper()
+	key := harness.NewKey(t)
+	write(t, strings.Split(settings["PRIVATE_KEYS"], ",")[1], harness.PrivatePEM(t, key))
+	write(t, settings["PUBLIC_KEY"], harness.PublicPEM(t, &key.PublicKey))
+	writer.write("after the rotation")
+	reader.wait("after the rotation")
+}
+
+// exampleSettings names two private keys, as during a rotation.
+func exampleSettings(t *testing.T, kafka *realkafka.Kafka, topic string, keys harness.Keys) map[string]string {
+	t.Helper()
+	dir := t.TempDir()
+	public, private, other := filepath.Join(dir, "public.pem"), filepath.Join(dir, "private.pem"), filepath.Join(dir, "other.pem")
+	write(t, public, keys.Public)
+	write(t, private, harness.PrivatePEM(t, keys.Private))
+	write(t, other, harness.PrivatePEM(t, harness.NewKeyOf(t, 2048)))
+	return map[string]string{
+		"BROKERS": kafka.Addr, "TOPIC": topic, "PUBLIC_KEY": public, "PRIVATE_KEYS": private + "," + other,
+		"SIGNING_KEY": keys.Signing, "TRUSTED_SENDERS": keys.Trusted,
+	}
+}
+
+// writeBad writes what no reader may take for a message, and a tombstone.
+func writeBad(t *testing.T, kafka *realkafka.Kafka, topic string, keys harness.Keys) {
+	t.Helper()
+	messages := []*sarama.ProducerMessage{
+		{Topic: topic, Value: sarama.StringEncoder("message not encrypted")},
+		{Topic: topic, Value: sarama.StringEncoder("eyJ0b3BpYyI6InQifQ....")}, // a header without "alg" and "enc"
+		{Topic: topic, Value: sarama.ByteEncoder{0xC1, 1, 200}},
+		{Topic: topic},
+	}
+	for _, format := range harness.SealedFormats {
+		messages = append(messages, &sarama.ProducerMessage{
+			Topic: topic, Value: sarama.ByteEncoder(harness.NewSealer(t, keys.Private, keys.Signing, format, "other")("message of another topic", 0)),
+		})
+	}
+	harness.Send(t, kafka, messages)
+}
+
+// writeLean writes a full record and a lean one with its header.
+func writeLean(t *testing.T, kafka *realkafka.Kafka, topic string, keys harness.Keys) {
+	t.Helper()
+	signing, err := envelope.ParseSigningKey([]byte(read(t, keys.Signing)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealer, err := envelope.NewSealer(envelope.SealerConfig{
+		Format: envelope.FormatEnvelope, Topic: topic, Readers: []*rsa.PublicKey{&keys.Private.PublicKey}, SigningKey: signing,
+		Headers: envelope.HeaderPolicy{Records: 1024, Interval: time.Minute},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var messages []*sarama.ProducerMessage
+	for _, text := range []string{"full, from ours", "lean, from ours"} {
+		value, err := sealer.Seal(nil, []byte(text), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages = append(messages, &sarama.ProducerMessage{Topic: topic, Partition: 1, Value: sarama.ByteEncoder(value)})
+	}
+	harness.Send(t, kafka, messages)
+}
+
+// program is a running example.
+type program struct {
+	t        *testing.T
+	in       io.Writer
+	out, err *harness.LogBuffer
+}
+
+func startExample(t *testing.T, command []string, settings map[string]string) *program {
+	t.Helper()
+	p := &program{t: t, out: new(harness.LogBuffer), err: new(harness.LogBuffer)}
+	cmd := exec.Command(command[0], command[1:]...)
+	tools := filepath.Dir(harness.BuildCommand(t, "kafka-e2ee/envelope/cmd/envelope"))
+	cmd.Env = []string{"PATH=" + tools + ":" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "PYTHONUTF8=1"}
+	for name, value := range settings {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	cmd.Stdout, cmd.Stderr = p.out, p.err
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.in = in
+	stop := ownGroup(cmd)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stop()
+		_ = cmd.Wait() //nolint:errcheck // it was killed
+		harness.NoSecrets(t, "the output of an example", p.out.String()+p.err.String())
+	})
+	return p
+}
+
+// write gives the program a line, which it sends.
+func (p *program) write(text string) {
+	p.t.Helper()
+	if _, err := fmt.Fprintln(p.in, text); err != nil {
+		p.t.Fatalf("%v: %s", err, p.err)
+	}
+}
+
+// wait waits until the program has printed a message.
+func (p *program) wait(text string) {
+	p.t.Helper()
+	for end := time.Now().Add(harness.Timeout); !strings.Contains(p.out.String(), text); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			p.t.Fatalf("the example did not print %q, but %q; errors: %s", text, p.out, p.err)
+		}
+	}
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// run runs a command of a build in a folder.
+func run(t *testing.T, dir string, env []string, command ...string) {
+	t.Helper()
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, bytes.TrimSpace(out))
+	}
+}
