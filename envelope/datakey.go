@@ -160,10 +160,10 @@ func (s *Sealer) Stored(value []byte, partition int32) {
 // NewDataKey makes the next record the first one of a new data key. Call it before messages
 // are sealed again whose records were given up: their counters would be missed for ever.
 func (s *Sealer) NewDataKey() error {
-	switch s.format {
-	case "":
+	if s.format == "" {
 		return errZeroSealer
-	case FormatRSA:
+	}
+	if s.format == FormatRSA {
 		return nil // there are no data keys
 	}
 	s.mu.Lock()

@@ -195,7 +195,9 @@ func TestReadBackIsLimited(t *testing.T) {
 	} {
 		r := newReader(t, reader.Config{ReadBack: c.log.readBack})
 		for i := range 100 {
-			_, _ = r.Open(reader.Record{Offset: int64(300 + i), Value: madeUp(i)})
+			if _, err := r.Open(reader.Record{Offset: int64(300 + i), Value: madeUp(i)}); err == nil {
+				t.Errorf("%s: a record without a header opens", name)
+			}
 		}
 		if c.log.reads != c.reads {
 			t.Errorf("%s: the log was read %d times, want %d", name, c.log.reads, c.reads)
@@ -203,7 +205,9 @@ func TestReadBackIsLimited(t *testing.T) {
 		c.log.err = nil
 		r.Revoked(0) // reading the partition begins again
 		before := c.log.reads
-		_, _ = r.Open(reader.Record{Offset: 300, Value: madeUp(1)})
+		if _, err := r.Open(reader.Record{Offset: 300, Value: madeUp(1)}); err == nil {
+			t.Errorf("%s: a record without a header opens", name)
+		}
 		if c.log.reads == before {
 			t.Errorf("%s: nothing is read when a partition is read again", name)
 		}
