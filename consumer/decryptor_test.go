@@ -149,8 +149,10 @@ func TestMessagesShareTheMemoryOfABatch(t *testing.T) {
 		return most
 	}
 	sealed := messages(0, sealedTexts(t, s, 20)...)
-	if roomFor(sealed) != 2 || roomFor(sealed) != 2 {
-		t.Error("messages of a batch that is decrypted share no memory")
+	for range 2 { // the second one has room from the start
+		if roomFor(sealed) != 2 {
+			t.Error("messages of a batch that is decrypted share no memory")
+		}
 	}
 	if most := roomFor(messages(0, []byte("plain"), []byte("text"))); most != 0 {
 		t.Errorf("records that are not encrypted get %d bytes for a message", most)

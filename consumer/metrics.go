@@ -131,13 +131,15 @@ func (m *metrics) countDecided(results []result) {
 	var senders tally[feed.SenderState]
 	flags, reasons := make(map[string]int), make(map[feed.RejectReason]int)
 	for i := range results {
-		switch r := results[i].record; r.State {
-		case feed.StateRejected:
+		r := results[i].record
+		if r.State == feed.StateRejected {
 			reasons[r.Rejection.Reason]++
-		case feed.StateDecrypted:
-			senders.add(r.Sender.State)
-			eachFlag(r, func(flag string) { flags[flag]++ })
 		}
+		if r.State != feed.StateDecrypted {
+			continue
+		}
+		senders.add(r.Sender.State)
+		eachFlag(r, func(flag string) { flags[flag]++ })
 	}
 	for state, n := range senders.total() {
 		m.senders.WithLabelValues(string(state)).Add(float64(n))
