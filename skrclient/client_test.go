@@ -329,3 +329,50 @@ func TestReleaseGoesBeforeAttestation(t *testing.T) {
 		t.Errorf("the interrupted attestation: %v, after %d requests", err, attempts.Load())
 	}
 }
+
+// Without it an attestation that is interrupted could start again before the release that interrupted it, and again and
+// again: a pod would wait for its key, and keep the hardware busy meanwhile.
+func TestInterruptedAttestationWaits(t *testing.T) {
+	p := newPlatform(t)
+	stalled, mux := make(chan struct{}), http.NewServeMux()
+	var attempts atomic.Int32
+	mux.Handle("POST /key/release", newSidecar(t))
+	mux.HandleFunc("POST /attest/maa", func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) //nolint:errcheck // only then does the server notice that the client is gone
+		attempts.Add(1)
+		select {
+		case stalled <- struct{}{}:
+			<-r.Context().Done()
+		case <-r.Context().Done():
+		}
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	client := newClient(t, skrclient.Config{URL: server.URL})
+	attester, err := skrclient.NewAttester(skrclient.AttesterConfig{Client: client, MAAEndpoint: p.service.Listener.Addr().String(), CAFile: p.roots()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	attested := make(chan error, 2)
+	for range cap(attested) { // for the page, and for its viewers
+		go func() {
+			_, err := attester.Attest(ctx)
+			attested <- err
+		}()
+	}
+	const releases = 200
+	for range releases {
+		<-stalled
+		if _, err := client.Release(t.Context(), request("demo")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	for range cap(attested) {
+		<-attested
+	}
+	if most := int32(cap(attested)*releases + 1); attempts.Load() > most {
+		t.Errorf("%d releases interrupted attestations %d times, want at most one each", releases, attempts.Load())
+	}
+}

@@ -29,8 +29,8 @@ type loopbackClient struct {
 	timeout time.Duration
 	causes  connectionCauses
 	http    *http.Client
-	mu      chan struct{} // full during a request; a channel, so that waiting for it can be canceled
-	preempt chan struct{} // a send ends the low-priority request in flight
+	mu      chan struct{}          // full during a request; a channel, so that waiting for it can be canceled
+	preempt chan (<-chan struct{}) // a send ends the low-priority request in flight; see preempted
 }
 
 // connectionCauses holds a service's causes for failures without a complete response.
@@ -59,7 +59,7 @@ func newLoopbackClient(address string, timeout time.Duration, causes connectionC
 	}
 	return &loopbackClient{
 		base: base, timeout: timeout, causes: causes, http: withoutRedirects(transport),
-		mu: make(chan struct{}, 1), preempt: make(chan struct{}),
+		mu: make(chan struct{}, 1), preempt: make(chan (<-chan struct{})),
 	}, nil
 }
 

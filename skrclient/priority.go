@@ -15,25 +15,40 @@ type call struct {
 // parser reads a response. It must not keep a part of the body, which is overwritten afterwards.
 type parser[T any] func(status int, body []byte) (T, *Error)
 
-var errPreempted = errors.New("another request goes first")
+// preempted is why a call of low priority was interrupted.
+type preempted struct{ by <-chan struct{} } // closed when the other call has ended
+
+// Error is never shown: the call starts over.
+func (preempted) Error() string { return "another request goes first" }
 
 // send makes the call and parses the response, one call at a time. It interrupts a call of low priority rather than wait
 // for it. The error is an *Error or, after ctx has ended, the cause of that.
 func send[T any](ctx context.Context, client *loopbackClient, c call, parse parser[T]) (T, error) {
 	defer clear(c.body)
+	ended := make(chan struct{})
+	defer close(ended)
 	preempt := client.preempt
 	if c.lowPriority {
 		preempt = nil // it interrupts nothing
 	}
+	var before <-chan struct{} // the end of the call that goes first; nil: none does
 	for {
+		mu := client.mu
+		if before != nil {
+			mu = nil // otherwise it could win again, and be interrupted again, without end
+		}
 		select {
-		case client.mu <- struct{}{}:
+		case mu <- struct{}{}:
 			result, err := sendLocked(ctx, client, c, parse)
 			<-client.mu
-			if !errors.Is(err, errPreempted) {
+			interrupted, ok := errors.AsType[preempted](err)
+			if !ok {
 				return result, err
 			}
-		case preempt <- struct{}{}:
+			before = interrupted.by
+		case <-before:
+			before = nil
+		case preempt <- ended:
 		case <-ctx.Done():
 			var none T
 			return none, context.Cause(ctx)
@@ -47,8 +62,8 @@ func sendLocked[T any](ctx context.Context, client *loopbackClient, c call, pars
 		defer cancel(nil)
 		go func() {
 			select {
-			case <-client.preempt:
-				cancel(errPreempted)
+			case by := <-client.preempt:
+				cancel(preempted{by})
 			case <-interruptible.Done():
 			}
 		}()
