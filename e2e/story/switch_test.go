@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kafka-e2ee/e2e/harness"
 	"kafka-e2ee/envelope"
@@ -47,6 +48,7 @@ func scenariosFollowEachOther(t *testing.T, format envelope.Format) {
 		{name: "impostor", before: "released", verified: 1},
 		{name: "good", before: "released"},
 	} {
+		began := time.Now()
 		d.Type(t, "/scenario "+scenario.name)
 		p.Wait(scenario.name+": the terminal says what happens", func() bool { return lastScenario(d.Output()) == scenario.name })
 		p.Wait(scenario.name+": the key is "+scenario.before, func() bool { return p.KeyState() == scenario.before })
@@ -61,7 +63,9 @@ func scenariosFollowEachOther(t *testing.T, format envelope.Format) {
 			state = "no_key"
 		}
 		p.Wait(scenario.name+": the history is "+state, func() bool { return all(state) })
+		shown := time.Since(began)
 		status, said := harness.Verify(t, nil, d.VerifyArgs(t)...)
+		t.Logf("%s: the history is %s after %s, verified after %s", scenario.name, state, shown.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 		if status != scenario.verified {
 			t.Errorf("%s: verify ends with %d, want %d:\n%s", scenario.name, status, scenario.verified, said)
 		}
