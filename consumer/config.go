@@ -35,6 +35,7 @@ type Config struct {
 	RequireFresh   bool   `envconfig:"REQUIRE_FRESH" desc:"true: reject records that were held back, or written again after their data key expired; needs REQUIRE_SENDER; false: such records are flagged"`
 
 	WebHistory int    `envconfig:"WEB_HISTORY" default:"1000" desc:"number of records kept for the page, 1 to 100000; together they take at most 32 MiB with their ciphertext"`
+	WebName    string `envconfig:"WEB_NAME" desc:"the pod's name, as the page's title and heading; confidential and ordinary select translated texts; at most 60 bytes"`
 	WebNotice  string `envconfig:"WEB_NOTICE" desc:"a line of text to show at the top of the page; lab and lab_ordinary select translated texts"`
 	Access     access.Settings
 	health.Config
@@ -57,6 +58,9 @@ const (
 
 // maxHistory bounds WEB_HISTORY: the feed's index grows with it.
 const maxHistory = 100_000
+
+// maxName bounds WEB_NAME, in bytes: it must fit on one line of the page.
+const maxName = 60
 
 // Load reads the settings through lookup, usually os.LookupEnv, and checks them. The error names every variable that is
 // wrong, and no value. Do not change the result: Run does not check it again.
@@ -88,6 +92,9 @@ func (c Config) check() (*inputs, error) {
 	}
 	if c.WebHistory < 1 || c.WebHistory > maxHistory {
 		problem("WEB_HISTORY", "must be 1 to %d", maxHistory)
+	}
+	if len(c.WebName) > maxName {
+		problem("WEB_NAME", "must have at most %d bytes", maxName)
 	}
 	if !slices.Contains([]string{"", readCommitted, readUncommitted}, c.Isolation) {
 		problem("KAFKA_ISOLATION", "want read_committed or read_uncommitted")

@@ -39,7 +39,7 @@ func (d *demo) restartPods(plan scenario, format envelope.Format) error {
 		"confidential": {d.addrs.confidential, attested, sidecar}, "ordinary": {d.addrs.ordinary, "", noSidecarURL},
 	} {
 		cfg := pod // the sidecar is the only difference between the pods, beside their addresses
-		cfg.Access.Addr, cfg.Access.AttestedAddr, cfg.Keys.SkrURL, cfg.Group = differs.page, differs.attested, differs.sidecar, name
+		cfg.Access.Addr, cfg.Access.AttestedAddr, cfg.Keys.SkrURL, cfg.Group, cfg.WebName = differs.page, differs.attested, differs.sidecar, name, name
 		d.replaced = append(d.replaced, d.start(name+" pod", func(ctx context.Context, log *slog.Logger) error {
 			return consumer.Run(ctx, cfg, consumer.Build{Version: "lab"}, log)
 		}))

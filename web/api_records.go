@@ -79,8 +79,8 @@ func parseRecordsQuery(raw string) (q recordsQuery, err error) {
 	}
 	for name, values := range query {
 		switch {
-		case !slices.Contains([]string{"limit", "after", "q", "state", "sender"}, name):
-			return q, errors.New("a parameter is not known: want limit, after, q, state or sender")
+		case !slices.Contains([]string{"limit", "after", "q", "state", "sender", "problem"}, name):
+			return q, errors.New("a parameter is not known: want limit, after, q, state, sender or problem")
 		case len(values) > 1:
 			return q, fmt.Errorf("%s: is there %d times", name, len(values))
 		}
@@ -101,6 +101,8 @@ func parseRecordsQuery(raw string) (q recordsQuery, err error) {
 		return q, fmt.Errorf("state: want one of %s", joinedNames(feed.States()))
 	case string(q.filter.Sender) != query.Get("sender"):
 		return q, fmt.Errorf("sender: want one of %s", joinedNames(feed.SenderStates()))
+	case string(q.filter.Problem) != query.Get("problem"):
+		return q, fmt.Errorf("problem: want one of %s", joinedNames(feed.Problems()))
 	case q.filter.Text != strings.TrimSpace(query.Get("q")):
 		return q, fmt.Errorf("q: want valid UTF-8 of at most %d bytes", feed.MaxText)
 	}

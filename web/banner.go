@@ -10,7 +10,16 @@ import (
 
 // bannerView says whether there is a key, why not, what to do about it, and when it was asked for.
 type bannerView struct {
-	Severity, Icon, Title, Reported, Why, Todo, Tried, Again string
+	ID, Severity, Icon, Title, Reported, When, Why, Todo, Tried, Again string
+
+	Keys []heldView // that are held
+	Open bool       // a claim explains the refusal: the details show it
+}
+
+// heldView is a key that is held.
+type heldView struct {
+	chip
+	ID, Since string
 }
 
 // bannerID returns the state that the banner shows, which is more specific than the API's.
@@ -32,6 +41,7 @@ func (l localizer) banner(k KeyStatus) bannerView {
 	id, provider := k.bannerID(), cmp.Or(k.Provider, "skr")
 	via, missing := l.T("key.via."+provider), strings.Join(k.Missing, ", ")
 	v := bannerView{
+		ID: id, Open: k.differs() != nil,
 		Title: l.T("key.state."+id, "url", k.URL, "step", l.T("key.step."+k.Step, "via", via), "via", via, "time", clock(k.Since)),
 		Why:   l.cause(k.Reason), Todo: l.T("key.todo."+id, "names", missing), Tried: l.attempts(k),
 	}
@@ -62,6 +72,17 @@ func (l localizer) banner(k KeyStatus) bannerView {
 	}
 	if k.State != KeyNotConfigured {
 		v.Again = l.T("key.check_again")
+	}
+	switch {
+	case v.Reported != "":
+		v.When = v.Reported
+	case !k.NextAttempt.IsZero():
+		v.When = l.T("key.tried.next", "time", clock(k.NextAttempt))
+	default:
+		v.When = l.T("key.tried.since", "time", clock(k.Since))
+	}
+	for _, key := range k.Held {
+		v.Keys = append(v.Keys, heldView{newChip(key.ID), key.ID, l.T("key.tried.since", "time", utc(key.Since))})
 	}
 	return v
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"kafka-e2ee/web/feed"
@@ -29,13 +30,18 @@ func parseFilter(query url.Values) feed.Filter {
 			f.Sender = state
 		}
 	}
+	for _, problem := range feed.Problems() {
+		if query.Get("problem") == string(problem) {
+			f.Problem = problem
+		}
+	}
 	return f
 }
 
 // filterQuery returns the query of a filter's address; empty if the filter selects all records.
 func filterQuery(f feed.Filter) url.Values {
 	query := url.Values{}
-	for name, value := range map[string]string{"q": f.Text, "state": string(f.State), "sender": string(f.Sender)} {
+	for name, value := range map[string]string{"q": f.Text, "state": string(f.State), "sender": string(f.Sender), "problem": string(f.Problem)} {
 		if value != "" {
 			query.Set(name, value)
 		}
@@ -47,6 +53,7 @@ func filterQuery(f feed.Filter) url.Values {
 type filterView struct {
 	feed.Filter
 	Active          bool
+	Matches         string // how many of the searched records are selected
 	States, Senders []choice
 }
 
@@ -55,8 +62,11 @@ type choice struct {
 	Chosen      bool
 }
 
-func (l localizer) filter(f feed.Filter) filterView {
+func (l localizer) filter(f feed.Filter, selected, searched int) filterView {
 	v := filterView{Filter: f, Active: f != (feed.Filter{})}
+	if v.Active {
+		v.Matches = l.T("filter.matches", "n", strconv.Itoa(selected), "m", strconv.Itoa(searched))
+	}
 	for _, s := range append([]feed.State{""}, feed.States()...) {
 		v.States = append(v.States, choice{string(s), l.T("record.state." + cmp.Or(string(s), "any")), s == f.State})
 	}

@@ -11,11 +11,26 @@ import (
 
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/limit"
+	"kafka-e2ee/web/safetext"
 )
 
 func (s *Server) layout(w http.ResponseWriter, r *http.Request) layout {
 	l := s.pageLanguage(w, r)
-	return layout{localizer: l, notice: l.notice(s.notices), languages: s.languageLinks(l, r), publicNotice: l.T("access." + s.publicNotice(r)), assets: s.assets}
+	name := l.name(s.name)
+	return layout{localizer: l, heading: cmp.Or(name, l.T("page.heading")), title: joinTitle(name, l.T("sample.stored")), notice: l.notice(s.notices), languages: s.languageLinks(l, r), publicNotice: l.T("access." + s.publicNotice(r)), assets: s.assets}
+}
+
+// name returns the pod's name: a translated one if there is one, else the name as it is.
+func (l localizer) name(name string) string {
+	return cmp.Or(l.T("name."+name), safetext.Visible(name))
+}
+
+// joinTitle puts the pod's name, if it has one, before the title of a page.
+func joinTitle(name, title string) string {
+	if name == "" {
+		return title
+	}
+	return name + " · " + title
 }
 
 // notice returns the texts that codes name, or a code itself if it is a text.
@@ -36,16 +51,17 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	}
 	defer reserved.Release()
 	v := pageView{layout: s.layout(w, r)}
-	v.title = v.T("sample.stored")
 	chosen, before := parseFilter(r.URL.Query()), beforeQuery(r.URL.Query())
 	end, ok := s.search(r, chosen)
 	if !ok {
 		return
 	}
 	held, rev := s.feed.Before(before)
-	list, more := chosen.Select(held, firstRows)
+	list, selected := chosen.Select(held, firstRows)
 	end()
-	v.filter, v.rows, v.overview = v.localizer.filter(chosen), v.localizer.rows(list), s.overview(v.localizer)
+	v.filter, v.rows, v.overview = v.localizer.filter(chosen, selected, len(held)), v.localizer.rows(list), s.overview(v.localizer)
+	v.selected, v.searched = selected, len(held)
+	markNewKeys(v.rows, v.T("row.new_key"))
 	v.connection = s.connection(v.localizer, r)
 	query := filterQuery(chosen)
 	if before == 0 {
@@ -53,7 +69,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	} else {
 		v.newest = "/?" + query.Encode()
 	}
-	if more {
+	if selected > len(list) {
 		query.Set("before", strconv.FormatUint(list[len(list)-1].Seq, 10))
 		v.older = "/?" + query.Encode()
 	}
@@ -90,7 +106,7 @@ func beforeQuery(query url.Values) uint64 {
 // proof answers GET /proof.
 func (s *Server) proof(w http.ResponseWriter, r *http.Request) {
 	p := s.layout(w, r)
-	p.title = p.T("proof.title")
+	p.title = joinTitle(p.name(s.name), p.T("proof.title"))
 	answer(w, r, http.StatusOK, proof(proofView{layout: p, Command: s.key().Verify, Verify: s.verifyCommand()}))
 }
 
@@ -98,7 +114,7 @@ func (s *Server) proof(w http.ResponseWriter, r *http.Request) {
 // that the script puts below a row, with ?all=1 it shows as much of the record as a browser can.
 func (s *Server) record(w http.ResponseWriter, r *http.Request) {
 	p := s.layout(w, r)
-	p.title = p.T("record.title")
+	p.title = joinTitle(p.name(s.name), p.T("record.title"))
 	position, ok := parsePosition(r.PathValue("topic"), r.PathValue("partition"), r.PathValue("offset"))
 	if !ok {
 		s.fail(w, r, http.StatusNotFound, "no_such_address")
@@ -106,6 +122,10 @@ func (s *Server) record(w http.ResponseWriter, r *http.Request) {
 	}
 	query := r.URL.Query()
 	found := s.feed.At(position)
+	if query.Get("part") == "sample" {
+		s.recordSample(w, r, p.localizer, found)
+		return
+	}
 	if found == nil {
 		held, _ := s.feed.Size()
 		v := p.gone(position, held)
@@ -128,6 +148,22 @@ func (s *Server) record(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, r, http.StatusOK, recordPage(p, v))
+}
+
+// recordSample answers with a record as the sample above the list: an opened row is the sample.
+func (s *Server) recordSample(w http.ResponseWriter, r *http.Request, l localizer, found *feed.Record) {
+	if found == nil {
+		w.WriteHeader(http.StatusNoContent) // the sample stays as it is
+		return
+	}
+	reserved, ok := s.reserve(w, r, found.Size())
+	if !ok {
+		return
+	}
+	defer reserved.Release()
+	before := found.Position()
+	before.Offset--
+	answer(w, r, http.StatusOK, sample(l, l.sample(feed.Summary{Sample: found, Before: s.feed.At(before)}, s.preferVerified)))
 }
 
 // bytes answers GET /api/records/{topic}/{partition}/{offset}/{part} with the bytes of the message, the value in Kafka or

@@ -78,11 +78,7 @@ func (l localizer) stats(k KafkaStatus, seen feed.Summary) []statsItem {
 		partitions.Value = l.T("stats.share", "held", strconv.Itoa(k.Assignment.Assigned), "all", strconv.Itoa(k.Assignment.Total))
 		partitions.Note, partitions.Severity = l.partitionsNote(k)
 	}
-	failures := statsItem{ID: "failures", Name: l.T("stats.failures"), Value: strconv.Itoa(seen.Counts.Failed)}
-	if seen.Counts.Failed > 0 {
-		failures.Severity = "bad"
-	}
-	items := []statsItem{rate, lag, partitions, failures}
+	items := []statsItem{rate, lag, partitions}
 	if k.MirrorOf != "" {
 		items = append(items, statsItem{ID: "topic", Name: l.T("fact.topic"), Value: safetext.Visible(k.Topic), Note: l.T("stats.mirror", "topic", safetext.Visible(k.MirrorOf))})
 	}

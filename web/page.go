@@ -14,6 +14,8 @@ type pageView struct {
 	overview   overview
 	connection connectionView
 	filter     filterView
+	selected   int // records, by the filter
+	searched   int
 	rows       []rowView
 	older      string // the address of the records before these, if any
 	newest     string // the address of the newest records, on a page of older ones
@@ -23,6 +25,7 @@ type pageView struct {
 type layout struct {
 	localizer
 	title        string
+	heading      string
 	notice       string
 	languages    []languageLink
 	publicNotice string // who can see the page
@@ -34,6 +37,7 @@ type overview struct {
 	banner bannerView
 	attest attestationView
 	sample sampleView
+	alerts alertsView
 	counts string
 	kafka  kafkaView
 	stats  []statsItem
@@ -43,7 +47,7 @@ func (s *Server) overview(l localizer) overview {
 	summary, key, kafka := s.feed.Summary(s.preferVerified), s.key(), s.kafka()
 	return overview{
 		banner: l.banner(key), attest: l.attestation(key), sample: l.sample(summary, s.preferVerified),
-		counts: l.counts(summary.Counts),
+		alerts: l.alerts(summary, s.preferVerified), counts: l.counts(summary.Counts),
 		kafka:  l.kafka(kafka, summary.Empty, summary.At), stats: l.stats(kafka, summary),
 	}
 }
@@ -79,6 +83,8 @@ type sampleView struct {
 	Found        bool
 	Stored, Seen safetext.Preview
 	Skipped      string // says how much is left out at the start
+	Place        string // of the record
+	Ciphertext   bool   // Seen is not a message
 	State, Icon  string
 	Label        string
 	Sender       string // beside Label, if senders are trusted and this one is not verified
@@ -91,10 +97,13 @@ func (l localizer) sample(summary feed.Summary, preferVerified bool) sampleView 
 	switch {
 	case summary.Empty:
 		return sampleView{None: l.T("sample.none")}
-	case r == nil:
+	case r == nil || r.State == feed.StateRejected:
 		return sampleView{None: l.T("sample.rejected")}
 	}
-	v := sampleView{Found: true, Seen: safetext.NewPreview(r.Shown()), Label: l.label(r)}
+	v := sampleView{
+		Found: true, Seen: safetext.NewPreview(r.Shown()), Label: l.label(r),
+		Place: l.T("sample.place", "partition", strconv.Itoa(int(r.Partition)), "offset", strconv.FormatInt(r.Offset, 10)),
+	}
 	same := 0
 	if before != nil && r.State != feed.StatePlain && r.Format != formatRSA {
 		same = safetext.SharedStart(r.Stored, before.Stored)
@@ -111,13 +120,13 @@ func (l localizer) sample(summary feed.Summary, preferVerified bool) sampleView 
 	case missing != "":
 		v.Stored, v.Seen = safetext.Preview{Text: missing}, safetext.Preview{Text: missing}
 	case r.State != feed.StateDecrypted && r.State != feed.StatePlain:
-		v.Seen = safetext.Preview{Text: l.T("sample.encrypted")}
+		v.Seen, v.Ciphertext = v.Stored, true
 	}
 	return v
 }
 
 // columns are the columns of the list, in order.
-func columns() []string { return []string{"state", "message", "sender", "key", "place", "time"} }
+func columns() []string { return []string{"state", "message", "sender", "encrypted_for", "key", "place", "time"} }
 
 // shortcuts are the keys that the page's script knows.
 func shortcuts() []string { return []string{"/", "p", "j", "k", "Enter", "t", "z", "?", "Esc"} }

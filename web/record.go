@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -65,7 +66,7 @@ func (l localizer) record(r *feed.Record, all bool) recordView {
 		limit = limits{maxBytes, maxHeaders}
 	}
 	v := recordView{
-		ID: rowID(r), Href: href(r), All: href(r) + "?all=1", Place: l.row(feed.Entry{Record: r}).Place,
+		ID: rowID(r), Href: href(r), All: href(r) + "?all=1", Place: fmt.Sprintf("%s / %d / %d", safetext.Visible(r.Topic), r.Partition, r.Offset),
 		Label: l.label(r), Why: l.why(r), Need: l.need(r), Sender: l.sender(r.Sender), Flags: l.flags(r), Facts: l.facts(r),
 	}
 	v.Time, v.Datetime = l.time(r)

@@ -2,7 +2,6 @@ package web
 
 import (
 	"fmt"
-	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -19,9 +18,16 @@ type rowView struct {
 	Value                      safetext.Preview
 	Sender, Short              string
 	SenderSeverity, SenderIcon string
-	Columns                    string // CSS classes for the list: see columnsFor
+	NamesSender                bool // see namesSender
 	Flags                      []flagView
+	Chip                       chip   // of the key that it is encrypted for
+	NewKey                     string // says that the rows below are encrypted for other keys; empty if they are not
 	Key, Place, Time, Datetime string
+}
+
+// Flagged reports whether the row has a flag that is a warning.
+func (v rowView) Flagged() bool {
+	return slices.ContainsFunc(v.Flags, func(f flagView) bool { return !f.Normal })
 }
 
 // formatRSA is the only format that names neither key nor sender.
@@ -30,30 +36,31 @@ const formatRSA = "rsa"
 // namesSender reports whether a record is in a format that can name its sender.
 func namesSender(r *feed.Record) bool { return r.Format != "" && r.Format != formatRSA }
 
-// columnsFor returns CSS classes for the list of records: the columns that this record needs, and "decrypted" if the list
-// should say that its format names no sender.
-func columnsFor(r *feed.Record) string {
-	var classes []string
-	add := func(has bool, class string) {
-		if has {
-			classes = append(classes, class)
-		}
+// encryptedFor returns the id of the key that opened a record, else of the first one that it names.
+func encryptedFor(r *feed.Record) string {
+	if r.KeyID == "" && len(r.NeededKeys) > 0 {
+		return r.NeededKeys[0]
 	}
-	add(r.State == feed.StateDecrypted, "decrypted")
-	add(namesSender(r), "senders")
-	add(len(r.Key) > 0, "keyed")
-	return strings.Join(classes, " ")
+	return r.KeyID
 }
 
-// allColumns joins the columns of all rows. The script adds those of later rows.
-func allColumns(rows []rowView) string {
-	classes := make(map[string]bool)
-	for _, r := range rows {
-		for class := range strings.FieldsSeq(r.Columns) {
-			classes[class] = true
+// markNewKeys marks the rows at which a key is used for the first time, after others. The script does the same for later
+// rows.
+func markNewKeys(rows []rowView, text string) {
+	seen := make(map[string]bool)
+	for i := range slices.Backward(rows) { // the newest row is the first
+		if id := rows[i].Chip.Full; id != "" && !seen[id] {
+			if len(seen) > 0 {
+				rows[i].NewKey = text
+			}
+			seen[id] = true
 		}
 	}
-	return strings.Join(slices.Sorted(maps.Keys(classes)), " ")
+}
+
+// anySender reports whether the list needs the senders' column. The script adds it for later rows.
+func anySender(rows []rowView) bool {
+	return slices.ContainsFunc(rows, func(r rowView) bool { return r.NamesSender })
 }
 
 // label returns a record's state in a few words.
@@ -68,9 +75,9 @@ func (l localizer) row(r feed.Entry) rowView {
 	v := rowView{
 		ID: rowID(r.Record), Seq: strconv.FormatUint(r.Seq, 10), Href: href(r.Record),
 		Label: l.label(r.Record), Why: l.why(r.Record),
-		Columns: columnsFor(r.Record), Sender: l.sender(r.Sender), Short: l.shortSender(r.Sender),
+		NamesSender: namesSender(r.Record), Sender: l.sender(r.Sender), Short: l.shortSender(r.Sender),
 		Flags: l.flags(r.Record), Key: safetext.PreviewKey(r.Key),
-		Place: fmt.Sprintf("%s / %d / %d", safetext.Visible(r.Topic), r.Partition, r.Offset),
+		Place: fmt.Sprintf("%d / %d", r.Partition, r.Offset), Chip: newChip(encryptedFor(r.Record)),
 	}
 	v.Time, v.Datetime = l.time(r.Record)
 	v.State, v.Icon = severity(r.State)
@@ -107,7 +114,7 @@ const rowBytes = 24 << 10
 
 // size estimates the memory that a row takes.
 func (v rowView) size() int {
-	size := 512 + len(v.ID) + len(v.Href) + len(v.Why) + len(v.Value.Text) + len(v.Sender) + len(v.Short) + len(v.Key) + len(v.Place)
+	size := 512 + len(v.ID) + len(v.Href) + len(v.Why) + len(v.Value.Text) + len(v.Sender) + len(v.Short) + len(v.Key) + len(v.Place) + 2*len(v.Chip.Full)
 	for _, flag := range v.Flags {
 		size += len(flag.Why)
 	}
@@ -198,12 +205,15 @@ func senderID(who feed.Sender) string {
 func otherReaders(r *feed.Record) string { return safetext.Visible(strings.Join(r.OtherReaders, ", ")) }
 
 // flagView is a flag: its name in the API, in a word and in a sentence.
-type flagView struct{ Name, Short, Why string }
+type flagView struct {
+	Name, Short, Why string
+	Normal           bool // it is no warning
+}
 
 func (l localizer) flags(r *feed.Record) []flagView {
 	var list []flagView
 	add := func(name, why string) {
-		list = append(list, flagView{name, l.T("flag.short." + name), why})
+		list = append(list, flagView{name, l.T("flag.short." + name), why, name == "unfollowed"})
 	}
 	f := r.Flags
 	if f.Stale {
@@ -234,3 +244,9 @@ func (l localizer) flags(r *feed.Record) []flagView {
 	}
 	return list
 }
+
+// Day is the date in the row's time.
+func (v rowView) Day() string { day, _, _ := strings.Cut(v.Time, " "); return day }
+
+// Clock is the rest of the row's time.
+func (v rowView) Clock() string { _, clock, _ := strings.Cut(v.Time, " "); return clock }

@@ -28,11 +28,13 @@ import (
 	"kafka-e2ee/web/limit"
 )
 
-// Options say what a Server shows, and to whom. Notices, Token, RefreshKeys, Access, Attested and Log are optional.
+// Options say what a Server shows, and to whom. Name, Notices, Token, RefreshKeys, Access, Attested and Log are
+// optional.
 type Options struct {
 	Feed        *feed.Feed
 	Key         func() KeyStatus                  // called for each page; must not block
 	Kafka       func() KafkaStatus                // called for each page; must not block
+	Name        string                            // of the pod, for title and heading: confidential or ordinary (see locales), or any text; empty: none
 	Notices     []string                          // for the line at the top of the page: codes of texts (see locales), or texts
 	Token       func() (token string, there bool) // this pod's attestation token, for download
 	RefreshKeys func()                            // requests the keys once more; rate-limited
@@ -50,6 +52,7 @@ type Server struct {
 	feed           *feed.Feed
 	key            func() KeyStatus
 	kafka          func() KafkaStatus
+	name           string
 	notices        []string
 	token          func() (string, bool)
 	refreshKeys    func()
@@ -94,7 +97,7 @@ func New(opts Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		feed: opts.Feed, key: opts.Key, kafka: opts.Kafka, notices: opts.Notices, token: opts.Token, refreshKeys: opts.RefreshKeys,
+		feed: opts.Feed, key: opts.Key, kafka: opts.Kafka, name: opts.Name, notices: opts.Notices, token: opts.Token, refreshKeys: opts.RefreshKeys,
 		broadcaster: newBroadcaster(), log: opts.Log, answers: limit.NewBudget(answerBytes, answerWait), searchSem: make(chan struct{}, 2), languages: languages, assets: files, preferVerified: opts.PreferVerified,
 		attested: opts.Attested, hosts: opts.Access.Hosts,
 	}

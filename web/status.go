@@ -33,6 +33,7 @@ func KeyStates() []KeyState {
 type KeyStatus struct {
 	State       KeyState
 	Keys        []KeyInfo
+	Held        []HeldKey // the keys that records are decrypted with, the newest first
 	Since       time.Time // when State began
 	Attempts    int
 	NextAttempt time.Time // zero if none is planned
@@ -117,6 +118,12 @@ type KeyInfo struct {
 	// UnexpectedID is the id of the key that was released under this name last, if it is not used because it is not
 	// expected. ID is then the id of the key that is held from before, if any.
 	UnexpectedID string
+}
+
+// HeldKey is a private key that this process holds. After a rotation there are several.
+type HeldKey struct {
+	ID    string // RFC 7638 thumbprint
+	Since time.Time
 }
 
 // KafkaState is the state of reading from Kafka.

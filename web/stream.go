@@ -35,10 +35,18 @@ type update struct {
 	Count   int               `json:"count,omitempty"`   // of Rows
 	Fresh   int               `json:"fresh,omitempty"`   // new records, whether in Rows or not
 	Gone    []string          `json:"gone,omitempty"`    // ids of rows that left the filter
+	Read    int               `json:"read,omitempty"`    // new records, whether selected or not
+	Matches *matches          `json:"matches,omitempty"` // with Reset
 	Skipped int               `json:"skipped,omitempty"` // selected changes that are not in Rows
 	Parts   map[string]string `json:"parts,omitempty"`   // HTML of the parts of the page that changed, by id
 
 	Unsearched int `json:"unsearched,omitempty"` // changes that left the feed before the filter saw them
+}
+
+// matches says how many of the searched records a filter selects.
+type matches struct {
+	Selected int `json:"selected"`
+	Searched int `json:"searched"`
 }
 
 // Run sends changes to all viewers until ctx ends, and then ends their streams. Call it once.
@@ -103,9 +111,8 @@ func (s *Server) join(ctx context.Context, l localizer, f feed.Filter, after uin
 		list, rev = s.feed.Since(after)
 		list = s.selectChanges(&u, f, list, missedSince(after, rev, list))
 	} else {
-		u.Reset = true
 		list, rev = s.feed.Before(0)
-		list, _ = f.Select(list, firstRows)
+		list = u.reset(f, list)
 	}
 	first, ok := newFrame(s.event(ctx, l, list, rev, u), b.budget)
 	if !ok {
@@ -123,16 +130,26 @@ func (s *Server) selectChanges(u *update, f feed.Filter, list []feed.Entry, miss
 		return list
 	}
 	u.Unsearched = missed
+	for _, e := range list {
+		if e.IsNew() {
+			u.Read++
+		}
+	}
 	selected, gone := f.Split(list)
 	if len(gone) > maxGone {
-		u.Reset = true
 		all, _ := s.feed.Before(0)
-		selected, _ = f.Select(all, firstRows)
-		return selected
+		return u.reset(f, all)
 	}
 	for _, e := range gone {
 		u.Gone = append(u.Gone, rowID(e.Record))
 	}
+	return selected
+}
+
+// reset makes an update that replaces all rows of a page with a filter, and returns their entries.
+func (u *update) reset(f feed.Filter, held []feed.Entry) []feed.Entry {
+	selected, all := f.Select(held, firstRows)
+	u.Reset, u.Read, u.Matches = true, 0, &matches{all, len(held)}
 	return selected
 }
 
@@ -178,11 +195,13 @@ func (s *Server) parts(ctx context.Context, l localizer) map[string]string {
 	h := s.overview(l)
 	return map[string]string{
 		"banner":      render(func(out io.Writer) error { return banner(l, h.banner).Render(ctx, out) }),
+		"why":         render(func(out io.Writer) error { return why(l, h.banner).Render(ctx, out) }),
+		"alerts":      render(func(out io.Writer) error { return alerts(l, h.alerts, "").Render(ctx, out) }),
 		"attestation": render(func(out io.Writer) error { return attestation(l, h.attest).Render(ctx, out) }),
 		"sample":      render(func(out io.Writer) error { return sample(l, h.sample).Render(ctx, out) }),
 		"kafka":       render(func(out io.Writer) error { return kafka(h.kafka).Render(ctx, out) }),
 		"counts":      render(func(out io.Writer) error { return countsLine(h.counts).Render(ctx, out) }),
-		"stats":       render(func(out io.Writer) error { return stats(h.stats).Render(ctx, out) }),
+		"stats":       render(func(out io.Writer) error { return stats(l, h.stats).Render(ctx, out) }),
 	}
 }
 

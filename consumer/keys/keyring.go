@@ -3,6 +3,10 @@ package keys
 import (
 	"crypto/rsa"
 	"slices"
+	"time"
+
+	"kafka-e2ee/envelope"
+	"kafka-e2ee/web"
 )
 
 // maxKeys bounds the cost of a sidecar that releases a different key each time: the memory, and the work of trying
@@ -28,4 +32,17 @@ func addKeys(keyring, held []*rsa.PrivateKey) (all []*rsa.PrivateKey, dropped in
 		}
 		return drop
 	}), dropped
+}
+
+// heldKeys lists a keyring, the newest key first. A key that was listed before keeps its time.
+func heldKeys(before []web.HeldKey, keyring []*rsa.PrivateKey, now time.Time) []web.HeldKey {
+	list := make([]web.HeldKey, 0, len(keyring))
+	for _, key := range slices.Backward(keyring) {
+		held := web.HeldKey{ID: envelope.KeyID(&key.PublicKey), Since: now}
+		if i := slices.IndexFunc(before, func(k web.HeldKey) bool { return k.ID == held.ID }); i >= 0 {
+			held = before[i]
+		}
+		list = append(list, held)
+	}
+	return list
 }

@@ -35,6 +35,7 @@ type Requester struct {
 	keyring []*rsa.PrivateKey
 
 	mu           sync.Mutex
+	held         []web.HeldKey // what is in the keyring, the newest first
 	nextRefresh  time.Time // when RefreshOnUnknownKey may ask again
 	refreshDelay time.Duration
 }
@@ -114,6 +115,7 @@ func (k *Requester) addReleased(released []skrclient.KeyState) {
 	k.keyring = keyring
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.held = heldKeys(k.held, keyring, time.Now())
 	k.nextRefresh, k.refreshDelay = time.Time{}, 0
 }
 

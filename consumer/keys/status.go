@@ -1,6 +1,8 @@
 package keys
 
 import (
+	"slices"
+
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/skrclient"
 	"kafka-e2ee/web"
@@ -23,6 +25,9 @@ func (k *Requester) Status() web.KeyStatus {
 		status.Pending = pending(s.Last)
 		status.ByPolicy = s.Last.Cause == skrclient.CausePolicy || s.Last.Cause == skrclient.CauseForbidden
 	}
+	k.mu.Lock()
+	status.Held = slices.Clone(k.held)
+	k.mu.Unlock()
 	for _, key := range s.Keys {
 		info := web.KeyInfo{Name: key.Name, State: k.stateOf(key.State), UnexpectedID: key.UnexpectedID}
 		if private := key.Private(); private != nil {

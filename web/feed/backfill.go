@@ -47,7 +47,7 @@ func (f *Feed) Backfill(records ...*Record) []*Record {
 		}
 		f.rev++
 		e.rev = f.rev
-		f.counts.add(e.record.State, 1)
+		f.counts.add(e.record, 1)
 		kept = append(kept, e.record)
 	}
 	f.Changed()

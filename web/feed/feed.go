@@ -101,7 +101,7 @@ func (f *Feed) Append(records ...*Record) {
 		f.entries = append(f.entries, e)
 		f.index.add(e)
 		f.account(r, 1)
-		f.counts.add(r.State, 1)
+		f.counts.add(r, 1)
 	}
 	f.rate.add(int(f.rev-before), f.Now())
 	f.trim()
@@ -201,8 +201,8 @@ func (f *Feed) Replace(before, after []*Record) {
 		e.record, e.rev = after[i], f.rev
 		f.account(old, -1)
 		f.account(after[i], 1)
-		f.counts.add(old.State, -1)
-		f.counts.add(after[i].State, 1)
+		f.counts.add(old, -1)
+		f.counts.add(after[i], 1)
 	}
 	f.trim() // a decrypted record is larger: it holds its ciphertext and its message
 	f.Changed()

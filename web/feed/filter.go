@@ -9,9 +9,10 @@ const MaxText = 200
 type Filter struct {
 	// Text must occur in the record's displayed value, its key or a header. Texts match regardless of case and of
 	// Unicode's normal form, bytes match as base64.
-	Text   string
-	State  State
-	Sender SenderState
+	Text    string
+	State   State
+	Sender  SenderState
+	Problem Problem
 }
 
 // Match reports whether a record is selected.
@@ -21,22 +22,27 @@ func (f Filter) match(r *Record, text []needle) bool {
 	if f.State != "" && r.State != f.State || f.Sender != "" && r.Sender.Status() != f.Sender {
 		return false
 	}
+	if f.Problem != "" && !r.Has(f.Problem) {
+		return false
+	}
 	return f.Text == "" || slices.ContainsFunc(text, func(n needle) bool { return n.inRecord(r) })
 }
 
-// Select returns at most limit of the selected entries, and whether there are more.
-func (f Filter) Select(list []Entry, limit int) (selected []Entry, more bool) {
+// Select returns at most limit of the selected entries, and how many there are in all.
+func (f Filter) Select(list []Entry, limit int) (selected []Entry, all int) {
+	if f == (Filter{}) {
+		return list[:min(limit, len(list))], len(list)
+	}
 	text := needles(f.Text)
 	for _, e := range list {
 		if !f.match(e.Record, text) {
 			continue
 		}
-		if len(selected) == limit {
-			return selected, true
+		if all++; all <= limit {
+			selected = append(selected, e)
 		}
-		selected = append(selected, e)
 	}
-	return selected, false
+	return selected, all
 }
 
 // Split divides changed entries for a page with this filter: the selected ones, and those that are not selected but may

@@ -75,11 +75,24 @@ func (f *Feed) Get(ref Ref) (Entry, bool) {
 	return e.export(), true
 }
 
-// Counts are the totals since the start, by the present state of the records. Each record counts once.
-type Counts struct{ Decrypted, Locked, Failed, Plain, Tombstones, Rejected int }
+// Counts are the totals since the start, by the present state of the records. Each record counts once. They do not shrink
+// when records leave the feed.
+type Counts struct {
+	Decrypted, Locked, Failed, Plain, Tombstones, Rejected int
 
-func (c *Counts) add(s State, n int) {
-	switch s {
+	problems [len(problems)]int // a record counts once for each that it has
+}
+
+// Of returns how many records had a problem.
+func (c Counts) Of(p Problem) int { return c.problems[slices.Index(problems[:], p)] }
+
+func (c *Counts) add(r *Record, n int) {
+	for i, p := range problems {
+		if r.Has(p) {
+			c.problems[i] += n
+		}
+	}
+	switch r.State {
 	case StateDecrypted:
 		c.Decrypted += n
 	case StatePlain:

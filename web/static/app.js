@@ -39,6 +39,13 @@
     if (time) time.title = ago(time.dateTime);
   });
 
+  // A row's time has its day apart, which a narrow list leaves out.
+  const setTime = (t, text) => {
+    const space = text.indexOf(" ");
+    t.querySelector(".day").textContent = text.slice(0, space + 1);
+    t.querySelector(".clock").textContent = text.slice(space + 1);
+  };
+
   // activate shows what works with a script only, and local times.
   const activate = (part) => {
     for (const b of part.querySelectorAll(".copy")) b.hidden = false;
@@ -46,7 +53,7 @@
       t.textContent = localTime(t.dateTime);
       t.closest(".localtime").hidden = false;
     }
-    if (local) for (const t of part.querySelectorAll(".row summary time")) t.textContent = localTime(t.dateTime);
+    if (local) for (const t of part.querySelectorAll(".row summary time")) setTime(t, localTime(t.dateTime));
     return part;
   };
 
@@ -93,6 +100,10 @@
       if (row) delete row.dataset.loaded;
     }
     into.removeAttribute("aria-busy");
+    const row = into.closest(".row details[open]");
+    if (row && row.firstElementChild.matches(":focus-visible")) { // opened by keyboard
+      row.scrollIntoView({ block: row.offsetHeight > innerHeight - 60 ? "start" : "nearest" });
+    }
   };
   document.addEventListener("click", (e) => {
     const b = e.target.closest(".copy"), all = e.target.closest("a.all");
@@ -132,7 +143,7 @@
   const rows = byId("rows"), zone = byId("zone");
   const setZone = () => {
     zone.textContent = zone.dataset[local ? "local" : "utc"];
-    for (const t of rows.querySelectorAll("summary time")) t.textContent = (local ? localTime : utcTime)(t.dateTime);
+    for (const t of rows.querySelectorAll("summary time")) setTime(t, (local ? localTime : utcTime)(t.dateTime));
   };
   const changeZone = () => { local = !local; remember("zone", local ? "local" : "utc"); setZone(); };
   zone.addEventListener("click", changeZone);
@@ -146,6 +157,30 @@
   };
   Object.assign(actions, { "/": () => byId("q").focus(), j: () => step(1), k: () => step(-1), z: changeZone });
 
+  // markNewKeys marks the rows at which a key is used for the first time, after others.
+  const markNewKeys = () => {
+    const seen = new Set();
+    for (const row of [...rows.children].reverse()) { // the newest row is the first
+      const id = row.dataset.key, mark = row.querySelector(".new-key"), isNew = id && !seen.has(id) && seen.size > 0;
+      if (id) seen.add(id);
+      if (mark && !isNew) mark.remove();
+      if (mark || !isNew) continue;
+      const p = document.createElement("p");
+      p.className = "new-key";
+      p.dataset.testid = "new-key";
+      p.textContent = records.dataset.newKey;
+      row.append(p);
+    }
+  };
+
+  // An opened row is the sample.
+  const showSample = async (row) => {
+    try {
+      const answer = await fetch(row.dataset.href + "?part=sample"), html = await answer.text();
+      if (answer.ok && html && row.open && row.isConnected) byId("sample").replaceWith(activate(parse(html)));
+    } catch { /* the sample stays as it is */ }
+  };
+
   const live = byId("live"), pause = byId("pause"), skippedNote = byId("skipped"), stale = byId("stale");
   rows.addEventListener("toggle", (e) => {
     const d = e.target;
@@ -153,6 +188,8 @@
       d.dataset.loaded = "1";
       load(d.querySelector(".more"), d.dataset.href + "?part=1");
     }
+    const shown = d.open ? d : rows.querySelector("details[open]");
+    if (shown) showSample(shown);
     if (live) reading();
   }, true);
   if (!live) return; // older records do not change
@@ -213,7 +250,7 @@
     if (!f.rows) return;
     let next = rows.firstElementChild; // both lists are newest first
     for (const row of [...activate(parse(f.rows)).children]) {
-      if (row.dataset.columns) records.classList.add(...row.dataset.columns.split(" "));
+      if ("senders" in row.dataset) records.classList.add("senders");
       const old = byId(row.id);
       if (old && old === next) next = next.nextElementSibling;
       if (old && old.dataset.seq === row.dataset.seq) { replaceRow(old, row); continue; }
@@ -223,19 +260,90 @@
       rows.insertBefore(row, next);
     }
     while (rows.children.length > max) { rows.lastElementChild.remove(); left++; }
+    markNewKeys();
   };
+
+  // The filter. It applies as one types: the server renders the page with it, and its rows replace the present ones.
+  const form = byId("filter"), problem = byId("problem"), matches = byId("matches");
+  let typing, pending;
+  const markProblem = () => {
+    for (const a of byId("alerts").querySelectorAll("[data-problem]")) {
+      const on = a.dataset.problem === problem.value;
+      if (on) a.setAttribute("aria-current", "true"); else a.removeAttribute("aria-current");
+      a.href = on ? "/" : "/?problem=" + a.dataset.problem;
+    }
+  };
+  const showMatches = () => {
+    matches.hidden = !records.dataset.filter;
+    matches.textContent = matches.dataset.text.replace("{n}", records.dataset.selected).replace("{m}", records.dataset.searched);
+  };
+  const countMatches = (f) => { // of the records that were searched when the filter was set, and since
+    const d = records.dataset;
+    if (f.matches) [d.selected, d.searched] = [f.matches.selected, f.matches.searched];
+    else [d.selected, d.searched] = [Number(d.selected) + (f.fresh || 0), Number(d.searched) + (f.read || 0)];
+    showMatches();
+  };
+  const applyFilter = async () => {
+    clearTimeout(typing);
+    if (pending) pending.abort();
+    pending = new AbortController();
+    const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value)).toString(), url = query ? "/?" + query : "/";
+    let page;
+    try {
+      const answer = await fetch(url, { signal: pending.signal });
+      if (!answer.ok) throw new Error("not now");
+      page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    } catch (e) {
+      if (e.name !== "AbortError") location.assign(url);
+      return;
+    }
+    history.replaceState(null, "", url);
+    const fresh = page.getElementById("records");
+    Object.assign(records.dataset, fresh.dataset);
+    records.className = fresh.className;
+    cursor = records.dataset.cursor;
+    rows.replaceChildren(...activate(page.getElementById("rows")).children);
+    for (const id of ["none", "older", "clear", "languages"]) byId(id).replaceWith(page.getElementById(id));
+    skipped = unsearched = left = 0;
+    showSkipped();
+    showMatches();
+    markProblem();
+    announce(matches.hidden ? byId("counts").textContent : matches.textContent, true);
+    reading();
+    connect();
+    show();
+  };
+  const setFilter = (name) => { // to one problem, or to nothing
+    for (const field of form.elements) if (field.name) field.value = "";
+    problem.value = name;
+    applyFilter();
+  };
+  form.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(applyFilter, 250); });
+  form.addEventListener("submit", (e) => { e.preventDefault(); applyFilter(); });
+  byId("filter-apply").hidden = true;
+  document.addEventListener("click", (e) => {
+    const a = e.target.closest("[data-problem], #clear, #none a");
+    if (!a || e.ctrlKey || e.metaKey || e.shiftKey) return;
+    e.preventDefault();
+    setFilter(a.dataset.problem && !a.hasAttribute("aria-current") ? a.dataset.problem : "");
+  });
 
   const updateParts = (f) => {
     for (const [id, html] of Object.entries(f.parts || {})) {
+      if (id === "sample" && paused()) continue; // it comes again on resume
       const old = byId(id), fresh = activate(parse(html)), focused = old.contains(document.activeElement) && document.activeElement.id;
       for (const d of fresh.querySelectorAll("details[id]")) { // details stay open
         const before = byId(d.id);
         if (before && !before.hidden && before.dataset.result === d.dataset.result && !d.open) d.open = before.open;
       }
+      const result = old.dataset.result;
       old.replaceWith(fresh);
+      if (id === "banner" && byId(id).dataset.result !== result) byId("verdict").open = "open" in byId(id).dataset;
+      if (id === "alerts") markProblem();
       if (focused && byId(focused)) byId(focused).focus({ preventScroll: true });
     }
     if (f.parts && f.parts.banner) announce(byId("banner-title").textContent);
+    if (f.parts && f.parts.alerts && byId("alerts").classList.contains("bad")) announce(byId("alerts").textContent);
     if (f.parts && f.parts.counts) announce(byId("counts").textContent);
   };
 
@@ -263,6 +371,7 @@
       } else {
         cursor = e.lastEventId;
         updateRows(f);
+        countMatches(f);
         skipped += f.skipped || 0;
         unsearched += f.unsearched || 0;
         showSkipped();

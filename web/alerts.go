@@ -1,0 +1,63 @@
+package web
+
+import (
+	"strconv"
+
+	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/safetext"
+)
+
+// alertsView is the line that counts what is wrong, over the whole run. Each count filters the list. If nothing is wrong,
+// the line says so, and what it cannot know.
+type alertsView struct {
+	Severity, Icon string
+	List           []alertView
+	Calm           string // in place of the list
+	Limits         string // what the records' format cannot show
+}
+
+// alertView counts the records with a problem.
+type alertView struct {
+	Problem     feed.Problem
+	Text, About string
+}
+
+// alerts counts the problems. Unsigned records are one only if senders are trusted here.
+func (l localizer) alerts(summary feed.Summary, sendersTrusted bool) alertsView {
+	v := alertsView{Limits: l.limits(summary.Sample)}
+	for _, p := range feed.Problems() {
+		n := summary.Counts.Of(p)
+		if n == 0 || p == feed.ProblemUnsigned && !sendersTrusted {
+			continue
+		}
+		v.List = append(v.List, alertView{p, l.N("problem.count."+string(p), n, "n", thousands(n)), l.T("problem.about." + string(p))})
+	}
+	switch {
+	case len(v.List) > 0:
+		v.Severity, v.Icon = "bad", "⚠"
+	case summary.Counts.Decrypted == 0:
+		v.Severity, v.Icon, v.Calm, v.Limits = "neutral", "–", l.T("alerts.unchecked"), ""
+	case v.Limits != "":
+		v.Severity, v.Icon = "wait", "⊘"
+	default:
+		v.Severity, v.Icon, v.Calm = "good", "✓", l.T("alerts.none")
+	}
+	return v
+}
+
+// limits says what the format of a decrypted record cannot show, if its records are neither counted nor signed.
+func (l localizer) limits(r *feed.Record) string {
+	if r == nil || r.State != feed.StateDecrypted || r.DataKey.ID != "" {
+		return ""
+	}
+	return l.T("alerts.limits", "format", safetext.Visible(r.Format))
+}
+
+// thousands writes a number with commas.
+func thousands(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
