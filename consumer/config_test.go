@@ -82,6 +82,7 @@ func TestLoadReportsAllProblems(t *testing.T) {
 		"any key":          {map[string]string{"EXPECTED_KEY_IDS": ""}, nil},
 		"no key":           {map[string]string{"EXPECTED_KEY_IDS": ","}, []string{"EXPECTED_KEY_IDS"}},
 		"one of two keys":  {map[string]string{"EXPECTED_KEY_IDS": strings.Repeat("A", 43) + "," + secretish}, []string{"EXPECTED_KEY_IDS"}},
+		"long name":        {map[string]string{"WEB_NAME": strings.Repeat("x", 61)}, []string{"WEB_NAME"}},
 		"history":          {map[string]string{"WEB_HISTORY": "0"}, []string{"WEB_HISTORY"}},
 	}
 	for name, test := range tests {

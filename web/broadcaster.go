@@ -91,13 +91,15 @@ func (b *broadcaster) send(to audience, body []byte) {
 	}
 }
 
-// slowest returns the viewer with the most bytes queued, nil if none has any.
+// slowest returns the viewer with the most frames queued, of these the one with the most bytes; nil if none has any. One
+// frame can be large, so bytes alone would drop a viewer that keeps up.
 func (b *broadcaster) slowest() (slowest *viewer, of audience) {
-	most := int64(0)
+	mostFrames, mostBytes := 0, int64(0)
 	for a, g := range b.groups {
 		for v := range g.viewers {
-			if queued := v.queued.Load(); queued > most {
-				slowest, of, most = v, a, queued
+			frames, bytes := len(v.frames), v.queued.Load()
+			if frames > mostFrames || frames == mostFrames && frames > 0 && bytes > mostBytes {
+				slowest, of, mostFrames, mostBytes = v, a, frames, bytes
 			}
 		}
 	}

@@ -33,6 +33,9 @@ func TestFilter(t *testing.T) {
 		"sender=unchecked":                "4 2",
 		"state=typo&sender=typo":          "4 3 2 1",
 		"q=%ff%fe":                        "4 3 2 1",
+		"problem=plain":                   "2",
+		"problem=altered":                 "",
+		"problem=typo":                    "4 3 2 1",
 	} {
 		doc := s.doc(t, "/?"+query)
 		var got []string
@@ -46,8 +49,15 @@ func TestFilter(t *testing.T) {
 		if again := parseFilter(filterQuery(f)); again != f || doc.Find("#records").AttrOr("data-filter", "-") != filterQuery(f).Encode() {
 			t.Errorf("%q is not kept in the address: %v", query, again)
 		}
-		if clear := doc.Find(testid("filter-clear")).Length() == 1; clear != (f != feed.Filter{}) {
+		if clear := doc.Find(testid("filter-clear")+":not([hidden])").Length() == 1; clear != (f != feed.Filter{}) {
 			t.Errorf("%q: a link that clears the filter: %v", query, clear)
+		}
+		said := ""
+		if f != (feed.Filter{}) {
+			said = fmt.Sprintf("%d of 4", len(got))
+		}
+		if matches := doc.Find(testid("matches")).Text(); matches != said {
+			t.Errorf("%q: %q match, want %q", query, matches, said)
 		}
 		if value := doc.Find(testid("filter-text")).AttrOr("value", ""); value != f.Text {
 			t.Errorf("%q: the form says %q", query, value)
@@ -95,7 +105,7 @@ func TestOlderRecordsArePaged(t *testing.T) {
 
 // FuzzFilter checks that a filter from any link gives an address that gives the same filter.
 func FuzzFilter(f *testing.F) {
-	for _, seed := range []string{"", "q=a&state=plain&sender=verified", "q=%ff%e3%81", "q=" + strings.Repeat("あ", 200), "state=x;q=1", "q=%00%20", "%", "q=%80%C2 0", "q=" + strings.Repeat("a", 199) + " b"} {
+	for _, seed := range []string{"", "q=a&state=plain&sender=verified", "problem=repeat", "q=%ff%e3%81", "q=" + strings.Repeat("あ", 200), "state=x;q=1", "q=%00%20", "%", "q=%80%C2 0", "q=" + strings.Repeat("a", 199) + " b"} {
 		f.Add(seed, []byte("value"))
 	}
 	f.Fuzz(func(t *testing.T, text string, value []byte) {

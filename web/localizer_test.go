@@ -121,6 +121,9 @@ func families() map[string][]string {
 		"claim.name.":        claims,
 		"claim.about.":       claims,
 		"claim.todo.":        {"iss", "x-ms-attestation-type", "x-ms-compliance-status", "x-ms-sevsnpvm-hostdata", claimDebuggable},
+		"name.":              {"confidential", "ordinary"},
+		"problem.about.":     names(feed.Problems()...),
+		"problem.count.":     names(feed.Problems()...),
 		"notice.":            {"lab", "lab_ordinary", NoticeCredentialsInClear},
 	}
 }

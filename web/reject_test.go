@@ -99,7 +99,7 @@ func TestOtherReadersAndUnauthenticatedParts(t *testing.T) {
 	s.feed.Append(r)
 	row := s.doc(t, "/").Find(testid("row"))
 	flag := row.Find(testid("row-flag"))
-	if !strings.Contains(flag.Text(), "also readable by others") || !strings.Contains(flag.AttrOr("title", ""), "Also readable by stranger-id") || flag.AttrOr("data-flag", "") != "readers" {
+	if !strings.Contains(flag.Text(), "Others can read it") || !strings.Contains(flag.AttrOr("title", ""), "Also readable by stranger-id") || flag.AttrOr("data-flag", "") != "readers" {
 		t.Errorf("the row says %s", row.Text())
 	}
 	record := s.doc(t, "/records/t/0/1").Find(testid("record"))

@@ -18,8 +18,8 @@ func TestSendersAndFlagsAreToldInWords(t *testing.T) {
 	plain := rec(1, feed.StateDecrypted, "one")
 	plain.Format = "rsa"
 	s.feed.Append(plain)
-	if s.doc(t, "/").Find("#records.decrypted:not(.senders)").Length() != 1 {
-		t.Error("the sender column is shown, though no record's format names a sender")
+	if doc := s.doc(t, "/"); doc.Find("#records:not(.senders)").Length() != 1 || !strings.Contains(doc.Find(testid("alerts")).Text(), "The format rsa proves no sender") {
+		t.Error("the sender column is shown, though no record's format names a sender, or the page does not say so")
 	}
 	for i, test := range []struct {
 		sender feed.Sender

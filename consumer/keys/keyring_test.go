@@ -4,6 +4,7 @@ import (
 	"crypto/rsa"
 	"math/big"
 	"testing"
+	"time"
 )
 
 // Without it a sidecar that releases a different key each time would fill the memory, and each record that names no key
@@ -32,5 +33,21 @@ func TestKeyringIsBounded(t *testing.T) {
 	}
 	if all, _ := addKeys(keyring, many); len(all) != len(many) {
 		t.Errorf("%d of %d keys that are asked for are kept", len(all), len(many))
+	}
+}
+
+// Without it the page would not list the keys that older records still need, or would say that all came at once.
+func TestHeldKeysSayWhenTheyCame(t *testing.T) {
+	number := func(n int64) *rsa.PrivateKey {
+		return &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: big.NewInt(n), E: 65537}, D: big.NewInt(n)}
+	}
+	at := time.Unix(1_000_000, 0)
+	first := heldKeys(nil, []*rsa.PrivateKey{number(77)}, at)
+	both := heldKeys(first, []*rsa.PrivateKey{number(77), number(79)}, at.Add(time.Hour))
+	if len(both) != 2 || both[1] != first[0] || both[0].ID == first[0].ID || !both[0].Since.Equal(at.Add(time.Hour)) {
+		t.Errorf("after a rotation: %+v", both)
+	}
+	if left := heldKeys(both, []*rsa.PrivateKey{number(79)}, at.Add(2*time.Hour)); len(left) != 1 || left[0] != both[0] {
+		t.Errorf("after the first one was dropped: %+v", left)
 	}
 }

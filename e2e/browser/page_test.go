@@ -45,8 +45,8 @@ func TestPageForPeople(t *testing.T) {
 	})
 
 	t.Run("a filter finds on the server, stands in the address, and stays live", func(t *testing.T) {
-		page.Do(chromedp.SetValue(chromedp.ID("q"), "needle"))
-		page.Click(chrome.TestID("filter-apply"))
+		page.Click("#q")
+		page.Press("needle")
 		p.Wait("the address holds the filter", func() bool { return strings.Contains(chrome.Eval[string](page, "location.search"), "q=needle") })
 		page.Shows(p, "#rows", "needle")
 		page.Shows(p, "#live", "Live")

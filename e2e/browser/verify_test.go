@@ -19,6 +19,7 @@ func TestPageThroughVerifyInChromium(t *testing.T) {
 	address := harness.OpenVerified(t, d.VerifyArgs(t)...)
 	page := chrome.Open(chromium, t, address)
 	page.Shows(d.Confidential, "#live", "Live")
+	page.Click("#banner")
 	page.Shows(d.Confidential, "body", "This connection ends in the attested pod.")
 	d.Type(t, "typed while it was open")
 	page.Shows(d.Confidential, "#rows", "typed while it was open")

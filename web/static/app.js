@@ -57,37 +57,6 @@
     return part;
   };
 
-  // Copying.
-  const base64 = (bytes) => {
-    let text = "";
-    for (const b of bytes) text += String.fromCharCode(b);
-    return btoa(text);
-  };
-  const write = async (text) => {
-    if (navigator.clipboard) return navigator.clipboard.writeText(text);
-    const area = document.createElement("textarea"); // without TLS browsers offer no clipboard
-    area.value = text;
-    document.body.append(area);
-    area.select();
-    const done = document.execCommand("copy");
-    area.remove();
-    if (!done) throw new Error("copying is not allowed");
-  };
-  const textOf = async (b) => {
-    if (b.dataset.copies) return byId(b.dataset.copies).textContent;
-    if (b.dataset.link) return new URL(b.dataset.link, location).href;
-    const answer = await fetch(b.dataset.raw);
-    if (!answer.ok) throw new Error("gone");
-    return b.dataset.kind === "hex" ? base64(new Uint8Array(await answer.arrayBuffer())) : answer.text();
-  };
-  const copy = async (b) => {
-    let mark = "✓";
-    try { await write(await textOf(b)); } catch { mark = "⚠"; }
-    b.dataset.mark = mark;
-    b.focus();
-    setTimeout(() => delete b.dataset.mark, 2000);
-  };
-
   // Opened records.
   const load = async (into, href) => {
     into.setAttribute("aria-busy", "true");
@@ -106,8 +75,7 @@
     }
   };
   document.addEventListener("click", (e) => {
-    const b = e.target.closest(".copy"), all = e.target.closest("a.all");
-    if (b) copy(b);
+    const all = e.target.closest("a.all");
     if (all && !e.ctrlKey && !e.metaKey && !e.shiftKey) {
       e.preventDefault();
       load(all.closest(".more") || all.closest(".record").parentElement, all.href + "&part=1");

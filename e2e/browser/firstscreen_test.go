@@ -1,0 +1,72 @@
+package browser_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"kafka-e2ee/e2e/harness"
+	"kafka-e2ee/e2e/harness/chrome"
+	"kafka-e2ee/envelope"
+)
+
+// completeRows is how many rows a viewer sees without scrolling.
+const completeRows = `[...document.querySelectorAll('#rows > li')].filter(r => { const b = r.getBoundingClientRect(); return b.top >= 0 && b.bottom <= innerHeight }).length`
+
+// edges are where the parts of the page begin, in pixels from the top.
+const edges = `['banner', 'sample', 'alerts', 'records', 'rows'].map(id => Math.round(document.getElementById(id).getBoundingClientRect().top)).join(' ')`
+
+// Without this verdict and command would fill the screen: somebody who opens the page in front of an audience would see no
+// record, or two windows side by side that do not line up.
+func TestFirstScreenShowsThePoint(t *testing.T) {
+	t.Parallel()
+	harness.Require(t, harness.Chromium)
+	chromium := chrome.Start(t)
+	for _, format := range []envelope.Format{envelope.FormatRSA, envelope.FormatEnvelope, envelope.FormatJWE} {
+		t.Run(string(format), func(t *testing.T) {
+			lab := harness.StartLab(t, "", format)
+			lab.Confidential.Wait("enough records are decrypted", func() bool { return lab.Confidential.Count("decrypted") >= 12 })
+			lab.Ordinary.Wait("enough records are encrypted", func() bool { return lab.Ordinary.Count("no_key") >= 12 })
+			view := chrome.Open(chromium, t, "about:blank")
+			for _, size := range []struct {
+				look
+				rows int
+			}{{look{1280, 720, "light", "en"}, 8}, {look{1280, 720, "dark", "ja"}, 8}, {look{390, 844, "light", "en"}, 5}, {look{390, 844, "dark", "ja"}, 5}} {
+				emulate(view, size.look)
+				var lines [2]string
+				for i, pod := range []*harness.Pod{lab.Confidential, lab.Ordinary} {
+					view.Visit(inLanguage(pod.Page, size.lang))
+					view.Shows(pod, "#rows", "")
+					if got := chrome.Eval[int](view, completeRows); got < size.rows {
+						t.Errorf("%s, %s: %d complete rows, want %d", pod.Page, size, got, size.rows)
+					}
+					if px := chrome.Eval[float64](view, "parseFloat(getComputedStyle(document.querySelector('#rows .state')).fontSize)"); size.width > 1000 && px < 16 {
+						t.Errorf("%s: the state is %.1f pixels high", size, px)
+					}
+					if height := chrome.Eval[int](view, "document.getElementById('verdict').offsetHeight"); size.width > 1000 && height > 60 {
+						t.Errorf("%s, %s: the verdict takes %d pixels, more than a line", pod.Page, size, height)
+					}
+					lines[i] = chrome.Eval[string](view, edges)
+				}
+				if size.width > 1000 && lines[0] != lines[1] {
+					t.Errorf("%s: the two windows do not line up: %s and %s", size, lines[0], lines[1])
+				}
+			}
+
+			emulate(view, look{1280, 720, "light", "en"})
+			view.Visit(inLanguage(lab.Ordinary.Page, "en"))
+			view.Shows(lab.Ordinary, "h1", "ordinary pod")
+			if title := chrome.Eval[string](view, "document.title"); !strings.HasPrefix(title, "ordinary pod") {
+				t.Errorf("the window's title is %q", title)
+			}
+			stored, seen := view.Text(chrome.TestID("sample-stored-bytes")), view.Text("#sample .seen.ciphertext")
+			if stored == "" || seen != stored {
+				t.Errorf("without a key the pod sees %q, and Kafka stores %q", seen, stored)
+			}
+			const size = "parseFloat(getComputedStyle(document.querySelector(%q)).fontSize)"
+			if large, small := chrome.Eval[float64](view, fmt.Sprintf(size, "#sample .seen")), chrome.Eval[float64](view, fmt.Sprintf(size, "#sample .wire")); large < 1.4*small {
+				t.Errorf("the ciphertext that the pod sees is %.0f pixels high, not large beside %.0f", large, small)
+			}
+		})
+	}
+}

@@ -1,0 +1,115 @@
+package browser_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"kafka-e2ee/e2e/harness"
+	"kafka-e2ee/e2e/harness/chrome"
+)
+
+// Without this a sentence from the audience would be on screen for one second: the next message would push it out of the
+// large box, even while the page is paused.
+func TestSampleIsHeld(t *testing.T) {
+	t.Parallel()
+	harness.Require(t, harness.Chromium)
+	c, key := harness.Broker(t, 1), harness.NewKey(t)
+	_, url := harness.Sidecar(t, key)
+	p := harness.Consume(t, harness.Settings(t, c.ListenAddrs(), url))
+	write := func(text string) {
+		t.Helper()
+		harness.Write(t, c, 0, harness.Encrypt(t, key, text))
+	}
+	for i := range 30 {
+		write(fmt.Sprintf("message %d", i))
+	}
+	p.WaitStates(map[string]int{"decrypted": 30})
+	page := chrome.Open(chrome.Start(t), t, p.Page)
+	page.Do(chromedp.EmulateViewport(1280, 720))
+	page.Shows(p, "#live", "Live")
+	page.Shows(p, "#sample .seen", "message 29")
+
+	page.Click("#pause")
+	page.Shows(p, "#live", "Paused")
+	write("while it was paused")
+	page.Shows(p, "#pause", "1 new")
+	if got := page.Text("#sample .seen"); got != "message 29" {
+		t.Errorf("while it was paused the sample became %q", got)
+	}
+	page.Click("#pause")
+	page.Shows(p, "#sample .seen", "while it was paused")
+
+	page.Click("#rows li:nth-child(5) summary")
+	page.Shows(p, "#sample .seen", "message 26")
+	page.Shows(p, chrome.TestID("sample-place"), "offset 26")
+	write("while a row was open")
+	page.Shows(p, "#pause", "1 new")
+	if got := page.Text("#sample .seen"); got != "message 26" {
+		t.Errorf("while a row was open the sample became %q", got)
+	}
+	page.Click("#rows li:nth-child(5) summary")
+	page.Shows(p, "#sample .seen", "while a row was open")
+
+	t.Run("a row opened by keyboard scrolls into view", func(t *testing.T) {
+		page := &chrome.Tab{T: t, Ctx: page.Ctx}
+		for range 9 {
+			page.Press("j")
+		}
+		page.Press("\r")
+		page.Shows(p, "#rows details[open] .more", "message")
+		p.Wait("the opened row is in view", func() bool {
+			return chrome.Eval[bool](page, "(b => b.top >= 0 && (b.bottom <= innerHeight || b.height > innerHeight - 60 && b.top < 80))(document.querySelector('#rows details[open]').getBoundingClientRect())")
+		})
+		page.Press("\x1b")
+	})
+
+	t.Run("a copy button keeps its width", func(t *testing.T) {
+		page := &chrome.Tab{T: t, Ctx: page.Ctx}
+		page.Visit(p.Page + "/records/" + harness.Topic + "/0/3")
+		const width = "document.querySelector('.copy').getBoundingClientRect().width"
+		before := chrome.Eval[float64](page, width)
+		chrome.Eval[bool](page, "document.querySelector('.copy').click(), true")
+		p.Wait("the copy is marked", func() bool { return chrome.Eval[bool](page, "'mark' in document.querySelector('.copy').dataset") })
+		if after := chrome.Eval[float64](page, width); after != before {
+			t.Errorf("it is %.1f pixels wide, was %.1f", after, before)
+		}
+	})
+
+	t.Run("filters apply as one types", func(t *testing.T) {
+		page := &chrome.Tab{T: t, Ctx: page.Ctx}
+		page.Visit(p.Page)
+		page.Shows(p, "#live", "Live")
+		page.Click("#q")
+		page.Press("message 1")
+		page.Shows(p, chrome.TestID("matches"), "11 of 32")
+		if got := page.Text("#rows"); strings.Contains(got, "message 2\n") || !strings.Contains(got, "message 1") {
+			t.Errorf("the rows: %s", got)
+		}
+		page.Shows(p, "#live", "Live")
+		write("message 100")
+		page.Shows(p, chrome.TestID("matches"), "12 of 33")
+		page.Shows(p, "#rows li:first-child", "message 100")
+		page.Click("#clear")
+		page.Shows(p, "#rows", "while it was paused")
+		if got := chrome.Eval[string](page, "location.search + document.getElementById('q').value"); got != "" {
+			t.Errorf("the filter is still %q", got)
+		}
+	})
+
+	t.Run("printed, it is complete and has no buttons", func(t *testing.T) {
+		page := &chrome.Tab{T: t, Ctx: page.Ctx}
+		if _, err := chromedp.Call(page.Ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"}); err != nil {
+			t.Fatal(err)
+		}
+		if got := chrome.Eval[int](page, "[...document.querySelectorAll('button, #filter, nav')].filter(e => e.getClientRects().length > 0).length"); got != 0 {
+			t.Errorf("%d buttons or forms are printed", got)
+		}
+		if !strings.Contains(page.Text("#rows"), "message 5") {
+			t.Error("the rows are not printed")
+		}
+	})
+}
