@@ -47,6 +47,11 @@ func (r *Record) Has(p Problem) bool {
 	return r.State == StateDecrypted && r.flagged(p)
 }
 
+// isFaultless reports, for the usual record, that it has no problem, without a look at each.
+func (r *Record) isFaultless() bool {
+	return r.State == StateDecrypted && r.Sender.State == SenderVerified && r.Flags == (Flags{}) && len(r.OtherReaders) == 0 || r.State == StateNoKey
+}
+
 // flagged is Has for what only a decrypted record can have.
 func (r *Record) flagged(p Problem) bool {
 	switch p {

@@ -87,9 +87,11 @@ type Counts struct {
 func (c Counts) Of(p Problem) int { return c.problems[slices.Index(problems[:], p)] }
 
 func (c *Counts) add(r *Record, n int) {
-	for i, p := range problems {
-		if r.Has(p) {
-			c.problems[i] += n
+	if !r.isFaultless() {
+		for i, p := range problems {
+			if r.Has(p) {
+				c.problems[i] += n
+			}
 		}
 	}
 	switch r.State {
