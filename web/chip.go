@@ -27,6 +27,6 @@ func newChip(id string) chip {
 		short = short[:chipLength]
 	}
 	hash := fnv.New32a()
-	_, _ = hash.Write([]byte(id)) //nolint:errcheck // it never fails
+	_, _ = hash.Write([]byte(id))
 	return chip{Text: string(short), Full: full, Class: "chip-" + string(rune('0'+hash.Sum32()%chipColours))}
 }

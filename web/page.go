@@ -48,7 +48,7 @@ func (s *Server) overview(l localizer) overview {
 	return overview{
 		banner: l.banner(key), attest: l.attestation(key), sample: l.sample(summary, s.preferVerified),
 		alerts: l.alerts(summary, s.preferVerified), counts: l.counts(summary.Counts),
-		kafka:  l.kafka(kafka, summary.Empty, summary.At), stats: l.stats(kafka, summary),
+		kafka: l.kafka(kafka, summary.Empty, summary.At), stats: l.stats(kafka, summary),
 	}
 }
 
@@ -126,7 +126,9 @@ func (l localizer) sample(summary feed.Summary, preferVerified bool) sampleView 
 }
 
 // columns are the columns of the list, in order.
-func columns() []string { return []string{"state", "message", "sender", "encrypted_for", "key", "place", "time"} }
+func columns() []string {
+	return []string{"state", "message", "sender", "encrypted_for", "key", "place", "time"}
+}
 
 // shortcuts are the keys that the page's script knows.
 func shortcuts() []string { return []string{"/", "p", "j", "k", "Enter", "t", "z", "?", "Esc"} }

@@ -36,7 +36,7 @@ type Requester struct {
 
 	mu           sync.Mutex
 	held         []web.HeldKey // what is in the keyring, the newest first
-	nextRefresh  time.Time // when RefreshOnUnknownKey may ask again
+	nextRefresh  time.Time     // when RefreshOnUnknownKey may ask again
 	refreshDelay time.Duration
 }
 

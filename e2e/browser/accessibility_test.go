@@ -99,6 +99,7 @@ func TestEveryoneCanUseThePage(t *testing.T) {
 	pages := []struct{ name, url, first string }{
 		{"released", released + "/", ""},
 		{"a row open", released + "/", "document.querySelector('#rows summary').click()"},
+		{"the details", released + "/", "document.getElementById('verdict').open = true"},
 		{"the keys", released + "/", "document.getElementById('keys').showModal()"},
 		{"refused", tampered + "/", ""},
 		{"ordinary", ordinary + "/", "document.querySelector('#attestation') && (document.querySelector('#attestation').open = true)"},

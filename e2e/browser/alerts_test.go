@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	cdppage "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+
 	"kafka-e2ee/e2e/harness"
 	"kafka-e2ee/e2e/harness/chrome"
 	"kafka-e2ee/envelope"
@@ -25,7 +28,8 @@ func TestWhatIsWrongIsSeen(t *testing.T) {
 	}
 	harness.Write(t, c, 0, good...)
 	p.WaitStates(map[string]int{"decrypted": 10})
-	page := chrome.Open(chrome.Start(t), t, p.Page)
+	chromium := chrome.Start(t)
+	page := chrome.Open(chromium, t, p.Page)
 	page.Shows(p, "#live", "Live")
 	page.Shows(p, "#alerts", "No sign of tampering")
 	if chrome.Eval[bool](page, "document.getElementById('alerts').classList.contains('bad')") {
@@ -49,6 +53,20 @@ func TestWhatIsWrongIsSeen(t *testing.T) {
 	if loud[0] < quiet[0] || loud[1] < quiet[1] {
 		t.Errorf("the flag has size and weight %v, the state %v", loud, quiet)
 	}
+
+	t.Run("without barriers", func(t *testing.T) {
+		check, view := axe(t), chrome.Open(chromium, t, "about:blank")
+		// The page's policy would not allow axe-core.
+		if _, err := chromedp.Call(view.Ctx, cdppage.SetBypassCSP, cdppage.SetBypassCSPParams{Enabled: true}); err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range []look{{320, 800, "light", "en"}, {320, 800, "dark", "ja"}, {1280, 720, "light", "ja"}, {1280, 720, "dark", "en"}} {
+			emulate(view, l)
+			view.Visit(inLanguage(p.Page+"/?problem=repeat", l.lang))
+			checkAccess(view, check, l)
+		}
+		view.Visit(inLanguage(p.Page, "en"))
+	})
 
 	rows := func() int { return chrome.Eval[int](page, "document.querySelectorAll('#rows > li').length") }
 	page.Click(chrome.TestID("alert-repeat"))

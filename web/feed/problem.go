@@ -1,7 +1,5 @@
 package feed
 
-import "slices"
-
 // Problem is something wrong with a record, which a viewer should see at once. A record can have several.
 type Problem string
 
@@ -22,14 +20,22 @@ const (
 	ProblemReaders   Problem = "readers" // others can read it
 )
 
-// problems are all of them, the gravest first.
-var problems = [...]Problem{
-	ProblemAltered, ProblemUntrusted, ProblemRejected, ProblemPlain, ProblemMoved, ProblemStale, ProblemRepeat, ProblemGap, ProblemLate,
-	ProblemReaders, ProblemUnbound, ProblemUnsigned, ProblemUnopened,
-}
+// problemCount is the number of problems.
+const problemCount = 13
 
 // Problems returns all problems, the gravest first.
-func Problems() []Problem { return slices.Clone(problems[:]) }
+func Problems() []Problem {
+	all := problems()
+	return all[:]
+}
+
+// problems is Problems without an allocation.
+func problems() [problemCount]Problem {
+	return [problemCount]Problem{
+		ProblemAltered, ProblemUntrusted, ProblemRejected, ProblemPlain, ProblemMoved, ProblemStale, ProblemRepeat, ProblemGap, ProblemLate,
+		ProblemReaders, ProblemUnbound, ProblemUnsigned, ProblemUnopened,
+	}
+}
 
 // Has reports whether the record has a problem.
 func (r *Record) Has(p Problem) bool {
@@ -43,8 +49,9 @@ func (r *Record) Has(p Problem) bool {
 		return r.State == StateRejected
 	case ProblemPlain:
 		return r.State == StatePlain
+	default:
+		return r.State == StateDecrypted && r.flagged(p)
 	}
-	return r.State == StateDecrypted && r.flagged(p)
 }
 
 // isFaultless reports, for the usual record, that it has no problem, without a look at each.

@@ -80,15 +80,18 @@ func (f *Feed) Get(ref Ref) (Entry, bool) {
 type Counts struct {
 	Decrypted, Locked, Failed, Plain, Tombstones, Rejected int
 
-	problems [len(problems)]int // a record counts once for each that it has
+	problems [problemCount]int // a record counts once for each that it has
 }
 
 // Of returns how many records had a problem.
-func (c Counts) Of(p Problem) int { return c.problems[slices.Index(problems[:], p)] }
+func (c Counts) Of(p Problem) int {
+	all := problems()
+	return c.problems[slices.Index(all[:], p)]
+}
 
 func (c *Counts) add(r *Record, n int) {
 	if !r.isFaultless() {
-		for i, p := range problems {
+		for i, p := range problems() {
 			if r.Has(p) {
 				c.problems[i] += n
 			}
