@@ -36,9 +36,9 @@ func TestFirstScreenShowsThePoint(t *testing.T) {
 				var lines [2]string
 				for i, pod := range []*harness.Pod{lab.Confidential, lab.Ordinary} {
 					view.Visit(inLanguage(pod.Page, size.lang))
-					view.Shows(pod, "#rows", "")
+					pod.Wait("the page is live", func() bool { return chrome.Eval[string](view, "document.getElementById('live').dataset.state") == "live" })
 					if got := chrome.Eval[int](view, completeRows); got < size.rows {
-						t.Errorf("%s, %s: %d complete rows, want %d", pod.Page, size, got, size.rows)
+						t.Errorf("%s, %s: %d complete rows, want %d; the parts begin at %s", pod.Page, size, got, size.rows, chrome.Eval[string](view, edges))
 					}
 					if px := chrome.Eval[float64](view, "parseFloat(getComputedStyle(document.querySelector('#rows .state')).fontSize)"); size.width > 1000 && px < 16 {
 						t.Errorf("%s: the state is %.1f pixels high", size, px)

@@ -171,6 +171,7 @@
   let receivedAt = Date.now(), silenceTimer, slowTimer;
   const setConnected = (on) => {
     connected = on;
+    live.hidden = false; // hidden at first: nothing is lost before it was there
     const lost = !on && !document.hidden;
     root.classList.toggle("stale", lost);
     stale.hidden = !lost;
@@ -391,7 +392,7 @@
   document.addEventListener("visibilitychange", () => { if (document.hidden) { disconnect(); setConnected(false); } else connect(); });
   window.addEventListener("pagehide", disconnect);
   window.addEventListener("pageshow", (e) => { if (e.persisted) connect(); });
-  live.hidden = pause.hidden = false;
+  pause.hidden = false;
   show();
   if (!document.hidden) connect();
 })();
