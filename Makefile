@@ -21,6 +21,7 @@ FORGET ?=
 REQUIRE_ALL ?=
 BENCH ?= .
 FAULT ?= .*
+HEADERS ?= lean
 SOAK ?= 30m
 FUZZTIME ?= 5s
 export VULNDB ?=
@@ -90,12 +91,12 @@ screenshots: ## Retake the pictures in docs/screenshots with Chromium
 	go test -v -count=1 -run '^TestScreenshots$$' ./e2e/browser -screenshots ../../docs/screenshots
 
 .PHONY: faults
-faults: ## Inject every fault (about an hour), and write docs/reliability.md; FAULT=A_broker.* injects only those
-	go test -v -count=1 -timeout 4h -run 'TestFaults/($(FAULT))|TestPoisonTopic' ./e2e/faults -faults
+faults: ## Inject every fault (about an hour), and write docs/reliability.md; FAULT=A_broker.* injects only those, HEADERS=full with a header in every record
+	go test -v -count=1 -timeout 4h -run 'TestFaults/($(FAULT))|TestPoisonTopic' ./e2e/faults -faults $(if $(filter full,$(HEADERS)),-full-headers)
 
 .PHONY: soak
 soak: ## Inject random faults for SOAK (30m), and write the growth of memory and files to docs/reliability.md
-	go test -v -count=1 -timeout 4h -run TestSoak ./e2e/faults -soak $(SOAK)
+	go test -v -count=1 -timeout 4h -run TestSoak ./e2e/faults -soak $(SOAK) $(if $(filter full,$(HEADERS)),-full-headers)
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (5s) on one processor

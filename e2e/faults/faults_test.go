@@ -63,7 +63,7 @@ func TestFaults(t *testing.T) {
 			outcomes = append(outcomes, o)
 			t.Logf("%+v", o)
 			if *everyFault && !t.Failed() {
-				harness.WriteSection(t, reliability, "faults", faultsTable(t, outcomes))
+				writeSection(t, "faults", faultsTable(t, outcomes))
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"crypto/rsa"
 	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
@@ -61,6 +62,25 @@ func poisons(t *testing.T, k harness.Keys) []poison {
 	}
 }
 
+// goodRecords seals records of which most are lean, unless -full-headers is set.
+func goodRecords(t *testing.T, k harness.Keys) func(text string) []byte {
+	h := headers()
+	s, err := envelope.NewSealer(envelope.SealerConfig{
+		Format: envelope.FormatEnvelope, Topic: harness.Topic, Readers: []*rsa.PublicKey{&k.Private.PublicKey},
+		Headers: envelope.HeaderPolicy{Records: h.HeaderRecords, Interval: h.HeaderInterval},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(text string) []byte {
+		value, err := s.Seal(nil, []byte(text), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
+	}
+}
+
 // Without this anybody with write access could stop a consumer, fill its memory, or hide good records between bad ones.
 func TestPoisonTopic(t *testing.T) {
 	const lap = 1000
@@ -71,7 +91,7 @@ func TestPoisonTopic(t *testing.T) {
 	c, k := harness.Broker(t, 1), harness.NewKeys(t)
 	p, process := harness.StartConsumer(t, c, k.Sidecar)
 	p.Wait("the key is released", func() bool { return p.KeyState() == "released" })
-	kinds, good := poisons(t, k), harness.NewSealer(t, k.Private, "", envelope.FormatEnvelope, harness.Topic)
+	kinds, good := poisons(t, k), goodRecords(t, k)
 	want := map[string]int{}
 	var memory []float64
 	sent := 0
@@ -89,7 +109,7 @@ func TestPoisonTopic(t *testing.T) {
 			kind := kinds[rand.N(len(kinds))]
 			add(kind.state, kind.make())
 			if i%100 == 0 {
-				add("decrypted", good(fmt.Sprint("message ", want["decrypted"]), 0))
+				add("decrypted", good(fmt.Sprint("message ", want["decrypted"])))
 			}
 		}
 		// It costs a private-key operation: the most expensive kind.
@@ -115,6 +135,6 @@ func TestPoisonTopic(t *testing.T) {
 		sent, want["decrypted"], want["plain"], want["tombstone"], want["malformed"], want["undecryptable"], want["unknown_key"], want["needs_header"], first/(1<<20), last/(1<<20))
 	t.Log(text)
 	if *everyFault && !t.Failed() {
-		harness.WriteSection(t, reliability, "poison", text)
+		writeSection(t, "poison", text)
 	}
 }

@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"crypto/rsa"
+	"flag"
 	"fmt"
 	"os"
 	"regexp"
@@ -16,8 +17,30 @@ import (
 
 	"kafka-e2ee/e2e/harness"
 	"kafka-e2ee/e2e/harness/realkafka"
+	"kafka-e2ee/producer"
 	"kafka-e2ee/skrclient/skrtest"
 )
+
+var fullHeaders = flag.Bool("full-headers", false, "let every record contain its header; docs/reliability.md, which is about lean records, stays as it is")
+
+// headers returns the producer's setting, its default without the flag.
+func headers() producer.Headers {
+	h := harness.ProgramHeaders
+	if *fullHeaders {
+		h.HeaderRecords = 1
+	}
+	return h
+}
+
+// writeSection writes a table of docs/reliability.md.
+func writeSection(t testing.TB, name, text string) {
+	t.Helper()
+	if *fullHeaders {
+		t.Logf("with full records:\n%s", text)
+		return
+	}
+	harness.WriteSection(t, reliability, name, text)
+}
 
 // setup runs both programs on a topic of their own while a fault is injected. It feeds lines to a producer at a steady
 // rate, and records what the pages of one consumer group show.
@@ -106,7 +129,7 @@ func (s *setup) produce(settings ...string) *producerRun {
 	metrics := harness.FreeAddr(s.t)
 	process := harness.StartCommand(s.t, s.producer, in, append([]string{
 		"BROKERS=" + strings.Join(s.cluster.ListenAddrs(), ","), "TOPIC=" + s.topic, "PUBKEY=" + harness.PublicPEM(s.t, &s.key.PublicKey),
-		"METRICS_ADDR=" + metrics, "FORMAT=envelope",
+		"METRICS_ADDR=" + metrics, "FORMAT=envelope", fmt.Sprint("HEADER_RECORDS=", headers().HeaderRecords),
 	}, slices.Concat(s.settings, settings)...)...)
 	in.Close()
 	s.closeInput()

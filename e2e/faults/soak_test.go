@@ -64,7 +64,7 @@ func TestSoak(t *testing.T) {
 	}
 	t.Log(text)
 	if *soak > 0 && !t.Failed() {
-		harness.WriteSection(t, reliability, "soak", text)
+		writeSection(t, "soak", text)
 	}
 }
 
