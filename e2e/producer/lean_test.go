@@ -267,3 +267,47 @@ func TestRecordsWithAKeyUnlessTheTopicIsNotCompacted(t *testing.T) {
 		}
 	})
 }
+
+// Without this the documents would promise too much: what a message takes in the topic, for one reader and for sixteen.
+func TestBytesOfLeanRecords(t *testing.T) {
+	t.Parallel()
+	b := newProducerEnv(t, 0)
+	one := harness.PublicPEM(t, &harness.NewKeyOf(t, 3072).PublicKey)
+	sixteen := ""
+	for range 16 {
+		sixteen += harness.PublicPEM(t, &harness.NewKeyOf(t, 3072).PublicKey)
+	}
+	signing, _ := harness.NewSender(t, harness.SenderName)
+	for _, test := range []struct {
+		readers       string
+		size, records int
+		most          float64 // bytes in the topic for each byte of the messages
+	}{
+		{one, 100, 50_000, 1.70},
+		{one, 1 << 10, 10_000, 1.07},
+		{one, 10 << 10, 1_000, 1.01},
+		{sixteen, 1 << 10, 10_000, 1.20},
+	} {
+		b.start(t, kfake.NumBrokers(1), kfake.SeedTopics(1, producerTopic))
+		cfg := b.config()
+		cfg.Linger = 50 * time.Millisecond // a record that is alone in its batch takes 61 bytes more
+		cfg.Format, cfg.PublicKey, cfg.SigningKeyFile, cfg.MetricsAddr = envelope.FormatEnvelope, test.readers, signing, harness.FreeAddr(t)
+		r := b.inBackground(t, cfg)
+		line := strings.Repeat("x", test.size) + "\n"
+		fmt.Fprint(r.feed, line) //nolint:errcheck // the summary shows it
+		b.waitAcknowledged(t, cfg.MetricsAddr, 1)
+		for range test.records / 100 {
+			fmt.Fprint(r.feed, strings.Repeat(line, 100)) //nolint:errcheck // the summary shows it
+		}
+		closing(t, r.feed)
+		if err := <-r.ended; err != nil {
+			t.Fatal(err)
+		}
+		messages := (test.records + 1) * test.size
+		got := float64(b.broker.PartitionInfo(producerTopic, 0).NumBytes) / float64(messages)
+		t.Logf("%d readers, %d bytes: %.3f", strings.Count(test.readers, "BEGIN"), test.size, got)
+		if got > test.most {
+			t.Errorf("%d readers, messages of %d bytes: %.3f bytes for each byte, want at most %.2f", strings.Count(test.readers, "BEGIN"), test.size, got, test.most)
+		}
+	}
+}
