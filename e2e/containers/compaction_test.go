@@ -40,7 +40,7 @@ func TestEveryKeyOfACompactedTopicIsReadable(t *testing.T) {
 		sent += strings.Count(lines, "\n")
 	}
 	var lines strings.Builder
-	for n := range 1000 {
+	for n := range 10_000 { // more than are in flight, so that most are sealed when headers are already stored
 		fmt.Fprintf(&lines, "%d=value %d\n", n*n%307, n)
 	}
 	produce(lines.String())
