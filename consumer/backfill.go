@@ -30,6 +30,10 @@ func (p *pipeline) backfill(ctx context.Context, topic group.TopicID, appendedAf
 	separate(results)
 	for i, r := range results {
 		records[i] = r.record
+		s := p.sequences.get(r.record.Partition)
+		s.mu.Lock()
+		s.noteWaiting(r.record, learned)
+		s.mu.Unlock()
 	}
 	p.metrics.countRead(results)
 	kept := p.feed.Backfill(records...)
@@ -42,9 +46,6 @@ func (p *pipeline) backfill(ctx context.Context, topic group.TopicID, appendedAf
 		s := p.sequences.get(record.Partition)
 		s.mu.Lock()
 		s.extendBack(record.Offset)
-		if record.State == feed.StateNeedsHeader {
-			s.waiting.add(learned)
-		}
 		s.mu.Unlock()
 	}
 	p.refreshUnknownKeys(results)

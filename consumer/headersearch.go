@@ -78,7 +78,7 @@ func (s *headerSearch) isDue(ctx context.Context) (due bool) {
 	return due
 }
 
-// locked opens the records for which headers have come, and calls do, unless the session has ended.
+// locked calls do, unless the session has ended, with what was found in use, also if the keys have changed meanwhile.
 func (s *headerSearch) locked(ctx context.Context, do func(p *pipeline)) {
 	p := s.pipeline
 	p.keysMu.RLock()
@@ -95,7 +95,7 @@ func (s *headerSearch) locked(ctx context.Context, do func(p *pipeline)) {
 	do(p)
 }
 
-// run reads backwards until all headers are found.
+// run reads backwards until the headers of all records that wait are found.
 func (s *headerSearch) run(ctx context.Context, leader *sarama.Broker) error {
 	s.locked(ctx, func(p *pipeline) {
 		records := p.waitingRecords(s.sequence)
@@ -103,9 +103,18 @@ func (s *headerSearch) run(ctx context.Context, leader *sarama.Broker) error {
 		for _, r := range records {
 			s.asked[r] = true
 		}
-		w := &s.sequence.waiting
-		s.names, s.opener, s.from, w.asks = namesOf(records), p.decryptor.opener.Load(), min(w.sought, s.sequence.start), false
+		s.begin(p, namesOf(records), s.sequence.start)
+		s.sequence.waiting.asks = false
 	})
+	return s.find(ctx, leader)
+}
+
+// begin prepares for reading the offsets before start that were not read yet.
+func (s *headerSearch) begin(p *pipeline, names []envelope.HeaderName, start int64) {
+	s.names, s.opener, s.from = names, p.decryptor.opener.Load(), min(s.sequence.waiting.sought, start)
+}
+
+func (s *headerSearch) find(ctx context.Context, leader *sarama.Broker) error {
 	if s.opener == nil { // the session has ended
 		return ctx.Err()
 	}
@@ -128,6 +137,11 @@ func (s *headerSearch) run(ctx context.Context, leader *sarama.Broker) error {
 			s.lost, err = true, nil
 		}
 	}
+	s.locked(ctx, func(*pipeline) {
+		if s.lost {
+			s.sequence.waiting.sought = 0 // there is nothing more to find
+		}
+	})
 	return err
 }
 
@@ -169,7 +183,6 @@ func (s *headerSearch) end(ctx context.Context, err error) {
 			p.log.WarnContext(ctx, "headers not looked for yet", slog.Int("partition", int(s.sequence.partition)),
 				slog.String("cause", group.Explain(p.cfg.Settings, err).String()), slog.String("retry_in", searchInterval.String()))
 		case s.lost:
-			w.sought = 0 // there is nothing more to find
 			p.showMissing(s.sequence, s.asked)
 		}
 	})

@@ -139,6 +139,7 @@ func (h *history) loadWindow(ctx context.Context, leader *sarama.Broker, backlog
 		pending = slices.DeleteFunc(slices.Clone(pending), func(r *query.Range) bool { return r.Done || r.Err != nil })
 	}
 	kept.trim()
+	h.findHeaders(ctx, leader, kept.messages)
 	shown := h.show(ctx, kept.messages)
 	var finished []*backlog
 	for i, b := range backlogs {

@@ -116,9 +116,15 @@ func (m *metrics) countRead(results []result) {
 		state feed.State
 	}
 	var counts tally[labels]
+	missing := 0
 	for i := range results {
-		counts.add(labels{results[i].record.Topic, results[i].record.State})
+		r := results[i].record
+		counts.add(labels{r.Topic, r.State})
+		if r.HeaderMissing {
+			missing++
+		}
 	}
+	m.headersMissing.Add(float64(missing))
 	for l, n := range counts.total() {
 		m.records.WithLabelValues(l.topic, string(l.state)).Add(float64(n))
 	}

@@ -87,6 +87,7 @@ func (p *pipeline) publish(s *sequence, b *batchBuffers) {
 	separate(b.results)
 	b.records = b.records[:0]
 	for _, r := range b.results {
+		s.noteWaiting(r.record, b.learned)
 		b.records = append(b.records, r.record)
 	}
 	// Somebody has set the group's offset back, or it was not committed. Records that have left the feed since must not
@@ -96,7 +97,6 @@ func (p *pipeline) publish(s *sequence, b *batchBuffers) {
 	}
 	p.feed.Backfill(b.records[:again]...)
 	p.feed.Append(b.records[again:]...)
-	s.noteWaiting(b.results, b.learned)
 }
 
 // resume prepares a partition for reading from an offset. See [sequence.resume].

@@ -15,7 +15,7 @@ type waiting struct {
 	tried  uint64    // what HeadersLearned was when they were tried last
 	asks   bool      // some came after the latest search for headers
 	again  time.Time // when the next search may begin
-	sought int64     // the searches have read from here to the sequence's start
+	sought int64     // the searches have read from here to the sequence's start; 0 if nothing is left to read
 }
 
 // add notes records that wait. The headers up to learned were known when they were tried.
@@ -23,7 +23,7 @@ func (w *waiting) add(learned uint64) {
 	if !w.any {
 		w.tried = learned
 	}
-	w.any, w.asks, w.tried = true, true, min(w.tried, learned)
+	w.any, w.asks, w.tried = true, w.asks || w.sought > 0, min(w.tried, learned)
 }
 
 // openWaiting decrypts the records of a partition that wait for their headers, as far as headers have come since it was
@@ -73,11 +73,12 @@ func (p *pipeline) waitingRecords(s *sequence) (records []*feed.Record) {
 	return records
 }
 
-// noteWaiting notes if new records of a partition wait. The caller holds s.mu. The headers up to learned were known when the
-// records were tried.
-func (s *sequence) noteWaiting(results []result, learned uint64) {
-	if slices.ContainsFunc(results, func(r result) bool { return r.record.State == feed.StateNeedsHeader }) {
+// noteWaiting notes a new record if it waits, before it is shown. If all earlier records were looked through, its header is
+// not there. The caller holds s.mu. The headers up to learned were known when the record was tried.
+func (s *sequence) noteWaiting(r *feed.Record, learned uint64) {
+	if r.State == feed.StateNeedsHeader {
 		s.waiting.add(learned)
+		r.HeaderMissing = s.waiting.sought == 0
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -21,8 +22,16 @@ import (
 // leanSealer seals with a header in one of every records.
 func leanSealer(t *testing.T, k harness.Keys, every int) func(from, to int) [][]byte {
 	t.Helper()
+	text, err := os.ReadFile(k.Signing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signing, err := envelope.ParseSigningKey(text)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s, err := envelope.NewSealer(envelope.SealerConfig{
-		Format: envelope.FormatEnvelope, Topic: harness.Topic, Readers: []*rsa.PublicKey{&k.Private.PublicKey},
+		Format: envelope.FormatEnvelope, Topic: harness.Topic, Readers: []*rsa.PublicKey{&k.Private.PublicKey}, SigningKey: signing,
 		Headers: envelope.HeaderPolicy{Records: every, Interval: time.Minute},
 	})
 	if err != nil {
@@ -69,7 +78,7 @@ func countSearches(c *kfake.Cluster, broken *atomic.Bool) *atomic.Int64 {
 func noFlags(t *testing.T, records []harness.Record) {
 	t.Helper()
 	for _, r := range records {
-		if len(r.Flags) > 0 {
+		if len(r.Flags) > 0 && !slices.Equal(r.Flags, []string{"unfollowed"}) { // as the first ones are
 			t.Errorf("offset %d is flagged %v", r.Offset, r.Flags)
 		}
 	}
@@ -109,6 +118,50 @@ func TestHeaderBeforeTheHistory(t *testing.T) {
 	noFlags(t, p.Records())
 }
 
+// Without this a strict pod that starts while several producers write would push their waiting records off the page, since
+// anybody could write such, and report as missing what is all there.
+func TestStrictConsumerOfLeanRecords(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]int64{"all is history": 1199, "many are new": 1040} {
+		t.Run(name, func(t *testing.T) { strictConsumerOfLeanRecords(t, start) })
+	}
+}
+
+func strictConsumerOfLeanRecords(t *testing.T, start int64) {
+	t.Helper()
+	c, k := harness.Broker(t, 1), harness.NewKeys(t)
+	var broken atomic.Bool
+	broken.Store(true)
+	countSearches(c, &broken)
+	var producers []func(from, to int) [][]byte
+	for range 8 {
+		producers = append(producers, leanSealer(t, k, 64))
+	}
+	n := 0
+	write := func(count int) {
+		for range count / 8 {
+			var values [][]byte
+			for range 8 {
+				values = append(values, producers[n%8](n, n+1)...)
+				n++
+			}
+			harness.Write(t, c, 0, values...)
+		}
+	}
+	write(1200)
+	harness.Commit(t, c, "", map[int32]int64{0: start}) // the headers are at 1024 to 1031
+	p, _ := harness.StartConsumer(t, c, k.Sidecar, "WEB_HISTORY=480", "TRUSTED_SENDERS_FILE="+k.Trusted, "REQUIRE_SENDER=verified")
+	p.Wait("all new records wait for their headers", func() bool { return p.Count("needs_header") == n-int(start) })
+	broken.Store(false)
+	shown := func() bool { return slices.Equal(harness.Values(p.Records()), numbers(n-480, n)) }
+	p.Wait("all is decrypted", shown)
+	p.Wait("the history is loaded", func() bool { return !strings.Contains(string(p.Get(p.Metrics+"/readyz")), "history") })
+	noFlags(t, p.Records())
+	write(80)
+	p.Wait("all is decrypted", shown)
+	noFlags(t, p.Records())
+}
+
 // Without this the page would promise a record that cannot come, no alert would say so, or a record would stay encrypted although
 // its header came later.
 func TestHeaderIsLost(t *testing.T) {
@@ -131,8 +184,8 @@ func TestHeaderIsLost(t *testing.T) {
 	harness.Write(t, c, 0, seal(60, 70)...) // 64 has the header
 	p.Wait("all are decrypted", func() bool { return slices.Equal(harness.Values(p.Records()), numbers(1, 70)) })
 	noFlags(t, p.Records())
-	if n := p.HeadersMissing(); n != 59 {
-		t.Errorf("%d are counted after the header came, want 59", n)
+	if n := p.HeadersMissing(); n < 59 || n > 63 { // those that came right before it, too, unless it came with them
+		t.Errorf("%d are counted after the header came, want 59 to 63", n)
 	}
 }
 
@@ -172,4 +225,47 @@ func TestMadeUpHeadersCauseNoStorm(t *testing.T) {
 	seal := leanSealer(t, k, 64)
 	harness.Write(t, c, 0, seal(0, 3)...)
 	p.WaitStates(map[string]int{"needs_header": 97, "decrypted": 3})
+}
+
+// Without this a broker that fails would be asked for a header again and again, as fast as records that need one come; or never
+// again, and the rows would stay encrypted.
+func TestFailedSearchesWait(t *testing.T) {
+	t.Parallel()
+	c, k := harness.Broker(t, 1), harness.NewKeys(t)
+	const unreadable, old = 1000, 2000 // the history does not reach that far back
+	var asked atomic.Int64
+	var mended atomic.Bool
+	c.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if fetch, ok := request.(*kmsg.FetchRequest); ok && fetch.MaxWaitMillis <= 1 && fetch.Topics[0].Partitions[0].FetchOffset < unreadable && !mended.Load() {
+			asked.Add(1)
+			return nil, errors.New("the connection breaks"), true
+		}
+		return nil, nil, false
+	})
+	seal := leanSealer(t, k, 1000)
+	harness.Write(t, c, 0, seal(0, 1)...)
+	var between []*sarama.ProducerMessage
+	for range old {
+		between = append(between, &sarama.ProducerMessage{Topic: harness.Topic, Value: sarama.StringEncoder("in between")})
+	}
+	harness.Send(t, c, between)
+	harness.Commit(t, c, "", map[int32]int64{0: old + 1})
+	start := time.Now()
+	p, _ := harness.StartConsumer(t, c, k.Sidecar, "WEB_HISTORY=100")
+	harness.Write(t, c, 0, seal(1, 2)...)
+	p.Wait("the second search has failed", func() bool { return asked.Load() == 2 })
+	n := 2
+	for second := time.Now(); time.Since(second) < 4*time.Second; n++ {
+		harness.Write(t, c, 0, seal(n, n+1)...)
+		p.Wait("a new record is shown at once", func() bool { return p.Count("needs_header") == min(n, 100) })
+	}
+	if got, most := asked.Load(), 1+int64(time.Since(start)/(10*time.Second)); got > most {
+		t.Errorf("%d requests in %s, want at most %d", got, time.Since(start).Round(time.Second), most)
+	}
+	if !strings.Contains(p.Log.String(), "headers not looked for yet") {
+		t.Errorf("the log does not mention it:\n%s", p.Log)
+	}
+	mended.Store(true)
+	p.Wait("all are decrypted", func() bool { return p.Count("decrypted") == min(n-1, 100) })
 }

@@ -18,8 +18,14 @@ import (
 // MaxBytes limits the size of the records that a feed holds. The newest record is always held.
 const MaxBytes = 32 << 20
 
+// Parts of the feed that junk may take, in count and in bytes.
+const (
+	junkPart    = 10 // a tenth
+	waitingPart = 2  // a half: see [Feed.isWaiting]
+)
+
 // MaxJunkBytes limits the size of the junk among them.
-const MaxJunkBytes = MaxBytes / 10
+const MaxJunkBytes = MaxBytes / junkPart
 
 // Feed is a bounded history of records. Each change gets the next revision, so that a reader can ask for the changes
 // since the last one it knows.
@@ -41,10 +47,18 @@ type Feed struct {
 	counts  Counts
 	rate    rate
 
-	junk      int // of the entries
-	junkBytes int // of bytes
+	junk    amount // of the entries, without those that wait
+	waiting amount
 
 	changes chan struct{} // holds one signal at most
+}
+
+// amount is how much a kind of records takes.
+type amount struct{ records, bytes int }
+
+// exceeds reports whether it is more than a part of the feed.
+func (a amount) exceeds(f *Feed, part int) bool {
+	return a.records > max(f.maximum/part, 1) || a.bytes > MaxBytes/part
 }
 
 // entry is the place of a record in the feed. It stays when the record is replaced.
@@ -125,15 +139,21 @@ func (f *Feed) supersede(r *Record) (held, reused bool) {
 func (f *Feed) account(r *Record, n int) {
 	size := n * r.Size()
 	f.bytes += size
-	if f.IsJunk(r) {
-		f.junk += n
-		f.junkBytes += size
+	kind := &f.junk
+	switch {
+	case f.isWaiting(r):
+		kind = &f.waiting
+	case !f.IsJunk(r):
+		return
 	}
+	kind.records += n
+	kind.bytes += size
 }
 
 // trim drops the oldest records until the feed is within its limits.
 func (f *Feed) trim() {
-	f.trimJunk()
+	f.trimJunk(&f.junk, junkPart, func(r *Record) bool { return f.IsJunk(r) && !f.isWaiting(r) })
+	f.trimJunk(&f.waiting, waitingPart, f.isWaiting)
 	for len(f.entries) > f.maximum || f.bytes > MaxBytes && len(f.entries) > 1 {
 		f.drop(0)
 	}
@@ -141,7 +161,7 @@ func (f *Feed) trim() {
 
 // IsJunk reports whether a record is one of those that together take at most a tenth of the feed, because anyone who may
 // write can add any number of them: rejected ones, and if a sender is required, copies and whatever holds no message, with
-// any key.
+// any key. Those that wait for their header take at most a half instead.
 func (f *Feed) IsJunk(r *Record) bool {
 	switch r.State {
 	case StateRejected:
@@ -155,14 +175,20 @@ func (f *Feed) IsJunk(r *Record) bool {
 	}
 }
 
-// trimJunk drops the oldest junk until it takes at most a tenth of the feed: it must not push out the other records.
-func (f *Feed) trimJunk() {
-	excess := func() bool { return f.junk > max(f.maximum/10, 1) || f.junkBytes > MaxJunkBytes }
-	if !excess() {
+// isWaiting reports whether a record is junk that may yet turn out to be none: its header has not come, and was not looked
+// for. A pod that starts while several producers write has many of them. Whoever may write can make them up, but not for
+// long: the first search that finds nothing ends it.
+func (f *Feed) isWaiting(r *Record) bool {
+	return f.SenderRequired && r.State == StateNeedsHeader && !r.HeaderMissing
+}
+
+// trimJunk drops the oldest records of a kind until it takes at most its part of the feed: it must not push out the others.
+func (f *Feed) trimJunk(kind *amount, part int, is func(*Record) bool) {
+	if !kind.exceeds(f, part) {
 		return
 	}
 	f.entries = slices.DeleteFunc(f.entries, func(e *entry) bool {
-		if !f.IsJunk(e.record) || !excess() {
+		if !is(e.record) || !kind.exceeds(f, part) {
 			return false
 		}
 		f.forget(e)

@@ -40,8 +40,8 @@ func TestRejectedRecordsTakeATenth(t *testing.T) {
 	for i := range 100 {
 		f.Append(rec(int64(5000+i), StatePlain, "good"))
 	}
-	if f.junk != 0 || f.junkBytes != 0 {
-		t.Errorf("%d rejected records of %d bytes are accounted, and none is held", f.junk, f.junkBytes)
+	if f.junk != (amount{}) {
+		t.Errorf("%+v rejected records are accounted, and none is held", f.junk)
 	}
 
 	large := New(1000)
@@ -58,7 +58,7 @@ func TestRejectedRecordsTakeATenth(t *testing.T) {
 		after[i] = rejectedRecord(r.Offset, 2<<20)
 	}
 	large.Replace(before, after)
-	if _, size := large.Size(); size > MaxJunkBytes || size != large.junkBytes {
+	if _, size := large.Size(); size > MaxJunkBytes || size != large.junk.bytes {
 		t.Errorf("after a change %d bytes are held", size)
 	}
 }
@@ -125,5 +125,44 @@ func TestFilterFindsNoRejectedText(t *testing.T) {
 	r.Withheld = &Withheld{Key: []byte("wheedle"), Stored: []byte("wheedle"), Headers: []Header{{Key: "wheedle", Value: []byte("wheedle")}}}
 	if (Filter{Text: "wheedle"}).Match(r) || !(Filter{State: StateRejected}).Match(r) {
 		t.Error("the filter finds the text of a rejected record, or does not find its state")
+	}
+}
+
+// Without this a strict pod that starts between two headers would lose its rows before the headers come; or made-up names of
+// headers could push out the good rows, and for good.
+func TestRecordsThatWaitTakeAtMostAHalf(t *testing.T) {
+	f := New(100)
+	f.SenderRequired = true
+	for i := range 100 {
+		f.Append(rec(int64(i), StateDecrypted, "good"))
+	}
+	f.Append(rejectedRecord(100, 0))
+	for i := range 1000 {
+		f.Append(rec(int64(101+i), StateNeedsHeader, "lean"))
+	}
+	count := func() map[State]int {
+		counts := make(map[State]int)
+		for _, r := range f.Records() {
+			counts[r.State]++
+		}
+		return counts
+	}
+	if got := count(); got[StateNeedsHeader] != 50 || got[StateDecrypted] != 49 || got[StateRejected] != 1 {
+		t.Errorf("before the search: %v", got)
+	}
+	var before, after []*Record
+	for _, r := range f.Records() {
+		if r.State == StateNeedsHeader {
+			next := *r
+			next.HeaderMissing = true
+			before, after = append(before, r), append(after, &next)
+		}
+	}
+	f.Replace(before, after)
+	if got := count(); got[StateNeedsHeader]+got[StateRejected] != 10 || got[StateDecrypted] != 49 {
+		t.Errorf("after a search that found nothing: %v", got)
+	}
+	if f.waiting != (amount{}) || f.junk.records != 10 {
+		t.Errorf("accounted: %+v waiting, %+v junk", f.waiting, f.junk)
 	}
 }

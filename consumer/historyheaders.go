@@ -1,0 +1,59 @@
+package consumer
+
+import (
+	"context"
+	"iter"
+
+	"github.com/IBM/sarama"
+
+	"kafka-e2ee/envelope"
+)
+
+// findHeaders finds the headers that older records need before they are shown: in these records, then in those before
+// them. What it does not find is looked for again like those of new records. The messages are sorted within each partition.
+func (h *history) findHeaders(ctx context.Context, leader *sarama.Broker, messages []*sarama.ConsumerMessage) {
+	byPartition := make(map[int32][]*sarama.ConsumerMessage)
+	for _, m := range messages {
+		byPartition[m.Partition] = append(byPartition[m.Partition], m)
+	}
+	for partition, list := range byPartition {
+		search := &headerSearch{history: h, sequence: h.pipeline.sequences.get(partition)}
+		search.locked(ctx, func(p *pipeline) {
+			search.begin(p, unknownNames(p.decryptor.opener.Load(), list), list[0].Offset)
+		})
+		if len(search.names) == 0 || search.findIn(list) == nil {
+			continue
+		}
+		if err := search.find(ctx, leader); err != nil {
+			return // the broker may need ten seconds for each partition
+		}
+	}
+}
+
+// unknownNames returns the names of headers that lean records need and the opener does not know.
+func unknownNames(opener *envelope.Opener, messages []*sarama.ConsumerMessage) (names []envelope.HeaderName) {
+	seen := make(map[envelope.HeaderName]bool)
+	for _, m := range messages {
+		if name, lean := envelope.LeanName(m.Value); lean && !seen[name] && opener.HeaderOf(m.Value) == "" {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// findIn looks for the headers in messages.
+func (s *headerSearch) findIn(messages []*sarama.ConsumerMessage) error {
+	return s.opener.FindHeaders(envelope.HeaderSearch{
+		Topic: s.pipeline.decryptor.topic, Names: s.names, Offset: int64(len(messages)),
+		Read: func(from, to int64) iter.Seq2[[]byte, error] {
+			return func(yield func([]byte, error) bool) {
+				for _, m := range messages[from:to] {
+					if !yield(m.Value, nil) {
+						return
+					}
+				}
+			}
+		},
+	})
+}
