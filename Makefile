@@ -88,7 +88,7 @@ bench: ## Measure speed and memory against plaintext baselines, and write docs/p
 .PHONY: screenshots
 screenshots: ## Retake the pictures in docs/screenshots with Chromium
 	@mkdir -p docs/screenshots
-	go test -v -count=1 -run '^TestScreenshots$$' ./e2e/browser -screenshots ../../docs/screenshots
+	go test -v -count=1 -run 'Screenshots$$' ./e2e/browser -screenshots ../../docs/screenshots
 
 .PHONY: faults
 faults: ## Inject every fault (about an hour), and write docs/reliability.md; FAULT=A_broker.* injects only those, HEADERS=full with a header in every record

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
@@ -172,6 +173,42 @@ func TestConsole(t *testing.T) {
 			c.fits(t, l.String(), l.width, l.height)
 		}
 	})
+}
+
+// Without this nobody would notice the moment in which the key arrives.
+func TestRecordsTurnWhenTheKeyArrives(t *testing.T) {
+	t.Parallel()
+	harness.Require(t, harness.Chromium)
+	browser := chrome.Start(t)
+	for name, motion := range map[string]string{"one after the other": "no-preference", "at once, if the viewer wants no motion": "reduce"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lab := harness.StartLab(t, "late", envelope.FormatRSA)
+			c := console{chrome.Open(browser, t, "about:blank"), lab}
+			lab.Ordinary.Wait("records are there", func() bool { return lab.Ordinary.Count("no_key") >= 6 })
+			if _, err := chromedp.Call(c.Ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-reduced-motion", Value: motion}}}); err != nil {
+				t.Fatal(err)
+			}
+			c.Visit(lab.Console)
+			c.wait("the records are ciphertext", func() bool {
+				return chrome.Eval[int](c.Tab, "document.querySelectorAll('#log .cell.wait').length") >= 6
+			})
+			chrome.Eval[bool](c.Tab, `(() => {
+				window.turned = new Set();
+				const look = () => { turned.add(document.querySelectorAll("#log .cell.good").length); requestAnimationFrame(look); };
+				look();
+				return true;
+			})()`)
+			lab.NextEvent(t)
+			c.wait("all records are decrypted", func() bool {
+				return chrome.Eval[int](c.Tab, "document.querySelectorAll('#log .cell.good').length") >= 6 && chrome.Eval[int](c.Tab, "document.querySelectorAll('#log .cell.wait').length") == 0
+			})
+			steps := chrome.Eval[int](c.Tab, "[...turned].filter(n => n > 0 && n < 6).length")
+			if inSteps := steps >= 3; inSteps != (motion == "no-preference") {
+				t.Errorf("the records turned in %d steps", steps+1)
+			}
+		})
+	}
 }
 
 // Without this people with poor sight or without a mouse could not use the console.

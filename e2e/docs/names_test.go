@@ -112,12 +112,13 @@ func TestDocsNameWhatIsThere(t *testing.T) {
 	}
 }
 
-// pageWords returns the texts that the page can show in a language, with wildcards for placeholders.
+// pageWords returns the texts that the pods' pages and the console can show in a language, with wildcards for placeholders.
 func pageWords(t *testing.T, language string) (words []*regexp.Regexp) {
 	t.Helper()
 	varies := regexp.MustCompile(`\\\{[a-z]+\\\}`)
 	entry := regexp.MustCompile(`(?m)^\S+ = (".*")$`)
-	for _, match := range entry.FindAllStringSubmatch(harness.ReadFile(t, "web/locales/"+language+".toml"), -1) {
+	texts := harness.ReadFile(t, "web/locales/"+language+".toml") + harness.ReadFile(t, "lab/console/locales/"+language+".toml")
+	for _, match := range entry.FindAllStringSubmatch(texts, -1) {
 		text, err := strconv.Unquote(match[1])
 		if err != nil {
 			t.Fatal(err)

@@ -41,16 +41,16 @@ type columnView struct {
 	Flags                 []string
 }
 
-func (c *Console) stageView(l localizer, records []storedRecord, reachable bool) stageView {
-	if len(records) == 0 {
+// stageView shows the newest settled record, or any that is held.
+func (c *Console) stageView(l localizer, records, settled []storedRecord, reachable bool) stageView {
+	if len(settled) == 0 {
 		none := l.T("stage.none")
 		if !reachable {
 			none = l.T("stage.kafka_away")
 		}
 		return stageView{None: none, Mode: modeNewest}
 	}
-	newest := records[len(records)-1]
-	at, mode := c.stage.show(newest.position, c.moments(records)...)
+	at, mode := c.stage.show(settled[len(settled)-1].position, c.moments(settled)...)
 	v := stageView{at: at, Mode: mode, Place: placeOf(at)}
 	if until, held := c.stage.heldUntil(); held {
 		v.Held = newCountdown("", until)

@@ -275,7 +275,7 @@ func TestStream(t *testing.T) {
 			t.Fatalf("%v: %.100s", err, data)
 		}
 	}
-	if !strings.Contains(parts["stage"], "機密 Pod") || !strings.HasPrefix(parts["stage"], `<section id="stage"`) {
+	if !strings.Contains(parts["stage"], "機密ポッド") || !strings.HasPrefix(parts["stage"], `<section id="stage"`) {
 		t.Errorf("the stage is %.200s", parts["stage"])
 	}
 	for range maxStreams - 1 {

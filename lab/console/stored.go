@@ -111,7 +111,7 @@ func (l *storedLog) add(r storedRecord) {
 	defer l.mu.Unlock()
 	l.records = slices.DeleteFunc(l.records, func(old storedRecord) bool { return old.partition == r.partition && old.offset >= r.offset })
 	for _, old := range slices.Backward(l.records) {
-		if old.partition == r.partition {
+		if old.partition == r.partition && !bytes.Equal(old.value, r.value) { // of a replay, everything would be left out
 			r.shared = safetext.SharedStart(r.value, old.value)
 			break
 		}

@@ -55,8 +55,13 @@ func TestStoredIsWhatKafkaHolds(t *testing.T) {
 	if got := newest(&l); got.shared != len(header) {
 		t.Errorf("%d bytes are as in the record before, want %d", got.shared, len(header))
 	}
+	d.write(0, []byte(header+"two rest of a record"))
+	eventually(t, "the replay is read", func() bool { return newest(&l).offset == 2 })
+	if got := newest(&l); got.shared != len(header) {
+		t.Errorf("of a replay %d bytes are left out, want %d", got.shared, len(header))
+	}
 	d.write(0, bytes.Repeat([]byte{'x'}, 100_000))
-	eventually(t, "the large record is read", func() bool { return newest(&l).offset == 2 })
+	eventually(t, "the large record is read", func() bool { return newest(&l).offset == 3 })
 	if got := newest(&l); got.size != 100_000 || len(got.value) != keptBytes {
 		t.Errorf("of the large record are kept %d bytes, its size is %d", len(got.value), got.size)
 	}

@@ -31,9 +31,9 @@ func (c *Console) view(l localizer) view {
 		localizer: l, Assets: c.assets, Languages: c.languages.all, Format: c.demo.Format(), Limit: c.demo.Limit(), Data: c.demo.Data(), Where: c.demo.Addresses(),
 	}
 	records, reachable := c.stored.newest()
-	records = c.settled(records)
-	v.Stage = c.stageView(l, records, reachable)
-	v.Log = c.logView(l, records, v.Stage.at)
+	settled := c.settled(records)
+	v.Stage = c.stageView(l, records, settled, reachable)
+	v.Log = c.logView(l, settled, v.Stage.at)
 	v.Scenario = c.scenarioView(l)
 	v.Steps = stepViews(l, c.demo.Timeline())
 	v.Attacks = c.attacksView(l)
@@ -167,6 +167,7 @@ type attacksView struct {
 
 type formatColumn struct {
 	Name, Label string
+	Policy      string // Label with what the pods require
 	Current     bool
 }
 
@@ -203,7 +204,7 @@ func (c *Console) attacksView(l localizer) attacksView {
 		formats = append(formats, format)
 	}
 	for _, f := range formats {
-		v.Formats = append(v.Formats, formatColumn{f, l.or("format."+f, f), f == format})
+		v.Formats = append(v.Formats, formatColumn{f, l.or("format."+f, f), l.or("attacks.format."+f, f), f == format})
 	}
 	for _, a := range c.demo.Attacks() {
 		row := attackRow{Name: a.Name, Short: l.T("attack." + a.Name + ".short"), Tries: l.or("attack."+a.Name+".tries", a.Tries), Running: last.Running && last.Attack.Name == a.Name}

@@ -26,7 +26,8 @@ func TestWords(t *testing.T) {
 		}
 	}
 	for id := range japanese.texts {
-		if _, ok := english.texts[id]; !ok {
+		// The demo itself says in English what an attack tries.
+		if _, ok := english.texts[id]; !ok && !strings.HasSuffix(id, ".tries") {
 			t.Errorf("%s is missing in English", id)
 		}
 	}
