@@ -141,6 +141,8 @@ func TestConsole(t *testing.T) {
 		if shown != said {
 			t.Errorf("the console says %q, the pod's API %q", shown, said)
 		}
+		c.wait("the attacked record is shown", func() bool { return chrome.Eval[bool](c.Tab, "!!document.querySelector('#log .cell.attacked.shown')") })
+		c.fits(t, "attacked", 1280, 720)
 	})
 
 	t.Run("another scenario and another format, without a restart", func(t *testing.T) {
@@ -160,8 +162,13 @@ func TestConsole(t *testing.T) {
 		c.wait("the sender is proven", func() bool {
 			return strings.Contains(c.Text(chrome.TestID("column-confidential")), "Signed by lab producer")
 		})
+		c.choose("attack-replay")
+		c.wait("the warning is shown", func() bool { return strings.Contains(c.Text(chrome.TestID("column-confidential")), "Seen before") })
+		c.fits(t, "flagged", 1280, 720)
+		c.choose("newest")
 		c.choose("data-payments")
 		c.wait("payments are read", func() bool { return strings.Contains(c.column("confidential"), "account") })
+		c.fits(t, "payments", 1280, 720)
 	})
 
 	t.Run("one screen", func(t *testing.T) {
