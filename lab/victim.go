@@ -92,7 +92,7 @@ func startVictim(ctx context.Context, dir string, brokers []string, d defence, l
 	producing := producer.Config{
 		Settings: kafka, Topic: d.topic, Format: d.format, Message: "Azure Confidential Computing",
 		PublicKeyFile: filepath.Join(dir, env.PublicKeyFile), SigningKeyFile: from.signing,
-		Pace: producer.Pace{Rate: 10, SendDuration: 1}, // ten messages a second, without rests
+		Pace: producer.Pace{Rate: 5, SendDuration: 1}, // five messages a second, without rests
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	var parts sync.WaitGroup

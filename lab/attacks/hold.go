@@ -19,15 +19,14 @@ type hold struct {
 	o       *operator
 	holder  *kgo.Client
 	reader  *kgo.Client
+	writer  *kgo.Client
 	records map[int32][]stored // of the producer
 	read    map[int32]int64    // the offset behind the last record that was read
 	ours    map[Position]bool  // records that are not the producer's
 }
 
-const (
-	holdTimeout  = time.Minute // after which the broker ends a hold by itself
-	replaceTries = 10
-)
+// holdTimeout is the time after which the broker ends a hold by itself.
+const holdTimeout = time.Minute
 
 // hold begins to hold back partitions. The caller must end it.
 func (o *operator) hold(ctx context.Context, partitions ...int32) (*hold, error) {
@@ -57,6 +56,9 @@ func (h *hold) begin(ctx context.Context, partitions []int32) error {
 	from := make(map[int32]kgo.Offset)
 	for partition, offset := range markers {
 		h.read[partition], from[partition] = offset+1, kgo.NewOffset().At(offset+1)
+	}
+	if h.writer, err = h.o.client(); err != nil {
+		return err
 	}
 	h.reader, err = h.o.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{h.o.target.Topic: from}))
 	return err
@@ -98,8 +100,10 @@ func (h *hold) catchUp(ctx context.Context) error {
 // end lets consumers read on, also if ctx has ended.
 func (h *hold) end(ctx context.Context) error {
 	defer h.holder.Close()
-	if h.reader != nil {
-		h.reader.Close()
+	for _, client := range []*kgo.Client{h.reader, h.writer} {
+		if client != nil {
+			client.Close()
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), holdTimeout)
 	defer cancel()
@@ -127,31 +131,27 @@ func (h *hold) poll(ctx context.Context) ([]stored, error) {
 
 // replace puts others in the place of the records of a partition that were held back. It returns where they are.
 func (h *hold) replace(ctx context.Context, partition int32, change func([]stored) ([]stored, error)) ([]Position, error) {
-	for range replaceTries {
+	for {
 		records, err := change(h.records[partition])
 		if err != nil {
 			return nil, err
 		}
-		next := h.read[partition]
-		if err := h.o.deleteBefore(ctx, partition, next); err != nil {
-			return nil, err
-		}
-		written, err := h.o.write(ctx, records...)
+		written, err := write(ctx, h.writer, h.o.target.Topic, records)
 		if err != nil {
 			return nil, err
 		}
-		if written[0].Offset == next {
-			return written, nil
+		first, last := h.read[partition], written[len(written)-1].Offset
+		if last == first+int64(len(written))-1 {
+			return written, h.o.deleteBefore(ctx, partition, first)
 		}
-		// The producer was faster: its record stands before ours. So take it, and delete ours.
+		// The producer was faster: its record stands before ours. So take it along, and write once more.
 		for _, at := range written {
 			h.ours[at] = true
 		}
-		for h.read[partition] <= written[len(written)-1].Offset {
+		for h.read[partition] <= last {
 			if _, err := h.poll(ctx); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return nil, errors.New("replacing records: the producer writes too fast")
 }

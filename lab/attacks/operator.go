@@ -98,9 +98,13 @@ func (o *operator) write(ctx context.Context, records ...stored) ([]Position, er
 		return nil, err
 	}
 	defer client.Close()
+	return write(ctx, client, o.target.Topic, records)
+}
+
+func write(ctx context.Context, client *kgo.Client, topic string, records []stored) ([]Position, error) {
 	out := make([]*kgo.Record, len(records))
 	for i, r := range records {
-		out[i] = &kgo.Record{Topic: o.target.Topic, Partition: r.Partition, Key: r.key, Value: r.value, Headers: r.headers}
+		out[i] = &kgo.Record{Topic: topic, Partition: r.Partition, Key: r.key, Value: r.value, Headers: r.headers, Timestamp: r.at}
 	}
 	var errs []error
 	for _, result := range client.ProduceSync(ctx, out...) {
