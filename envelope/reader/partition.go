@@ -32,13 +32,9 @@ func (r *Reader) begin(rec Record) {
 // member of its consumer group may. Call it for each partition that a rebalance takes
 // away or that was lost. Without it, the records that the other member reads look missing.
 func (r *Reader) Revoked(id int32) {
-	if r.tracker == nil {
-		return
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.partitions, id)
-	r.tracker.PartitionRevoked(id)
+	delete(r.partitions, id) // so that the next record begins it again
 }
 
 // openWaiting opens a lean record again: its header may have come in a later record of the

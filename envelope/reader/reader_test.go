@@ -300,3 +300,37 @@ func TestConfigurationIsChecked(t *testing.T) {
 		t.Error("the zero reader takes keys")
 	}
 }
+
+// Without this, a client that gives each partition a goroutine of its own could get wrong flags, or end.
+func TestPartitionsAreReadAtOnce(t *testing.T) {
+	s, r := sealer(nil), newReader(t, reader.Config{})
+	var group sync.WaitGroup
+	for id := range int32(4) {
+		group.Go(func() {
+			for offset := range int64(50) {
+				value, err := s.Seal(nil, []byte("hello"), id)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if msg, err := r.Open(reader.Record{Partition: id, Offset: offset, Value: value}); text(msg, err) != "hello, none, <nil>" {
+					t.Errorf("partition %d, offset %d: %s", id, offset, text(msg, err))
+				}
+				if offset == 25 {
+					r.Revoked(id)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// Without this, each record of a mirror with other partitions would look like an attack.
+func TestMirror(t *testing.T) {
+	record := reader.Record{Partition: 3, Value: partition(sealer(nil), 1)[0]}
+	for mirror, want := range map[bool]string{true: "message 0, none, <nil>", false: "message 0, moved from partition 0, <nil>"} {
+		if got := text(newReader(t, reader.Config{Mirror: mirror}).Open(record)); got != want {
+			t.Errorf("mirror %t: got %s, want %s", mirror, got, want)
+		}
+	}
+}
