@@ -14,7 +14,7 @@ import (
 // docs returns the pages with commands that people type.
 func docs(t *testing.T) []string {
 	t.Helper()
-	found := []string{"README.md", "lab/README.md", "deploy/azure/README.md"}
+	found := []string{"README.md", "lab/README.md", "deploy/azure/README.md", "examples/README.md"}
 	entries, err := os.ReadDir("../../docs")
 	if err != nil {
 		t.Fatal(err)
