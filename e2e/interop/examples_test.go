@@ -62,13 +62,21 @@ func testExample(t *testing.T, kafka *realkafka.Kafka, topic string, e example, 
 
 	// What our programs write, behind records that nobody must take for messages.
 	writeBad(t, kafka, topic, keys)
+	headers := "HEADER_RECORDS=1" // as programs other than ours require
+	if e.lean {
+		headers = "HEADER_RECORDS=64"
+	}
 	for _, format := range harness.SealedFormats {
-		harness.StartProducer(t, kafka, keys.Public, strings.NewReader("from ours as "+string(format)+", é\n"),
-			"TOPIC="+topic, "FORMAT="+string(format), "SIGNING_KEY_FILE="+keys.Signing).WaitExit()
+		lines := fmt.Sprintf("from ours as %[1]s, é\nsecond as %[1]s\nthird as %[1]s\n", format)
+		harness.StartProducer(t, kafka, keys.Public, strings.NewReader(lines),
+			"TOPIC="+topic, "FORMAT="+string(format), "SIGNING_KEY_FILE="+keys.Signing, headers).WaitExit()
 	}
 	writeLean(t, kafka, topic, keys)
 	reader := startExample(t, append(command, "consume"), settings)
-	for text, reads := range map[string]bool{"from ours as jwe, é": true, "from ours as envelope, é": e.envelope, "full, from ours": e.envelope, "lean, from ours": e.lean} {
+	for text, reads := range map[string]bool{
+		"from ours as jwe, é": true, "third as jwe": true, "from ours as envelope, é": e.envelope, "third as envelope": e.envelope,
+		"full, from ours": e.envelope, "lean, from ours": e.lean,
+	} {
 		if reads {
 			reader.wait(text)
 		}
