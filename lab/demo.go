@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -25,11 +26,12 @@ type demo struct {
 	stop    context.CancelCauseFunc
 	running sync.WaitGroup // the parts
 
-	log   *slog.Logger
-	out   io.Writer // the terminal
-	after func(time.Duration) <-chan time.Time
-	addrs addresses
-	dir   string // for the pods' files
+	log     *slog.Logger
+	logFile *os.File
+	out     io.Writer // the terminal
+	after   func(time.Duration) <-chan time.Time
+	addrs   addresses
+	dir     string // for the pods' files
 
 	broker   *kfake.Cluster
 	kafka    kafkaconf.Settings
@@ -59,8 +61,23 @@ type choice struct {
 	data     string
 }
 
+func newDemo(ctx context.Context, stop context.CancelCauseFunc, cfg Config, addrs addresses, out io.Writer) *demo {
+	return &demo{
+		ctx: ctx, stop: stop, out: out, after: cfg.After, addrs: addrs,
+		changing: make(chan struct{}, 1), stored: newStored(storedBytes), observed: make(map[string]map[string]string),
+		pod: http.Transport{ResponseHeaderTimeout: 5 * time.Second},
+	}
+}
+
 // open starts what stays.
 func (d *demo) open() (err error) {
+	if d.logFile, err = os.CreateTemp("", "kafka-e2ee-lab-*.log"); err != nil {
+		return fmt.Errorf("creating the log file: %w", err)
+	}
+	d.log = slog.New(slog.NewJSONHandler(d.logFile, nil))
+	if d.dir, err = os.MkdirTemp("", "kafka-e2ee-lab-*"); err != nil {
+		return fmt.Errorf("creating a folder for the pods' files: %w", err)
+	}
 	if d.broker, err = newBroker(retentionBytes); err != nil {
 		return err
 	}
@@ -76,12 +93,22 @@ func (d *demo) open() (err error) {
 	return err
 }
 
+// close ends every part, and removes everything but the log. It may be called after a failed open.
 func (d *demo) close() {
+	d.stop(nil)
+	d.running.Wait()
+	d.pod.CloseIdleConnections()
 	if d.env != nil {
 		_ = d.env.Close() //nolint:errcheck // the process ends next
 	}
 	if d.broker != nil {
 		d.broker.Close()
+	}
+	if d.dir != "" {
+		_ = os.RemoveAll(d.dir) //nolint:errcheck // the files protect nothing
+	}
+	if d.logFile != nil {
+		_ = d.logFile.Close() //nolint:errcheck // a lost last log line does no harm
 	}
 }
 

@@ -2,7 +2,6 @@ package lab
 
 import (
 	"fmt"
-	"io"
 	"path/filepath"
 
 	"kafka-e2ee/envelope"
@@ -11,6 +10,8 @@ import (
 
 const greeting = `
   One message a second is encrypted (format %s), stored in Kafka, and read twice:
+
+  console            http://%s   for who presents: all of it side by side, scenarios, attacks
 
   confidential pod   http://%s   %s%s
                      https://%s  the same page, for you to verify: in another terminal, in this folder
@@ -26,9 +27,10 @@ const greeting = `
 
 `
 
-func printGreeting(out io.Writer, d *demo, format envelope.Format, plan scenario, logFile string) {
+func printGreeting(d *demo, first choice) {
 	a := d.Addresses()
-	fmt.Fprintf(out, greeting, format, a.Confidential, plan.summary, provenance(format), a.Attested, a.Verify, a.Ordinary, ciphertext(format), a.Broker, a.Broker, a.Topic, logFile) //nolint:errcheck // a closed terminal is not our failure
+	plan, _ := findScenario(first.scenario)                                                                                                                                                                                  //nolint:errcheck // it was checked
+	fmt.Fprintf(d.out, greeting, first.format, a.Console, a.Confidential, plan.summary, provenance(first.format), a.Attested, a.Verify, a.Ordinary, ciphertext(first.format), a.Broker, a.Broker, a.Topic, d.logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
 }
 
 // provenance says what is known of the sender of a record.

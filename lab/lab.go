@@ -12,8 +12,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
-	"os"
 	"time"
 
 	"kafka-e2ee/envelope"
@@ -36,15 +34,39 @@ const (
 )
 
 // Run runs the demo in this process until ctx ends. Lines read from in become
-// messages, or are commands; see terminal. Run prints the addresses to out, and
+// messages, or are commands; see readTerminal. Run prints the addresses to out, and
 // writes logs to a file whose name it prints.
 func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	if cfg.Scenario == "help" {
 		return listScenarios(out)
 	}
-	first, err := cfg.firstChoice()
+	ctx, stop := context.WithCancelCause(ctx)
+	d, err := start(ctx, stop, cfg, out)
 	if err != nil {
 		return err
+	}
+	defer d.close()
+	if in != nil {
+		go d.readTerminal(ctx, in) // not a part: a read from in may never return
+	}
+	<-ctx.Done()
+	d.running.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// start starts the demo, which runs until stop is called, and prints the addresses. It calls stop if it fails.
+func start(ctx context.Context, stop context.CancelCauseFunc, cfg Config, out io.Writer) (d *demo, err error) {
+	defer func() {
+		if err != nil {
+			stop(err)
+		}
+	}()
+	first, err := cfg.firstChoice()
+	if err != nil {
+		return nil, err
 	}
 	if cfg.After == nil {
 		cfg.After = time.After
@@ -52,45 +74,24 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	addrs, release, err := reservePorts(ctx, cfg.Port)
 	defer release()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	logFile, err := os.CreateTemp("", "kafka-e2ee-lab-*.log")
-	if err != nil {
-		return fmt.Errorf("creating the log file: %w", err)
-	}
-	defer logFile.Close() //nolint:errcheck // a lost last log line does no harm
-	dir, err := os.MkdirTemp("", "kafka-e2ee-lab-*")
-	if err != nil {
-		return fmt.Errorf("creating a folder for the pods' files: %w", err)
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // the files protect nothing
-
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	d := &demo{
-		ctx: ctx, stop: stop, log: slog.New(slog.NewJSONHandler(logFile, nil)), out: out, after: cfg.After, addrs: addrs, dir: dir,
-		changing: make(chan struct{}, 1), stored: newStored(storedBytes), observed: make(map[string]map[string]string),
-		pod: http.Transport{ResponseHeaderTimeout: 5 * time.Second},
-	}
+	d = newDemo(ctx, stop, cfg, addrs, out)
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
 	if err := d.open(); err != nil {
-		return err
+		return nil, err
 	}
-	defer d.close()
 	release()
-	plan, _ := findScenario(first.scenario) //nolint:errcheck // firstChoice has found it
-	printGreeting(out, d, first.format, plan, logFile.Name())
+	printGreeting(d, first)
 	if err := d.change(ctx, true, func(next *choice) { *next = first }); err != nil {
-		return err
+		return nil, err
 	}
-	defer d.pod.CloseIdleConnections()
 	d.start("console", func(ctx context.Context, log *slog.Logger) error { return console.Run(ctx, d, log) }) //nolint:contextcheck // a part's context ends with the demo
-	go d.readTerminal(ctx, in)                                                                                // a read from in may never return
-	<-ctx.Done()
-	d.running.Wait()
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-		return cause
-	}
-	return nil
+	return d, nil
 }
 
 // firstChoice checks what was chosen on the command line.

@@ -1,0 +1,207 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"kafka-e2ee/envelope"
+	"kafka-e2ee/lab/console"
+)
+
+// terminal is what a demo prints.
+type terminal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *terminal) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+// startDemo starts a demo, whose events happen when the test says so.
+func startDemo(t *testing.T, cfg Config) (d *demo, event chan<- time.Time) {
+	t.Helper()
+	events := make(chan time.Time)
+	cfg.After = func(time.Duration) <-chan time.Time { return events }
+	for port := 20_000 + os.Getpid()%20_000; d == nil; port += 20 {
+		cfg.Port = port
+		ctx, stop := context.WithCancelCause(t.Context()) // close stops it
+		var err error
+		if d, err = start(ctx, stop, cfg, new(terminal)); err != nil && !strings.Contains(err.Error(), "cannot be used") {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		if cause := context.Cause(d.ctx); cause != nil && t.Context().Err() == nil {
+			t.Errorf("the demo ended early: %v", cause)
+		}
+		d.close()
+		if err := os.Remove(d.logFile.Name()); err != nil {
+			t.Error(err)
+		}
+	})
+	return d, events
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("timed out waiting until %s", what)
+		}
+	}
+}
+
+// stepNamed returns a step of the newest release.
+func stepNamed(d *demo, name string) console.Step {
+	for _, step := range d.Timeline() {
+		if step.Name == name {
+			return step
+		}
+	}
+	return console.Step{}
+}
+
+// Without this the console would tell another story than the one that happens.
+func TestConsoleIsToldWhatHappens(t *testing.T) {
+	d, event := startDemo(t, Config{Format: envelope.FormatEnvelope})
+	eventually(t, "a record has opened", func() bool { return !stepNamed(d, console.StepOpen).At.IsZero() })
+	var last time.Time
+	for _, step := range d.Timeline() {
+		if step.Failed || step.At.Before(last) {
+			t.Errorf("after %v: %+v", last, step)
+		}
+		last = step.At
+	}
+	if next, planned := d.NextAttempt(); planned {
+		t.Errorf("the key is there, and asked for again at %v", next)
+	}
+
+	if err := d.Send(t.Context(), "typed here"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the line is stored", func() bool { _, ok := d.Typed(); return ok })
+	typed, _ := d.Typed()
+	if text, ok := d.Sent(typed.Partition, typed.Offset); !ok || text != "typed here" || typed.Text != text {
+		t.Errorf("the producer sent %q, typed was %+v", text, typed)
+	}
+	if _, ok := d.Sent(typed.Partition, typed.Offset+1000); ok {
+		t.Error("something was sent for a record that is not there")
+	}
+	if err := d.Send(t.Context(), strings.Repeat("x", d.Limit()+1)); err == nil {
+		t.Error("a line over the limit is taken")
+	}
+
+	if err := d.SetScenario(t.Context(), "tampered"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the vault has refused", func() bool { return stepNamed(d, console.StepPolicy).Failed })
+	eventually(t, "the pod says why", func() bool { return strings.Contains(stepNamed(d, console.StepPolicy).Reason, "refused") })
+	if step := stepNamed(d, console.StepPolicy); step.Expected == "" || step.Measured == "" || step.Expected == step.Measured || step.Diff != "+ allow_exec := true" {
+		t.Errorf("the refusal compares %+v", step)
+	}
+	if !stepNamed(d, console.StepKey).At.IsZero() || stepNamed(d, console.StepToken).At.IsZero() {
+		t.Errorf("the steps are %+v", d.Timeline())
+	}
+	if _, err := d.Attack(t.Context(), "tamper"); err == nil {
+		t.Error("an attack on a pod without a key was judged: the pod refuses every record")
+	}
+
+	if err := d.SetScenario(t.Context(), "no-role"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the vault has refused", func() bool { return stepNamed(d, console.StepPolicy).Measured == "Key Vault Crypto User" })
+	played := d.Scenario()
+	if played.Name != "no-role" || len(played.Events) != 1 || played.Events[0].Done || !played.Events[0].At.Equal(played.Began.Add(20*time.Second)) {
+		t.Errorf("is played: %+v", played)
+	}
+	eventually(t, "an attempt is planned, not after the event", func() bool {
+		next, planned := d.NextAttempt()
+		return planned && !next.After(played.Events[0].At)
+	})
+	event <- time.Now()
+	eventually(t, "a record has opened", func() bool { return !stepNamed(d, console.StepOpen).At.IsZero() })
+	done := d.Scenario().Events[0]
+	if took := stepNamed(d, console.StepOpen).At.Sub(done.At); !done.Done || took < 0 {
+		t.Errorf("the event %+v, a record opened %s later", done, took)
+	} else {
+		t.Logf("from the event to the first open record: %s", took)
+	}
+
+	if _, err := d.Attack(t.Context(), "replay"); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.Scoreboard()["replay"]; len(got) != 1 || got["envelope"] == "" {
+		t.Errorf("the scoreboard has %v", got)
+	}
+}
+
+// Without this an obstacle that a scenario put in the way could stay, and the presenter would see another one's fault.
+func TestRestartTakesFaultsBack(t *testing.T) {
+	d, _ := startDemo(t, Config{Format: envelope.FormatRSA, Scenario: "throttled"})
+	for _, scenario := range d.Scenarios() {
+		if scenario.Name == "rotate" { // makes five keys
+			continue
+		}
+		if err := d.SetScenario(t.Context(), scenario.Name); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.SetScenario(t.Context(), goodScenario); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the key is released after "+scenario.Name, func() bool {
+			pod, err := d.askKey(t.Context())
+			return err == nil && pod.State == podReleased
+		})
+	}
+	if err := d.SetScenario(t.Context(), "unknown"); err == nil || d.Scenario().Name != goodScenario {
+		t.Errorf("an unknown scenario: %v, and %s is played", err, d.Scenario().Name)
+	}
+}
+
+// Without this somebody else in the network could change the demo, or read its plaintext.
+func TestEverythingListensOnLoopback(t *testing.T) {
+	d, _ := startDemo(t, Config{Format: envelope.FormatRSA})
+	a := d.Addresses()
+	for _, addr := range []string{a.Console, a.Confidential, a.Ordinary, a.Attested, a.Broker, d.env.Cloud.Addr(), strings.TrimPrefix(d.env.Sidecar.URL(), "http://")} {
+		eventually(t, addr+" is served", func() bool {
+			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
+			if err != nil {
+				return false
+			}
+			defer conn.Close()
+			if to, ok := conn.RemoteAddr().(*net.TCPAddr); !ok || !to.IP.IsLoopback() {
+				t.Errorf("%s is %s", addr, conn.RemoteAddr())
+			}
+			return true
+		})
+	}
+	others, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range others {
+		network, ok := other.(*net.IPNet)
+		if !ok || network.IP.IsLoopback() || network.IP.To4() == nil {
+			continue
+		}
+		for _, addr := range []string{a.Console, a.Confidential, a.Ordinary, a.Attested, a.Broker} {
+			_, port, err := net.SplitHostPort(addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if conn, err := net.DialTimeout("tcp", net.JoinHostPort(network.IP.String(), port), 2*time.Second); err == nil {
+				conn.Close()
+				t.Errorf("%s answers at %s, too", addr, network.IP)
+			}
+		}
+	}
+}

@@ -1,0 +1,106 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// typeInto returns what reaches the producer and the terminal if that is typed.
+func typeInto(t *testing.T, typed string) (sent, printed string) {
+	t.Helper()
+	var out bytes.Buffer
+	d := &demo{ctx: t.Context(), out: &out, changing: make(chan struct{}, 1)}
+	lines := d.lines.open()
+	done := make(chan []byte, 1)
+	go func() {
+		text, err := io.ReadAll(lines)
+		if err != nil {
+			t.Error(err)
+		}
+		done <- text
+	}()
+	d.readTerminal(t.Context(), strings.NewReader(typed))
+	d.lines.open() // ends the reader
+	return string(<-done), out.String()
+}
+
+// Without this a line could be lost, cut or taken for a command, or a command could be encrypted and sent.
+func TestTerminalTellsLinesFromCommands(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 3*maxCommand)
+	for typed, want := range map[string]string{
+		"":                           "",
+		"a\n":                        "a\n",
+		"a\n\nb":                     "a\n\nb\n", // an empty line is a message, too
+		"//a\n":                      "/a\n",
+		"///a\n":                     "//a\n",
+		" /a\n":                      " /a\n",
+		long + "\nb\n":               long + "\nb\n",
+		"//" + long + "\nb\n":        "/" + long + "\nb\n",
+		"/" + long + "\nb\n":         "b\n",
+		"/" + long:                   "",
+		"/unknown\nb\n":              "b\n",
+		"/scenario unknown\nb\n":     "b\n",
+		"/format unknown\r\nb\r\n":   "b\r\n",
+		"/data unknown\n/help\n/\nb": "b\n",
+	} {
+		if got, printed := typeInto(t, typed); got != want {
+			t.Errorf("%.20q: got %.40q, want %.40q; the terminal says %q", typed, got, want, printed)
+		} else if strings.Contains(typed, "/unknown") && !strings.Contains(printed, "/unknown is not a command") {
+			t.Errorf("%.20q: the terminal says %q", typed, printed)
+		}
+	}
+}
+
+// Without this some line could crash the demo, or a command could be sent as a message.
+func FuzzTerminal(f *testing.F) {
+	f.Add("a\n//b\n/help\n/scenario x\n")
+	f.Add("/" + strings.Repeat("x", maxCommand) + "\nb")
+	valid := []string{"msg", "payments", "rsa", "envelope", "jwe"} // would start parts, which are not here
+	for _, s := range scenarios() {
+		valid = append(valid, s.name)
+	}
+	f.Fuzz(func(t *testing.T, typed string) {
+		if slices.ContainsFunc(valid, func(name string) bool { return strings.Contains(typed, name) }) {
+			t.Skip()
+		}
+		var want strings.Builder
+		for line := range strings.Lines(typed) {
+			text, slash := strings.CutPrefix(line, "/")
+			if !slash || strings.HasPrefix(text, "/") {
+				want.WriteString(strings.TrimSuffix(text, "\n") + "\n")
+			}
+		}
+		if got, _ := typeInto(t, typed); got != want.String() {
+			t.Errorf("got %q, want %q", got, want.String())
+		}
+	})
+}
+
+// Without this a line from the console could become two messages, or be lost without a word.
+func TestSendTakesOneLine(t *testing.T) {
+	t.Parallel()
+	var lines typedLines
+	first := lines.open()
+	for _, bad := range []string{"", "a\nb", "a\r"} {
+		if err := lines.send(t.Context(), bad); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := lines.send(ctx, "nobody reads"); !errors.Is(err, context.Canceled) {
+		t.Errorf("nobody reads: %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := lines.send(t.Context(), "lost"); !errors.Is(err, errReplaced) {
+		t.Errorf("the producer has ended: %v", err)
+	}
+}

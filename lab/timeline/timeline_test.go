@@ -1,0 +1,113 @@
+package timeline
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"testing"
+	"time"
+
+	"kafka-e2ee/envelope"
+	"kafka-e2ee/lab/console"
+	"kafka-e2ee/lab/sidecar"
+	"kafka-e2ee/lab/vault"
+	"kafka-e2ee/skrclient/policy"
+)
+
+const name = "demo"
+
+func newTimeline() *Timeline {
+	t := New(name, func() []vault.Role { return []vault.Role{vault.User} })
+	t.Restart("a\nb", "a\nb\nallow_exec := true")
+	return t
+}
+
+// reached returns the names of the steps that were reached, those that failed with a "!" behind.
+func reached(steps []console.Step) (names string) {
+	for _, step := range steps {
+		switch {
+		case step.At.IsZero():
+		case step.Failed:
+			names += step.Name + "! "
+		default:
+			names += step.Name + " "
+		}
+	}
+	return names
+}
+
+// Without this a presenter would explain a step that has not happened, or miss the one that failed.
+func TestStepsAreThoseThatWereReported(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := func(of string, err error) func(*Timeline) {
+		return func(tl *Timeline) { tl.OnStep(sidecar.Step{KeyName: name, Name: of, Err: err}) }
+	}
+	satisfied := func(tl *Timeline) { tl.OnPolicy(name, nil) }
+	unmet := func(tl *Timeline) {
+		tl.OnPolicy(name, []policy.Check{{Claim: policy.ClaimHostData, Expected: "x", Actual: "y"}})
+	}
+	unwrapped := func(tl *Timeline) {
+		tl.OnStep(sidecar.Step{KeyName: name, Name: sidecar.StepKey, Key: &key.PublicKey})
+	}
+	refused := errors.New("refused")
+	for _, test := range []struct {
+		name, want string
+		events     []func(*Timeline)
+	}{
+		{"nothing", "", nil},
+		{"no report", "report! ", []func(*Timeline){step(sidecar.StepReport, refused)}},
+		{"no token", "report token! ", []func(*Timeline){step(sidecar.StepReport, nil), step(sidecar.StepToken, refused)}},
+		{"the policy is not satisfied", "report token policy! ", []func(*Timeline){step(sidecar.StepReport, nil), step(sidecar.StepToken, nil), unmet, step(sidecar.StepVault, refused)}},
+		{"the vault does not look at the token", "report token policy! ", []func(*Timeline){step(sidecar.StepReport, nil), step(sidecar.StepToken, nil), step(sidecar.StepVault, refused)}},
+		{"released", "report token policy key ", []func(*Timeline){step(sidecar.StepReport, nil), step(sidecar.StepToken, nil), satisfied, step(sidecar.StepVault, nil), unwrapped}},
+		{"a record opened", "report token policy key open ", []func(*Timeline){step(sidecar.StepReport, nil), satisfied, step(sidecar.StepToken, nil), unwrapped, func(tl *Timeline) { tl.OnOpen(tl.Awaited()) }}},
+		{"a record of another key opened", "report key ", []func(*Timeline){step(sidecar.StepReport, nil), unwrapped, func(tl *Timeline) { tl.OnOpen("other") }}},
+		{"a new attempt", "report ", []func(*Timeline){step(sidecar.StepReport, nil), unwrapped, step(sidecar.StepReport, nil)}},
+		{"another key", "", []func(*Timeline){func(tl *Timeline) {
+			tl.OnStep(sidecar.Step{KeyName: "other", Name: sidecar.StepReport})
+			tl.OnPolicy("other", nil)
+		}}},
+		{"another pod", "", []func(*Timeline){step(sidecar.StepReport, nil), unmet, func(tl *Timeline) { tl.Restart("a", "a") }}},
+		{"no sidecar", "report! ", []func(*Timeline){func(tl *Timeline) { tl.OnPod(Pod{State: "unreachable", Since: time.Now()}) }}},
+	} {
+		tl := newTimeline()
+		for _, event := range test.events {
+			event(tl)
+		}
+		if got := reached(tl.Steps()); got != test.want {
+			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+		}
+	}
+	tl := newTimeline()
+	unwrapped(tl)
+	if got := tl.Awaited(); got != envelope.KeyID(&key.PublicKey) {
+		t.Errorf("waiting for a record of the key %q", got)
+	}
+}
+
+// Without this the failing step would not say why.
+func TestFailuresCompare(t *testing.T) {
+	tl := newTimeline()
+	tl.OnStep(sidecar.Step{KeyName: name, Name: sidecar.StepReport})
+	tl.OnPolicy(name, []policy.Check{{Claim: policy.ClaimHostData, Expected: "x", Actual: "y"}})
+	tl.OnPod(Pod{State: "refused", Reason: "Key refused."})
+	if got := tl.Steps()[decision]; got.Expected != "x" || got.Measured != "y" || got.Diff != "+ allow_exec := true" || got.Reason != "Key refused." {
+		t.Errorf("another security policy: %+v", got)
+	}
+	tl.OnStep(sidecar.Step{KeyName: name, Name: sidecar.StepReport})
+	tl.OnPolicy(name, []policy.Check{{Claim: policy.ClaimDebug, Expected: "false", Actual: "true"}})
+	if got := tl.Steps()[decision]; got.Claim != policy.ClaimDebug || got.Measured != "true" || got.Diff != "" {
+		t.Errorf("debugging: %+v", got)
+	}
+	tl.OnStep(sidecar.Step{KeyName: name, Name: sidecar.StepReport})
+	tl.OnStep(sidecar.Step{KeyName: name, Name: sidecar.StepVault, Err: errors.New(`{"innererror":{"code":"ForbiddenByRbac"}}`)})
+	if got := tl.Steps()[decision]; got.Expected != string(vault.ReleaseUser) || got.Measured != string(vault.User) {
+		t.Errorf("a missing role: %+v", got)
+	}
+	if got := diff("a\nb\nb\nc", "a\nb\nd"); got != "- b\n- c\n+ d" {
+		t.Errorf("got the difference %q", got)
+	}
+}
