@@ -112,3 +112,20 @@ func ExampleSealer_Size() {
 	// Output:
 	// 688 1024
 }
+
+// No record is lean before the log has stored its header.
+func ExampleSealer_Stored() {
+	sealer := sealerFor(key3072(), envelope.HeaderPolicy{Records: 64, Interval: time.Minute, AwaitStored: true})
+	for range 3 {
+		value := must(sealer.Seal(nil, []byte("hello"), 0))
+		d := must(envelope.Describe(value))
+		fmt.Println(d.Lean)
+		if d.Counter == 1 { // the client reports this one as stored
+			sealer.Stored(value, 0)
+		}
+	}
+	// Output:
+	// false
+	// false
+	// true
+}

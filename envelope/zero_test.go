@@ -47,6 +47,7 @@ func TestZeroValues(t *testing.T) {
 			t.Error("made a data key")
 		}
 		sealer.RepeatHeader()
+		sealer.Stored([]byte("hello"), 0)
 		if _, err := envelope.NewSealer(envelope.SealerConfig{}); err == nil || sealer.Size(1) < 1 || sealer.MaxPlaintext() < 1 || fmt.Sprintf("%v", &sealer) == "" {
 			t.Errorf("a sealer of the zero configuration: %v", err)
 		}
