@@ -13,7 +13,6 @@ type bannerView struct {
 	ID, Severity, Icon, Title, Reported, When, Why, Todo, Tried, Again string
 
 	Keys []heldView // that are held
-	Open bool       // a claim explains the refusal: the details show it
 }
 
 // heldView is a key that is held.
@@ -41,7 +40,7 @@ func (l localizer) banner(k KeyStatus) bannerView {
 	id, provider := k.bannerID(), cmp.Or(k.Provider, "skr")
 	via, missing := l.T("key.via."+provider), strings.Join(k.Missing, ", ")
 	v := bannerView{
-		ID: id, Open: k.differs() != nil,
+		ID: id,
 		Title: l.T("key.state."+id, "url", k.URL, "step", l.T("key.step."+k.Step, "via", via), "via", via, "time", clock(k.Since)),
 		Why:   l.cause(k.Reason), Todo: l.T("key.todo."+id, "names", missing), Tried: l.attempts(k),
 	}
@@ -64,7 +63,8 @@ func (l localizer) banner(k KeyStatus) bannerView {
 	case string(KeyReleased):
 		v.Reported = l.T("key.reported."+provider, "time", clock(k.Since))
 	}
-	if check := k.differs(); check != nil {
+	check := k.differs()
+	if check != nil {
 		v.Why, v.Todo = l.difference(*check), l.remedy(check.Claim)
 	}
 	if v.Todo == "" || k.State == KeyWaiting && k.Reason != "" {
@@ -80,6 +80,9 @@ func (l localizer) banner(k KeyStatus) bannerView {
 		v.When = l.T("key.tried.next", "time", clock(k.NextAttempt))
 	default:
 		v.When = l.T("key.tried.since", "time", clock(k.Since))
+	}
+	if check != nil {
+		v.When += " · " + l.T("key.why.differs", "claim", l.claim(check.Claim))
 	}
 	for _, key := range k.Held {
 		v.Keys = append(v.Keys, heldView{newChip(key.ID), key.ID, l.T("key.tried.since", "time", utc(key.Since))})

@@ -101,7 +101,7 @@ func TestEveryoneCanUseThePage(t *testing.T) {
 		{"a row open", released + "/", "document.querySelector('#rows summary').click()"},
 		{"the details", released + "/", "document.getElementById('verdict').open = true"},
 		{"the keys", released + "/", "document.getElementById('keys').showModal()"},
-		{"refused", tampered + "/", ""},
+		{"refused", tampered + "/", "document.getElementById('verdict').open = true"},
 		{"ordinary", ordinary + "/", "document.querySelector('#attestation') && (document.querySelector('#attestation').open = true)"},
 		{"nothing found", released + "/?q=nothing-like-it", ""},
 		{"record", record, ""},

@@ -22,10 +22,14 @@ func TestFirstScreenShowsThePoint(t *testing.T) {
 	t.Parallel()
 	harness.Require(t, harness.Chromium)
 	chromium := chrome.Start(t)
-	for _, format := range []envelope.Format{envelope.FormatRSA, envelope.FormatEnvelope, envelope.FormatJWE} {
-		t.Run(string(format), func(t *testing.T) {
-			lab := harness.StartLab(t, "", format)
-			lab.Confidential.Wait("enough records are decrypted", func() bool { return lab.Confidential.Count("decrypted") >= 12 })
+	for _, demo := range []struct {
+		scenario string
+		format   envelope.Format
+		state    string // of the confidential pod's records
+	}{{"", envelope.FormatRSA, "decrypted"}, {"", envelope.FormatEnvelope, "decrypted"}, {"", envelope.FormatJWE, "decrypted"}, {"tampered", envelope.FormatRSA, "no_key"}} {
+		t.Run(string(demo.format)+" "+demo.scenario, func(t *testing.T) {
+			lab := harness.StartLab(t, demo.scenario, demo.format)
+			lab.Confidential.Wait("enough records are shown", func() bool { return lab.Confidential.Count(demo.state) >= 12 })
 			lab.Ordinary.Wait("enough records are encrypted", func() bool { return lab.Ordinary.Count("no_key") >= 12 })
 			view := chrome.Open(chromium, t, "about:blank")
 			for _, size := range []struct {
@@ -53,6 +57,12 @@ func TestFirstScreenShowsThePoint(t *testing.T) {
 				}
 			}
 
+			if demo.scenario == "tampered" {
+				view.Visit(inLanguage(lab.Confidential.Page, "en"))
+				view.Shows(lab.Confidential, "#banner", "Hash of this pod's security policy differs")
+				view.Click("#banner")
+				view.Shows(lab.Confidential, "#verdict .claim[open]", "Actual")
+			}
 			emulate(view, look{1280, 720, "light", "en"})
 			view.Visit(inLanguage(lab.Ordinary.Page, "en"))
 			view.Shows(lab.Ordinary, "h1", "ordinary pod")

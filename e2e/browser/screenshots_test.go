@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -22,27 +23,34 @@ func TestScreenshots(t *testing.T) {
 	}
 	harness.Require(t, harness.Chromium)
 	s := startLabs(t, envelope.FormatRSA) // as make demo
+	s.released.Confidential.Wait("the list is full", func() bool { return s.released.Confidential.Count("decrypted") >= 12 })
 	released, ordinary, tampered := s.released.Confidential.Page, s.released.Ordinary.Page, s.tampered.Confidential.Page
 	view := chrome.Open(chrome.Start(t), t, "about:blank")
 	for name, shot := range map[string]struct {
 		url string
 		as  look
 	}{
-		"released":       {released, look{1280, 860, "light", "en"}},
-		"released-dark":  {released, look{1280, 860, "dark", "en"}},
-		"released-ja":    {released, look{1280, 860, "light", "ja"}},
+		"released":       {released, look{1280, 720, "light", "en"}},
+		"released-dark":  {released, look{1280, 720, "dark", "en"}},
+		"released-ja":    {released, look{1280, 720, "light", "ja"}},
 		"released-phone": {released, look{390, 844, "light", "en"}},
-		"refused":        {tampered, look{1280, 1100, "light", "en"}},
-		"refused-ja":     {tampered, look{1280, 1100, "light", "ja"}},
-		"ordinary":       {ordinary, look{1280, 860, "light", "en"}},
-		"ordinary-ja":    {ordinary, look{1280, 860, "light", "ja"}},
-		"record":         {released + "/records/" + harness.Topic + "/0/1", look{1280, 860, "light", "en"}},
-		"proof":          {released + "/proof", look{1280, 860, "light", "en"}},
+		"refused":        {tampered, look{1280, 900, "light", "en"}},
+		"refused-ja":     {tampered, look{1280, 900, "light", "ja"}},
+		"ordinary":       {ordinary, look{1280, 720, "light", "en"}},
+		"ordinary-ja":    {ordinary, look{1280, 720, "light", "ja"}},
+		"record":         {released + "/records/" + harness.Topic + "/0/1", look{1280, 720, "light", "en"}},
+		"proof":          {released + "/proof", look{1280, 720, "light", "en"}},
 	} {
 		emulate(view, shot.as)
 		view.Visit(inLanguage(shot.url, shot.as.lang))
 		if shot.url == released {
 			view.Shows(s.released.Confidential, "#sample .seen", "Msg")
+		}
+		if !strings.Contains(shot.url, "/records/") && !strings.HasSuffix(shot.url, "/proof") {
+			s.released.Confidential.Wait("the page is live", func() bool { return chrome.Eval[string](view, "document.getElementById('live').dataset.state") == "live" })
+		}
+		if shot.url == tampered {
+			view.Click("#banner")
 		}
 		picture, err := chromedp.Run(view.Ctx, chromedp.CaptureScreenshot())
 		if err != nil {

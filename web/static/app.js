@@ -305,9 +305,7 @@
         const before = byId(d.id);
         if (before && !before.hidden && before.dataset.result === d.dataset.result && !d.open) d.open = before.open;
       }
-      const result = old.dataset.result;
       old.replaceWith(fresh);
-      if (id === "banner" && byId(id).dataset.result !== result) byId("verdict").open = "open" in byId(id).dataset;
       if (id === "alerts") markProblem();
       if (focused && byId(focused)) byId(focused).focus({ preventScroll: true });
     }
