@@ -40,7 +40,7 @@ func (l localizer) banner(k KeyStatus) bannerView {
 	id, provider := k.bannerID(), cmp.Or(k.Provider, "skr")
 	via, missing := l.T("key.via."+provider), strings.Join(k.Missing, ", ")
 	v := bannerView{
-		ID: id,
+		ID:    id,
 		Title: l.T("key.state."+id, "url", k.URL, "step", l.T("key.step."+k.Step, "via", via), "via", via, "time", clock(k.Since)),
 		Why:   l.cause(k.Reason), Todo: l.T("key.todo."+id, "names", missing), Tried: l.attempts(k),
 	}

@@ -40,7 +40,9 @@ func TestFirstScreenShowsThePoint(t *testing.T) {
 				var lines [2]string
 				for i, pod := range []*harness.Pod{lab.Confidential, lab.Ordinary} {
 					view.Visit(inLanguage(pod.Page, size.lang))
-					pod.Wait("the page is live", func() bool { return chrome.Eval[string](view, "document.getElementById('live').dataset.state") == "live" })
+					pod.Wait("the page is live", func() bool {
+						return chrome.Eval[string](view, "document.getElementById('live').dataset.state") == "live"
+					})
 					if got := chrome.Eval[int](view, completeRows); got < size.rows {
 						t.Errorf("%s, %s: %d complete rows, want %d; the parts begin at %s", pod.Page, size, got, size.rows, chrome.Eval[string](view, edges))
 					}
