@@ -35,18 +35,19 @@ func scenariosFollowEachOther(t *testing.T, format envelope.Format) {
 		name, before string // state of the key
 		events       int
 		after        string // state of the key; empty: as before
-		verified     int    // exit status of verify
+		verify       bool   // takes ten seconds: the pod attests its page no more often
+		status       int    // exit status of verify
 	}{
-		{name: "tampered", before: "refused", verified: 1},
+		{name: "tampered", before: "refused", verify: true, status: 1},
 		{name: "good", before: "released"},
-		{name: "debug", before: "refused", verified: 1},
+		{name: "debug", before: "refused"},
 		{name: "no-role", before: "refused", events: 1, after: "released"},
 		{name: "throttled", before: "waiting", events: 1, after: "released"},
 		{name: "late", before: "unreachable", events: 1, after: "released"},
-		{name: "ordinary", before: "unreachable", verified: 1},
+		{name: "ordinary", before: "unreachable"},
 		{name: "rotate", before: "released", events: 2, after: "released"},
-		{name: "impostor", before: "released", verified: 1},
-		{name: "good", before: "released"},
+		{name: "impostor", before: "released", verify: true, status: 1},
+		{name: "good", before: "released", verify: true},
 	} {
 		began := time.Now()
 		d.Type(t, "/scenario "+scenario.name)
@@ -63,11 +64,12 @@ func scenariosFollowEachOther(t *testing.T, format envelope.Format) {
 			state = "no_key"
 		}
 		p.Wait(scenario.name+": the history is "+state, func() bool { return all(state) })
-		shown := time.Since(began)
-		status, said := harness.Verify(t, nil, d.VerifyArgs(t)...)
-		t.Logf("%s: the history is %s after %s, verified after %s", scenario.name, state, shown.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
-		if status != scenario.verified {
-			t.Errorf("%s: verify ends with %d, want %d:\n%s", scenario.name, status, scenario.verified, said)
+		t.Logf("%s: the history is %s after %s", scenario.name, state, time.Since(began).Round(time.Millisecond))
+		if !scenario.verify {
+			continue
+		}
+		if status, said := harness.Verify(t, nil, d.VerifyArgs(t)...); status != scenario.status {
+			t.Errorf("%s: verify ends with %d, want %d:\n%s", scenario.name, status, scenario.status, said)
 		}
 	}
 	if !slices.ContainsFunc(p.Records(), func(r harness.Record) bool { return r.Value == "from before" }) {
