@@ -51,27 +51,45 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
-// Without this an attack that is interrupted would leave the demo with a wrong public key, without new records, or with
-// further topics.
-func TestInterruptedAttacksLeaveNothing(t *testing.T) {
-	t.Parallel()
-	broker := attackedBroker(t)
-	d := defence{name: "interrupted", topic: "interrupted", format: envelope.FormatRSA}
-	if err := broker.CreateTopic(d.topic, attackedPartitions, nil); err != nil {
+func startAttacked(t *testing.T, broker *kfake.Cluster, d defence, partitions int32) *victim {
+	t.Helper()
+	if err := broker.CreateTopic(d.topic, partitions, nil); err != nil {
 		t.Fatal(err)
 	}
 	v, err := newVictim(t.Context(), broker.ListenAddrs(), d, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := v.stop(); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
 	if err := attacks.Ready(t.Context(), v.target); err != nil {
 		t.Fatal(err)
 	}
+	return v
+}
+
+// Without this SECURITY.md could be wrong about a format that counts records and does not sign them: whoever replaces the
+// producer's key, and runs Kafka, reads everything, and the page shows the records as any others.
+func TestReplacedKeyIsNotNoticed(t *testing.T) {
+	t.Parallel()
+	v := startAttacked(t, attackedBroker(t), defence{name: "jwe", topic: "jwe", format: envelope.FormatJWE}, 1)
+	for _, name := range []string{"reader", "forge"} {
+		a, _ := attacks.Find(name)
+		if o, err := a.Run(t.Context(), v.target); err != nil || o.Outcome != attacks.NotNoticed || len(o.Records) == 0 {
+			t.Errorf("%s: %+v, %v", name, o, err)
+		}
+	}
+}
+
+// Without this an attack that is interrupted would leave the demo with a wrong public key, without new records, or with
+// further topics.
+func TestInterruptedAttacksLeaveNothing(t *testing.T) {
+	t.Parallel()
+	broker := attackedBroker(t)
+	v := startAttacked(t, broker, defence{name: "interrupted", topic: "interrupted", format: envelope.FormatRSA}, attackedPartitions)
 	before, err := os.ReadFile(v.target.PublicKeyFile)
 	if err != nil {
 		t.Fatal(err)
