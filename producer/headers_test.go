@@ -122,7 +122,12 @@ func TestRecordsThatMayOutliveTheirHeaderContainIt(t *testing.T) {
 		s := leanSealer(t, map[string]string{"PUBKEY": public})
 		var is bool
 		var failure error
-		go s.compaction.follow(t.Context(), func() (bool, error) { return is, failure }, slog.New(slog.NewTextHandler(log, nil)))
+		answer := make(chan struct{})
+		query := func() (bool, error) {
+			<-answer
+			return is, failure
+		}
+		go s.compaction.follow(t.Context(), query, slog.New(slog.NewTextHandler(log, nil)))
 		// kinds seals a record without a key and one with a key.
 		kinds := func() (got string) {
 			for _, key := range [][]byte{nil, []byte("key")} {
@@ -142,6 +147,11 @@ func TestRecordsThatMayOutliveTheirHeaderContainIt(t *testing.T) {
 		expect := func(name, want string) {
 			t.Helper()
 			synctest.Wait()
+			select {
+			case answer <- struct{}{}:
+				synctest.Wait()
+			default: // nobody asks
+			}
 			if got := kinds(); got != want {
 				t.Errorf("%s: without and with a key %s, want %s", name, got, want)
 			}

@@ -35,20 +35,23 @@ func kinds(t *testing.T, records []*sarama.ConsumerMessage) string {
 	return all.String()
 }
 
+// many is so many records that most are sealed after Kafka has acknowledged the first ones: more are never in flight.
+const many = 10_000
+
 // Without this every record would repeat the header, which costs Kafka and both programs more than the cipher does, or
 // somebody who reads from the middle of a partition would wait for a header for long.
 func TestProducerRepeatsTheHeaderOftenEnough(t *testing.T) {
 	t.Parallel()
 	b := newProducerEnv(t, 2)
 	cfg := b.config()
-	cfg.Format, cfg.Count = envelope.FormatEnvelope, 5000
+	cfg.Format, cfg.Count = envelope.FormatEnvelope, many
 	sum, err := b.run(t.Context(), cfg, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantSummary(t, sum, 5000, 5000, 0)
+	wantSummary(t, sum, many, many, 0)
 	got, _ := b.follow(t, b.opener(t))
-	wantNumbered(t, got, 5000)
+	wantNumbered(t, got, many)
 	for partition, records := range b.stored(t) {
 		all := kinds(t, records)
 		if strings.Contains(all, strings.Repeat("l", 64)) || !strings.Contains(all, "l") || strings.Count(all, "l") < len(all)/2 {
@@ -153,7 +156,7 @@ func TestRecordsBehindARefusedHeaderAreReadable(t *testing.T) {
 		if err := <-r.ended; err == nil || r.sum.Sent != 3000 || r.sum.Failed == 0 || r.sum.Acknowledged < 500 {
 			t.Fatalf("%+v, %v", r.sum, err)
 		}
-		if all := b.readable(t, r.sum.Acknowledged); strings.Count(all, "l") < len(all)/4 {
+		if all := b.readable(t, r.sum.Acknowledged); !strings.Contains(all, "l") {
 			t.Errorf("the records are %s", all)
 		}
 	})
@@ -212,8 +215,8 @@ func TestRecordsWithAKeyUnlessTheTopicIsNotCompacted(t *testing.T) {
 				return answer, nil, true
 			})
 			cfg := b.config()
-			cfg.Format, cfg.Key, cfg.Count = envelope.FormatEnvelope, key, 3000
-			if sum, err := b.run(t.Context(), cfg, nil); err != nil || sum.Acknowledged != 3000 {
+			cfg.Format, cfg.Key, cfg.Count = envelope.FormatEnvelope, key, many
+			if sum, err := b.run(t.Context(), cfg, nil); err != nil || sum.Acknowledged != many {
 				t.Fatal(sum, err)
 			}
 			if got := kinds(t, b.storedWithKeys(t)[0]); strings.Contains(got, "l") != lean {
