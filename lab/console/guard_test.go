@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -63,5 +64,18 @@ func TestOnlyThisComputersOwnViewers(t *testing.T) {
 				t.Errorf("content security policy %q", policy)
 			}
 		})
+	}
+}
+
+// Without this the console, and with it the emulated cloud, could be part of the programs that hold real keys.
+func TestNotInTheImages(t *testing.T) {
+	list := exec.Command("go", "list", "-deps", "kafka-e2ee/cmd/produce", "kafka-e2ee/cmd/consume")
+	list.Dir = "../.."
+	out, err := list.Output()
+	if err != nil || !strings.Contains(string(out), "kafka-e2ee/web\n") {
+		t.Fatalf("listing what the programs import: %v", err)
+	}
+	if strings.Contains(string(out), "kafka-e2ee/lab") {
+		t.Error("the programs of the images import the lab")
 	}
 }
