@@ -79,9 +79,19 @@ func (c *Console) moments(records []storedRecord) []moment {
 		add(modeTyped, position{typed.Partition, typed.Offset}, typed.At)
 	}
 	if attacked, ok := c.demo.Attacked(); ok && len(attacked.Seen.Records) > 0 {
-		add(modeAttacked, position{attacked.Seen.Records[0].Partition, attacked.Seen.Records[0].Offset}, attacked.Ended)
+		add(modeAttacked, c.mostSevere(records, attacked.Seen.Records), attacked.Ended)
 	}
 	return all
+}
+
+// mostSevere returns the first record that the confidential pod warns of, or the first.
+func (c *Console) mostSevere(records []storedRecord, attacked []Position) position {
+	for _, at := range attacked {
+		if r, found := findRecord(records, position{at.Partition, at.Offset}); found && c.seen(c.languages.all[0], c.confidential, r).Severity == "bad" {
+			return r.position
+		}
+	}
+	return position{attacked[0].Partition, attacked[0].Offset}
 }
 
 // settleTime is how long a record waits for the pods, before it is shown without them.

@@ -172,10 +172,12 @@ func TestAttackIsReported(t *testing.T) {
 		if err := <-proceed; err != nil {
 			return Observation{}, err
 		}
-		r := d.write(1, []byte("forged"))
-		d.confidential.shows(r, "decrypted", "forged", nil)
+		before, r := d.write(1, []byte("not touched")), d.write(1, []byte("forged"))
+		d.confidential.shows(before, "decrypted", "not touched", nil)
+		d.confidential.shows(r, "decrypted", "forged", map[string]any{"flags": []string{"gap"}})
+		d.ordinary.shows(before, "no_key", "", nil)
 		d.ordinary.shows(r, "no_key", "", nil)
-		return Observation{Attack: name, Outcome: "not_noticed", Detail: "decrypted", Records: []Position{{r.Partition, r.Offset}}}, nil
+		return Observation{Attack: name, Outcome: "not_noticed", Detail: "decrypted", Records: []Position{{before.Partition, before.Offset}, {r.Partition, r.Offset}}}, nil
 	}
 	c, base := startConsole(t, d)
 	eventually(t, "the attack starts", func() bool { return post(t, base, "/attack", url.Values{"attack": {"replay"}}) == "" })
@@ -191,10 +193,10 @@ func TestAttackIsReported(t *testing.T) {
 	if got := english(c).Attacks.Last; got.Outcome.Words != "NOT NOTICED" || got.Outcome.Severity != "bad" || got.Detail != "decrypted" {
 		t.Errorf("the outcome is %+v", got)
 	}
-	eventually(t, "the attacked record is shown, and stays", func() bool {
+	eventually(t, "the attacked record that the pod warns of is shown, and stays", func() bool {
 		d.seals("of no interest")
 		s := english(c).Stage
-		return s.Mode == modeAttacked && s.Place == "1/0" && s.Confidential.Text == "forged" && strings.HasPrefix(english(c).Log[0].Place, "0/")
+		return s.Mode == modeAttacked && s.Place == "1/1" && s.Confidential.Text == "forged" && strings.HasPrefix(english(c).Log[0].Place, "0/")
 	})
 	post(t, base, "/attack", url.Values{"attack": {"tamper"}})
 	proceed <- errors.New("no key yet")

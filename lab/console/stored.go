@@ -110,16 +110,28 @@ func (l *storedLog) add(r storedRecord) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.records = slices.DeleteFunc(l.records, func(old storedRecord) bool { return old.partition == r.partition && old.offset >= r.offset })
-	for _, old := range slices.Backward(l.records) {
-		if old.partition == r.partition && !bytes.Equal(old.value, r.value) { // of a replay, everything would be left out
-			r.shared = safetext.SharedStart(r.value, old.value)
-			break
-		}
-	}
+	r.shared = l.sharedStart(r)
 	if len(l.records) == keptRecords {
 		l.records = slices.Delete(l.records, 0, 1)
 	}
 	l.records = append(l.records, r)
+}
+
+// sharedStart returns how many bytes at a record's start are those of its data key: two other records before it in its
+// partition have them as well. A copy that was altered shares more than that with its original.
+func (l *storedLog) sharedStart(r storedRecord) int {
+	shared, other := len(r.value), []byte(nil)
+	for _, old := range slices.Backward(l.records) {
+		if old.partition != r.partition || bytes.Equal(old.value, r.value) || bytes.Equal(old.value, other) {
+			continue
+		}
+		shared = min(shared, safetext.SharedStart(r.value, old.value))
+		if other != nil {
+			return shared
+		}
+		other = old.value
+	}
+	return 0
 }
 
 // newest returns the newest records, oldest first, and whether Kafka answers.
