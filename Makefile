@@ -62,7 +62,7 @@ build: verify ## Build the programs into bin/
 
 .PHONY: verify
 verify: ## Build bin/verify, which checks from outside who serves an attested page (docs/attested-page.md)
-	@GOWORK=off CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w' -o bin/ ./cmd/verify
+	@GOWORK=off CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w $(STAMP)' -o bin/ ./cmd/verify
 
 .PHONY: test
 test: ## Run every test that this machine supports and list those it skipped; REQUIRE_ALL=1 makes a skipped test a failure

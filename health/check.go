@@ -37,14 +37,6 @@ func Flags(flags *flag.FlagSet) *Check {
 	return &chosen
 }
 
-// NoArguments reports arguments that are not flags. A flag without its hyphen would otherwise start a second program.
-func NoArguments(flags *flag.FlagSet) error {
-	if flags.NArg() == 0 {
-		return nil
-	}
-	return fmt.Errorf("arguments: got %d, want none (hint: flags start with a hyphen, settings are environment variables)", flags.NArg())
-}
-
 // errAddress means that nothing can be asked at the address.
 var errAddress = errors.New("asking for health: METRICS_ADDR")
 

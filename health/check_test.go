@@ -80,27 +80,6 @@ func TestFlags(t *testing.T) {
 }
 
 // Without it "consume check" would start a second consumer, which takes partitions from the first one.
-func TestNoArguments(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		args []string
-		ok   bool
-	}{{nil, true}, {[]string{"-check"}, true}, {[]string{"check"}, false}, {[]string{"-check", "hunter2"}, false}} {
-		flags := flag.NewFlagSet("test", flag.ContinueOnError)
-		health.Flags(flags)
-		if err := flags.Parse(test.args); err != nil {
-			t.Fatal(err)
-		}
-		err := health.NoArguments(flags)
-		if (err == nil) != test.ok {
-			t.Errorf("%q: %v", test.args, err)
-		}
-		if err != nil && strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("the argument is in the error: %v", err)
-		}
-	}
-}
-
 func oneLine(t *testing.T, err error, part string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "\n") {

@@ -40,8 +40,9 @@ or no attestation, 2 could not be checked. The HTTP proxy of the environment is 
 
 `
 
-// Parse reads the command line and the files that it names. It writes the help to out if that is asked for.
-func Parse(args []string, out io.Writer) (Config, error) {
+// Parse reads the command line and the files that it names. If the help or the version is asked for, it writes that to out,
+// and the error is [flag.ErrHelp].
+func Parse(args []string, version string, out io.Writer) (Config, error) {
 	var cfg Config
 	flags := flag.NewFlagSet("verify", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -55,14 +56,20 @@ func Parse(args []string, out io.Writer) (Config, error) {
 	flags.BoolVar(&cfg.JSON, "json", false, "print the result as JSON")
 	flags.BoolVar(&cfg.Open, "open", false, "afterwards, serve the verified page on loopback until interrupted, and print its one-time address")
 	flags.BoolVar(&cfg.Fingerprint, "fingerprint", false, "also print the fingerprints that a browser's certificate dialog shows")
+	showVersion := flags.Bool("version", false, "print version, commit and Go version")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			flags.SetOutput(out)
 			fmt.Fprint(out, usage) //nolint:errcheck // nobody reads the help
 			flags.PrintDefaults()
+			fmt.Fprint(out, "\nRead on: docs/attested-page.md\n") //nolint:errcheck // as above
 			return cfg, err
 		}
 		return cfg, hint(err)
+	}
+	if *showVersion {
+		fmt.Fprintln(out, version) //nolint:errcheck // as above
+		return cfg, flag.ErrHelp
 	}
 	cfg.Attested.AcceptOlderToken = !*nonce
 	var err error

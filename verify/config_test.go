@@ -66,7 +66,7 @@ func TestParse(t *testing.T) {
 		"no nonce, an age": {[]string{"-policy", file, "-nonce=false", "-max-age", "90s", page}, func(c Config) bool { return c.Attested.AcceptOlderToken && c.Attested.MaxAge.Seconds() == 90 }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg, err := Parse(test.args, &bytes.Buffer{})
+			cfg, err := Parse(test.args, "verify v1", &bytes.Buffer{})
 			if err != nil || !test.check(cfg) {
 				t.Errorf("got %+v and %v", cfg, err)
 			}
@@ -102,7 +102,7 @@ func TestParse(t *testing.T) {
 		"unknown flag":        {[]string{"-insecure", page}, "flag provided but not defined"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Parse(test.args, &bytes.Buffer{})
+			_, err := Parse(test.args, "verify v1", &bytes.Buffer{})
 			if err == nil || !strings.Contains(err.Error(), test.says) || !strings.HasSuffix(err.Error(), "(hint: verify -h)") || ExitStatus(err) != Unchecked {
 				t.Errorf("got %v, want %q", err, test.says)
 			}
@@ -110,7 +110,12 @@ func TestParse(t *testing.T) {
 	}
 
 	var help bytes.Buffer
-	if _, err := Parse([]string{"-h"}, &help); !errors.Is(err, flag.ErrHelp) || ExitStatus(err) != Verified || !strings.Contains(help.String(), "Take FILE, or HEX, and this program from whoever created the key") {
+	if _, err := Parse([]string{"-h"}, "verify v1", &help); !errors.Is(err, flag.ErrHelp) || ExitStatus(err) != Verified || !strings.Contains(help.String(), "Take FILE, or HEX, and this program from whoever created the key") {
 		t.Errorf("got %v:\n%s", err, help.String())
+	}
+
+	var said bytes.Buffer
+	if _, err := Parse([]string{"-version"}, "verify v1", &said); !errors.Is(err, flag.ErrHelp) || said.String() != "verify v1\n" {
+		t.Errorf("got %v: %q", err, said.String())
 	}
 }

@@ -32,7 +32,7 @@ type browser struct {
 // open starts a proxy for the page at the address, and a browser that has not opened its address yet.
 func open(t *testing.T, service *attestedtest.Service, address string) *browser {
 	t.Helper()
-	cfg, err := Parse(append(flagsFor(t, service), "-open", address), io.Discard)
+	cfg, err := Parse(append(flagsFor(t, service), "-open", address), "", io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

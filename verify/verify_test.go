@@ -41,7 +41,7 @@ func writeFile(t *testing.T, name string, text []byte) string {
 func run(t *testing.T, args ...string) (status int, out string, err error) {
 	t.Helper()
 	var text bytes.Buffer
-	cfg, err := Parse(args, &text)
+	cfg, err := Parse(args, "", &text)
 	if err == nil {
 		err = Run(t.Context(), cfg, &text)
 	}

@@ -1,5 +1,4 @@
-// Command consume reads a topic, decrypts the records that it has a key for, and shows them at WEB_ADDR. Its settings
-// are environment variables; see docs/settings.md. Exit status: 0 stopped as told, 1 an error, 2 wrong settings.
+// Command consume shows the records of a topic, decrypted. Exit status: 0 stopped as told, 1 an error, 2 wrong settings.
 package main
 
 import (
@@ -23,17 +22,21 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	if err := run(ctx, log); err != nil {
+	if err := run(ctx, log); err != nil && !errors.Is(err, flag.ErrHelp) {
 		log.ErrorContext(ctx, "stopped by an error", slog.Any("error", err))
 		os.Exit(settings.ExitStatus(err))
 	}
 }
 
 func run(ctx context.Context, log *slog.Logger) error {
-	check := health.Flags(flag.CommandLine)
-	folder := flag.String("make-certificate", "", "write a key and a certificate for WEB_HOSTS to this `folder`, and stop")
-	flag.Parse()
+	build := consumer.Build{Version: version, Commit: commit}
+	flags := flag.NewFlagSet("consume", flag.ContinueOnError)
+	check := health.Flags(flags)
+	folder := flags.String("make-certificate", "", "write a key and a certificate for WEB_HOSTS to this `folder`, and stop")
+	err := consumer.Program(build).Parse(flags, os.Args[1:], os.Stdout)
 	switch {
+	case err != nil:
+		return err
 	case *check != nil:
 		return (*check)(ctx, os.LookupEnv)
 	case *folder != "":
@@ -41,8 +44,8 @@ func run(ctx context.Context, log *slog.Logger) error {
 	}
 	health.LimitMemory(ctx, log)
 	cfg, err := consumer.Load(os.LookupEnv)
-	if err := errors.Join(health.NoArguments(flag.CommandLine), err); err != nil {
+	if err != nil {
 		return settings.Invalid(err)
 	}
-	return consumer.Run(ctx, cfg, consumer.Build{Version: version, Commit: commit}, log)
+	return consumer.Run(ctx, cfg, build, log)
 }

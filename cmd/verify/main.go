@@ -9,8 +9,11 @@ import (
 	"os/signal"
 	"syscall"
 
+	"kafka-e2ee/settings"
 	"kafka-e2ee/verify"
 )
+
+var version, commit = "dev", "unknown"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -24,7 +27,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	cfg, err := verify.Parse(os.Args[1:], os.Stdout)
+	cfg, err := verify.Parse(os.Args[1:], settings.VersionLine("verify", version, commit), os.Stdout)
 	if err != nil {
 		return err
 	}

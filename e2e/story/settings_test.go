@@ -20,7 +20,7 @@ func TestConsumerRefusesWrongSettings(t *testing.T) {
 	}{
 		"access":           {[]string{"WEB_ADDR=canary", "METRICS_ADDR=canary", "WEB_USERS_FILE=/canary", "WEB_TLS_CERT_FILE=/canary"}, nil, 2, []string{"WEB_ADDR: ", "METRICS_ADDR: ", "WEB_USERS_FILE: ", "WEB_TLS_CERT_FILE: ", "WEB_TLS_KEY_FILE: "}},
 		"no address":       {[]string{"WEB_ADDR="}, nil, 2, []string{"WEB_ADDR: want HOST:PORT"}},
-		"an argument":      {[]string{"WEB_ADDR=canary"}, []string{"check", "canary"}, 2, []string{"arguments: got 2", "WEB_ADDR: "}},
+		"an argument":      {[]string{"WEB_ADDR=canary"}, []string{"check", "canary"}, 2, []string{"arguments: got 2", "(hint: flags start with a hyphen"}},
 		"nothing to check": {[]string{"METRICS_ADDR="}, []string{"-check"}, 1, []string{"METRICS_ADDR is empty"}},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), harness.Timeout)

@@ -9,7 +9,10 @@ import (
 	"strings"
 )
 
-const help = `Usage: envelope COMMAND [options] [FILE]
+const help = `envelope seals, opens, converts and inspects records, one by one or in a stream, and makes keys.
+
+Usage: envelope COMMAND [options] [FILE]
+       envelope -version
 
   inspect    show what a record says about itself; needs no key, proves nothing
   open       -key FILE [-topic NAME] [-header FILE] [-trusted FILE] [-require-format FORMAT,…]
@@ -36,7 +39,9 @@ encrypted; with -require-sender, those that no sender in the file of -trusted si
 or none with one of these ids; with -allow-readers, those that others can read, but for
 the holders of the keys given with -key and of these ids. thumbprint prints ids.
 
+Defaults: -partition 0, -format envelope, -bits 3072; nothing is required of a record.
 Exit status: 0 done, 1 the record was refused, 2 wrong arguments or key files.
+Read on: envelope/README.md, envelope/SPEC.md
 `
 
 // usageError is a mistake in the arguments or key files, not in the message.
@@ -64,6 +69,10 @@ func (t *tool) run(args []string) error {
 	}
 	if name == "help" || isHelp(name) || slices.ContainsFunc(args, isHelp) {
 		_, err := io.WriteString(t.out, help)
+		return err
+	}
+	if name == "-version" || name == "--version" {
+		_, err := fmt.Fprintln(t.out, versionLine())
 		return err
 	}
 	command, known := commands[name]

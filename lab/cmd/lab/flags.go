@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 
 	"kafka-e2ee/envelope"
@@ -17,14 +16,18 @@ import (
 	"kafka-e2ee/skrclient"
 )
 
-const usage = `Usage: lab [options]               run the demo: a Kafka broker, an emulated cloud, the producer, the consumer twice
+const usage = `lab runs the whole demo on this computer, or the emulated cloud alone. Nothing in it protects anything.
+
+Usage: lab [options]               run the demo: a Kafka broker, an emulated cloud, the producer, the consumer twice
        lab -cloud-only [options]   serve only the emulated cloud, for other programs
+       lab -version                print version, commit and Go version
 `
 
 // options are the flags.
 type options struct {
 	demo      lab.Config
 	cloudOnly bool
+	version   bool
 	cloud     cloud.Config
 	names     string // further names in the cloud's certificate, separated by commas
 	caFile    string
@@ -48,29 +51,37 @@ func (o *options) cloudFlags(flags *flag.FlagSet) {
 	flags.BoolVar(&o.cloud.DangerouslyAllowAnyWorkload, "dangerously-allow-any-workload", false, "accept release policies without a measurement: every confidential workload can get such a key")
 }
 
-// parse reads and checks the command line. For -h it prints the usage and
-// returns flag.ErrHelp.
-func parse(args []string) (options, error) {
+// parse reads and checks the command line. If the usage or the version is asked for, it
+// writes that to out and returns flag.ErrHelp.
+func parse(args []string, out io.Writer) (options, error) {
 	var o options
 	flags := o.flagSet()
 	flags.SetOutput(io.Discard) // the caller prints the error
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		flags.SetOutput(os.Stderr)
+		flags.SetOutput(out)
 		flags.Usage()
 		return o, err
 	} else if err != nil {
 		return o, fmt.Errorf("%w (hint: lab -h)", err)
 	}
+	if o.version {
+		fmt.Fprintln(out, settings.VersionLine("lab", version, commit)) //nolint:errcheck // a closed terminal is not our failure
+		return o, flag.ErrHelp
+	}
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("got the argument %q, want options only (hint: lab -h)", flags.Arg(0))
 	}
-	return o, o.check()
+	if err := o.check(); err != nil {
+		return o, fmt.Errorf("%w (hint: lab -h)", err)
+	}
+	return o, nil
 }
 
 // flagSet does not use the default flag set: a library adds flags to that one.
 func (o *options) flagSet() *flag.FlagSet {
 	flags := flag.NewFlagSet("lab", flag.ContinueOnError)
 	flags.BoolVar(&o.cloudOnly, "cloud-only", false, "")
+	flags.BoolVar(&o.version, "version", false, "")
 	o.demoFlags(flags)
 	o.cloudFlags(flags)
 	flags.Usage = func() {
@@ -86,6 +97,7 @@ func (o *options) flagSet() *flag.FlagSet {
 			fmt.Fprintf(out, "\nOptions of %s:\n", part.title) //nolint:errcheck // see above
 			shown.PrintDefaults()
 		}
+		fmt.Fprint(out, "\nRead on: lab/README.md, docs/demo.md\n") //nolint:errcheck // see above
 	}
 	return flags
 }

@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"io"
+	"testing"
+)
 
 // A typo in a name or an address would show only when a client connects, or never.
 func TestFlagsAreChecked(t *testing.T) {
@@ -25,7 +28,7 @@ func TestFlagsAreChecked(t *testing.T) {
 		{[]string{"-unknown"}, false},
 		{[]string{"argument"}, false},
 	} {
-		if _, err := parse(test.args); (err == nil) != test.ok {
+		if _, err := parse(test.args, io.Discard); (err == nil) != test.ok {
 			t.Errorf("%q: got error %v, want success %t", test.args, err, test.ok)
 		}
 	}

@@ -16,6 +16,8 @@ import (
 	"kafka-e2ee/lab"
 )
 
+var version, commit = "dev", "unknown"
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
@@ -31,7 +33,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	o, err := parse(args)
+	o, err := parse(args, os.Stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return nil
 	}

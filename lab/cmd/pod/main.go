@@ -1,26 +1,38 @@
-// Command pod plays the roles in the compose demo that the real programs do not:
-//
-//	pod sidecar  emulate the cloud, with a sidecar for the confidential pod
-//	pod check    exit with 0 if the sidecar answers, else with 1
-//	pod pause    wait for a signal: the container that owns the pod's network
+// Command pod plays the roles in the compose demo that the real programs do not.
 package main
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"kafka-e2ee/settings"
 )
+
+var version, commit = "dev", "unknown"
+
+const help = `pod plays the roles in the compose demo that the real programs do not. Nothing in it protects anything.
+
+Usage: pod sidecar [options]   emulate the cloud, with a sidecar for the confidential pod; pod sidecar -h lists the options
+       pod check               exit with 0 if the sidecar answers, else with 1
+       pod pause               wait for a signal: the container that owns the pod's network
+       pod -version            print version, commit and Go version
+
+Read on: docs/containers.md, lab/README.md
+`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
 	stop()
-	if err != nil {
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "pod:", err)
-		os.Exit(1)
+		os.Exit(settings.ExitStatus(err))
 	}
 }
 
@@ -28,6 +40,9 @@ func run(ctx context.Context, args []string) error {
 	command := ""
 	if len(args) > 0 {
 		command, args = args[0], args[1:]
+	}
+	if command != "sidecar" && len(args) > 0 {
+		return settings.Invalid(fmt.Errorf("got %d arguments after %q, want none (hint: pod -h)", len(args), command))
 	}
 	switch command {
 	case "sidecar":
@@ -37,7 +52,13 @@ func run(ctx context.Context, args []string) error {
 	case "pause":
 		<-ctx.Done()
 		return nil
+	case "help", "-h", "-help", "--help":
+		_, err := io.WriteString(os.Stdout, help)
+		return err
+	case "-version", "--version":
+		_, err := fmt.Fprintln(os.Stdout, settings.VersionLine("pod", version, commit))
+		return err
 	default:
-		return errors.New("want one of: sidecar, check, pause")
+		return settings.Invalid(fmt.Errorf("got the command %q, want sidecar, check or pause (hint: pod -h)", command))
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"kafka-e2ee/lab/env"
+	"kafka-e2ee/settings"
 )
 
 // sidecarAddr is on the pod's loopback, so that only the pod reaches it.
@@ -26,9 +27,11 @@ func serve(ctx context.Context, args []string) error {
 	flags.StringVar(&cfg.Listen, "listen", "127.0.0.1:8443", "HTTPS address of both")
 	flags.StringVar(&cfg.PrivateDir, "private", "/keys/private", "folder that keeps the key and the authority across restarts")
 	flags.StringVar(&cfg.PublicDir, "public", "/keys/public", "folder for the public key, the authority's certificate and a copy of the release policy")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return nil
-	} else if err != nil {
+	program := settings.Program{
+		Name: "pod sidecar", Version: version, Commit: commit,
+		Does: "emulates the cloud, with a sidecar for the confidential pod.", ReadOn: "docs/containers.md, lab/README.md",
+	}
+	if err := program.Parse(flags, args, os.Stdout); err != nil {
 		return err
 	}
 	cloud, err := env.New(ctx, cfg)
