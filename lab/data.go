@@ -9,14 +9,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/IBM/sarama"
-
 	"kafka-e2ee/lab/console"
 )
-
-// paymentPartitions is the number of partitions of the topic while it holds payments: one would hide that Kafka orders
-// the records of a key only.
-const paymentPartitions = 3
 
 func checkData(name string) (string, error) {
 	name = cmp.Or(name, console.DataMsg)
@@ -24,34 +18,6 @@ func checkData(name string) (string, error) {
 		return "", fmt.Errorf("the data %q are not known (hint: %s, %s)", name, console.DataMsg, console.DataPayments)
 	}
 	return name, nil
-}
-
-// setPartitions gives the topic the partitions that the data need. Partitions cannot be taken away.
-func (d *demo) setPartitions(data string) (grown bool, err error) {
-	if data != console.DataPayments {
-		return false, nil
-	}
-	conf, err := d.kafka.Sarama("lab")
-	if err != nil {
-		return false, fmt.Errorf("adding partitions: %w", err)
-	}
-	conf.Metadata.Full = true // the admin client knows no topic
-	admin, err := sarama.NewClusterAdmin(d.kafka.Brokers, conf)
-	if err != nil {
-		return false, fmt.Errorf("adding partitions: %w", err)
-	}
-	defer admin.Close() //nolint:errcheck // the partitions are there by then
-	described, err := admin.DescribeTopics([]string{topic})
-	if err != nil {
-		return false, fmt.Errorf("adding partitions: %w", err)
-	}
-	if len(described) == 1 && len(described[0].Partitions) >= paymentPartitions {
-		return false, nil
-	}
-	if err := admin.CreatePartitions(topic, paymentPartitions, nil, false); err != nil {
-		return false, fmt.Errorf("adding partitions: %w", err)
-	}
-	return true, nil
 }
 
 // keySeparator ends the record's key in a line of payments.

@@ -165,11 +165,7 @@ func (d *demo) change(ctx context.Context, restart bool, edit func(*choice)) err
 	if err != nil {
 		return err
 	}
-	grown, err := d.setPartitions(next.data)
-	if err != nil {
-		return err
-	}
-	if restart || grown || next.format != before.format {
+	if restart || next.format != before.format {
 		if err := d.env.Prepare(plan.rotations); err != nil {
 			return err
 		}
