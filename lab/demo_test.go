@@ -144,6 +144,41 @@ func TestConsoleIsToldWhatHappens(t *testing.T) {
 	}
 }
 
+// Without this the console would show, beside a record of a recreated topic, what was in another record at its position, and
+// mark it as typed.
+func TestRewindForgetsWhatWasSent(t *testing.T) {
+	d, _ := startDemo(t, Config{Format: envelope.FormatRSA})
+	eventually(t, "a record has opened", func() bool { return !stepNamed(d, console.StepOpen).At.IsZero() })
+	if err := d.Send(t.Context(), "typed before"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the line is stored, and each partition has records", func() bool {
+		_, typed := d.Typed()
+		for partition := range int32(partitions) {
+			_, sent := d.Sent(partition, 1)
+			typed = typed && sent
+		}
+		return typed
+	})
+	seen, err := d.Attack(t.Context(), "rewind")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range seen.Records {
+		if text, ok := d.Sent(at.Partition, at.Offset); ok {
+			t.Errorf("%q is said to be in a record of the attacker, %+v", text, at)
+		}
+	}
+	if typed, ok := d.Typed(); ok {
+		t.Errorf("a record that is gone is still the newest typed one: %+v", typed)
+	}
+	eventually(t, "the producer's next message is known", func() bool {
+		d.stored.mu.Lock()
+		defer d.stored.mu.Unlock()
+		return len(d.stored.texts) > 0
+	})
+}
+
 // Without this an obstacle that a scenario put in the way could stay, and the presenter would see another one's fault.
 func TestRestartTakesFaultsBack(t *testing.T) {
 	d, _ := startDemo(t, Config{Format: envelope.FormatRSA, Scenario: "throttled"})

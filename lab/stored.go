@@ -46,7 +46,15 @@ func (s *stored) addTyped(partition int32, offset int64, text []byte) {
 	s.typed = console.Typed{Partition: partition, Offset: offset, Text: string(text), At: time.Now()}
 }
 
-// put needs the lock. A topic that somebody recreated uses its positions again.
+// forget forgets all messages: the topic was deleted, and the one that is created next uses its positions again.
+func (s *stored) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.texts)
+	s.order, s.size, s.typed = nil, 0, console.Typed{}
+}
+
+// put needs the lock.
 func (s *stored) put(at place, text string) {
 	if before, known := s.texts[at]; known {
 		s.size -= len(before)

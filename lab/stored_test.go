@@ -35,6 +35,10 @@ func TestStoredIsBounded(t *testing.T) {
 	if text, _ := d.Sent(0, 999); text != "again" || !ok || typed.Text != "again" || typed.Offset != 999 {
 		t.Errorf("after the topic was recreated: %q, typed %+v", text, typed)
 	}
+	d.stored.forget()
+	if _, ok := d.Sent(0, 999); ok || d.stored.size != 0 || len(d.stored.order) != 0 {
+		t.Errorf("after forgetting all, %d bytes in a list of %d are held", d.stored.size, len(d.stored.order))
+	}
 	d.stored.add(1, 0, []byte(strings.Repeat("x", 2*limit)))
 	if len(d.stored.texts) != 1 || len(d.stored.order) != 1 {
 		t.Errorf("beside a message over the limit %d are held", len(d.stored.texts)-1)

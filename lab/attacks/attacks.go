@@ -33,6 +33,7 @@ type Target struct {
 	Topic         string
 	PublicKeyFile string // the producer's PUBKEY_FILE
 	Pod           string // URL of the page whose API is asked, for example http://localhost:3333
+	OnDeleted     func() // is called when the topic was deleted, before it is created again; nil: nothing
 }
 
 // Outcome is what became of an attack on the pod's page.

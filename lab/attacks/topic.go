@@ -147,6 +147,9 @@ func (o *operator) recreateTopic(ctx context.Context) error {
 	if err := o.deleteTopic(ctx, o.target.Topic); err != nil {
 		return err
 	}
+	if o.target.OnDeleted != nil {
+		o.target.OnDeleted()
+	}
 	for {
 		err := o.createTopic(ctx, o.target.Topic, partitions, int16(len(before.Partitions[0].Replicas)), configs)
 		if err == nil || !errors.Is(err, kerr.TopicAlreadyExists) {
