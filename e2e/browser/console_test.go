@@ -105,7 +105,11 @@ func TestConsole(t *testing.T) {
 		if got := c.column("plain"); got != frozen {
 			t.Errorf("frozen at %q, the console shows %q", frozen, got)
 		}
-		c.choose("r-0-0-button")
+		for _, r := range lab.Confidential.Records() {
+			if strings.HasPrefix(r.Value, "Msg 1:") {
+				c.choose(fmt.Sprintf("r-%d-%d-button", r.Partition, r.Offset))
+			}
+		}
 		c.wait("the first record is in all columns", func() bool {
 			return strings.HasPrefix(c.column("plain"), "Msg 1:") && c.column("plain") == c.column("confidential")
 		})
