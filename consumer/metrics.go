@@ -17,10 +17,10 @@ type metrics struct {
 	topic    string
 
 	records        *prometheus.CounterVec // by topic and state
-	senders        *prometheus.CounterVec // by the sender's state
-	flags          *prometheus.CounterVec // by flag
-	rejected       *prometheus.CounterVec // by reason
-	headersMissing prometheus.Counter     // records
+	senders        *prometheus.CounterVec // by topic and the sender's state
+	flags          *prometheus.CounterVec // by topic and flag
+	rejected       *prometheus.CounterVec // by topic and reason
+	headersMissing prometheus.Counter     // records, by topic
 	decryptSeconds prometheus.Histogram   // for one record
 	keyRequests    *prometheus.CounterVec // by outcome
 	keysReleased   prometheus.Gauge       // 0 or 1
@@ -35,12 +35,15 @@ func newMetrics(build Build, topic string) *metrics {
 		}, []string{"topic", "state"}),
 		senders: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "e2ee_consumer_senders_total", Help: "Records decrypted, by the state of their sender.",
+			ConstLabels: prometheus.Labels{"topic": topic},
 		}, []string{"sender"}),
 		flags: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "e2ee_consumer_flags_total", Help: "Decrypted records that were repeated, moved, late, stale, unfollowed, not bound to the topic, after a gap, or readable by others.",
+			ConstLabels: prometheus.Labels{"topic": topic},
 		}, []string{"flag"}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "e2ee_consumer_rejected_total", Help: "Records rejected, also after a key arrived, by the reason.",
+			Name: "e2ee_consumer_rejected_records_total", Help: "Records rejected, also after a key arrived, by the reason.",
+			ConstLabels: prometheus.Labels{"topic": topic},
 		}, []string{"reason"}),
 		headersMissing: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "e2ee_consumer_headers_missing_total", Help: "Lean records whose header was looked for in the earlier records, and not found. They are decrypted if a later record has it.",
@@ -57,7 +60,7 @@ func newMetrics(build Build, topic string) *metrics {
 			Name: "e2ee_key_released", Help: "1 while this process holds every key that it asks for.",
 		}),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "e2ee_consumer_lag", Help: "Records in the partition that this consumer has not read yet, as of its last contact with Kafka; see e2ee_kafka_state.",
+			Name: "e2ee_consumer_lag_records", Help: "Records in the partition that this consumer has not read yet, as of its last contact with Kafka; see e2ee_kafka_state.",
 		}, []string{"topic", "partition"}),
 	}
 	// Start each series at 0, so that the first record that cannot be decrypted shows as an increase.

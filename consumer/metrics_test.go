@@ -3,6 +3,8 @@ package consumer
 import (
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
 	"kafka-e2ee/web"
 )
 
@@ -85,5 +87,22 @@ func TestKafkaStateMetrics(t *testing.T) {
 		if got["e2ee_consumer_partitions_unreadable"] != step.unread {
 			t.Errorf("%s: %v partitions cannot be read", status.State, got["e2ee_consumer_partitions_unreadable"])
 		}
+	}
+}
+
+// Without it a name could mislead who writes a query: a metric without its unit, a counter that looks like a gauge.
+func TestMetricsFollowConventions(t *testing.T) {
+	m := newMetrics(Build{}, "t")
+	m.registerKey(func() web.KeyStatus { return web.KeyStatus{} })
+	m.registerKafka(func() web.KafkaStatus { return web.KafkaStatus{} })
+	m.countKeyRequest("released")
+	m.SetLag(0, 1)
+	families, err := m.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("got %v, %v", problems, err)
 	}
 }

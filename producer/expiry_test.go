@@ -269,7 +269,7 @@ func TestExpiredRecordsAreSealedAgain(t *testing.T) {
 				if renewed := kafka.opened > 1; renewed != again || renewed != strings.Contains(log.String(), "sealing them again under a new data key") {
 					t.Errorf("%s, %s: %d connections, the log: %s", format, name, kafka.opened, log)
 				}
-				if gauge(t, d.metrics, "e2ee_producer_queue", "") != 0 || d.status.inFlight.oldest() != 0 {
+				if gauge(t, d.metrics, "e2ee_producer_queue_records", "") != 0 || d.status.inFlight.oldest() != 0 {
 					t.Errorf("%s, %s: something seems to wait", format, name)
 				}
 				for _, text := range texts {

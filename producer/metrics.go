@@ -56,7 +56,7 @@ func newMetrics(build Build, s *status, keys *keyFiles) metrics {
 			Buckets: prometheus.ExponentialBuckets(50e-6, 2, 12),
 		}),
 		queue: register.NewGauge(prometheus.GaugeOpts{
-			Name: "e2ee_producer_queue", Help: "Records accepted and not yet acknowledged or failed.",
+			Name: "e2ee_producer_queue_records", Help: "Records accepted and not yet acknowledged or failed.",
 		}),
 	}
 }

@@ -52,7 +52,7 @@ func (s *site) refused(t *testing.T, reason access.Reason) (n float64) {
 	}
 	for _, family := range families {
 		for _, metric := range family.GetMetric() {
-			if family.GetName() == "e2ee_web_refused_total" && metric.GetLabel()[0].GetValue() == string(reason) {
+			if family.GetName() == "e2ee_web_refused_requests_total" && metric.GetLabel()[0].GetValue() == string(reason) {
 				n += metric.GetCounter().GetValue()
 			}
 		}

@@ -79,7 +79,7 @@ func (p *Pod) ProcessorSeconds() float64 {
 func (p *Pod) Lag() int {
 	p.T.Helper()
 	lag := -1
-	for _, n := range p.samples("e2ee_consumer_lag") {
+	for _, n := range p.samples("e2ee_consumer_lag_records") {
 		lag = max(lag, 0) + int(n)
 	}
 	return lag

@@ -33,6 +33,7 @@ var (
 	NPM        = command("npm", "npm")
 	Kcat       = command("kcat", "kcat")
 	Shellcheck = command("shellcheck", "shellcheck")
+	Promtool   = command("promtool", "promtool")
 	Chromium   = command("Chromium or Chrome", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 	Maven      = Requirement(sync.OnceValue(func() string {
 		if exec.Command("mvn", "--version").Run() != nil || exec.Command("javac", "--version").Run() != nil {

@@ -122,7 +122,7 @@ func TestRecordsBehindARefusedHeaderAreReadable(t *testing.T) {
 		r := b.inBackground(t, cfg)
 		writeNumbered(t, r.feed, 1, 200)
 		harness.Eventually(t, "all records are sealed", func() bool {
-			return strings.Contains(metricsOf(t, cfg.MetricsAddr, "/metrics"), "\ne2ee_producer_queue 200\n")
+			return strings.Contains(metricsOf(t, cfg.MetricsAddr, "/metrics"), "\ne2ee_producer_queue_records 200\n")
 		})
 		closing(t, r.feed) // so no later record repeats the header
 		close(sealed)

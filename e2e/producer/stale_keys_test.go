@@ -75,7 +75,7 @@ func TestTypoInTheKeyFileStopsTheProducer(t *testing.T) {
 	if before != 20 {
 		t.Errorf("%d records before the file is mended, want the 20 of before and within the grace", before)
 	}
-	if got := metricsOf(t, metrics, "/metrics"); !strings.Contains(got, "\ne2ee_producer_queue 0\n") {
+	if got := metricsOf(t, metrics, "/metrics"); !strings.Contains(got, "\ne2ee_producer_queue_records 0\n") {
 		t.Error("records wait for Kafka although none is sealed")
 	}
 

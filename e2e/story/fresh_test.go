@@ -69,7 +69,7 @@ func TestExpiredReplayIsRejected(t *testing.T) {
 				t.Errorf("the good one: %+v", records[2])
 			}
 			showsNowhere(t, p, records)
-			if metrics := string(p.Get(p.Metrics + "/metrics")); !strings.Contains(metrics, `e2ee_consumer_rejected_total{reason="stale"} 1`+"\n") {
+			if metrics := string(p.Get(p.Metrics + "/metrics")); !strings.Contains(metrics, `e2ee_consumer_rejected_records_total{reason="stale",topic="`+harness.Topic+`"} 1`+"\n") {
 				t.Error("the metrics do not count it")
 			}
 		})

@@ -42,7 +42,7 @@ func rejectedFor(t *testing.T, p *harness.Pod, reason string) []harness.Record {
 			t.Errorf("got %+v, want it rejected for its %s", r, reason)
 		}
 	}
-	if metrics := string(p.Get(p.Metrics + "/metrics")); !strings.Contains(metrics, fmt.Sprintf("e2ee_consumer_rejected_total{reason=%q} 1\n", reason)) || !strings.Contains(metrics, fmt.Sprintf("e2ee_consumer_records_total{state=\"rejected\",topic=%q} 1\n", harness.Topic)) {
+	if metrics := string(p.Get(p.Metrics + "/metrics")); !strings.Contains(metrics, fmt.Sprintf("e2ee_consumer_rejected_records_total{reason=%q,topic=%q} 1\n", reason, harness.Topic)) || !strings.Contains(metrics, fmt.Sprintf("e2ee_consumer_records_total{state=\"rejected\",topic=%q} 1\n", harness.Topic)) {
 		t.Error("the metrics do not count the rejected record")
 	}
 	return records
@@ -70,7 +70,7 @@ func TestAddedReaderIsRejected(t *testing.T) {
 	if last := told[1]; len(last.OtherReaders) != 1 || last.OtherReaders[0] != id || !strings.Contains(fmt.Sprint(last.Flags), "readers") || len(told[0].OtherReaders) > 0 {
 		t.Errorf("without ALLOWED_READERS: %+v", told)
 	}
-	if metrics := string(flagging.Get(flagging.Metrics + "/metrics")); !strings.Contains(metrics, "e2ee_consumer_flags_total{flag=\"readers\"} 1\n") {
+	if metrics := string(flagging.Get(flagging.Metrics + "/metrics")); !strings.Contains(metrics, fmt.Sprintf("e2ee_consumer_flags_total{flag=\"readers\",topic=%q} 1\n", harness.Topic)) {
 		t.Error("the metrics do not count the record that others can read")
 	}
 }

@@ -58,7 +58,7 @@ func TestSenders(t *testing.T) {
 					t.Errorf("%s: the sender of %q is %+v, flags %v", name, r.Value, r.Sender, r.Flags)
 				}
 			}
-			if metrics := string(p.Get(p.Metrics + "/metrics")); !strings.Contains(metrics, `e2ee_consumer_senders_total{sender="`+test.state+`"}`) || strings.Contains(metrics, harness.SenderName) {
+			if metrics := string(p.Get(p.Metrics + "/metrics")); !strings.Contains(metrics, `e2ee_consumer_senders_total{sender="`+test.state+`",topic="`+harness.Topic+`"}`) || strings.Contains(metrics, harness.SenderName) {
 				t.Errorf("%s: the metrics do not count the senders, or name one", name)
 			}
 			p.Stop()
@@ -97,7 +97,7 @@ func TestTamperingIsShown(t *testing.T) {
 		}
 		metrics := string(p.Get(p.Metrics + "/metrics"))
 		for flag, n := range map[string]int{"repeat": 2, "gap": 1, "late": 1, "moved": 1, "unbound": 0} {
-			if line := fmt.Sprintf("e2ee_consumer_flags_total{flag=%q} %d\n", flag, n); !strings.Contains(metrics, line) {
+			if line := fmt.Sprintf("e2ee_consumer_flags_total{flag=%q,topic=%q} %d\n", flag, harness.Topic, n); !strings.Contains(metrics, line) {
 				t.Errorf("the metrics lack %q", line)
 			}
 		}
@@ -256,7 +256,7 @@ func TestNoFalseFlagsAfterRestartAndRebalance(t *testing.T) {
 	some(20) // as many as it holds: partitions arrive in any order, and none may push out the last record
 	again.Wait("one consumer reads all partitions again", holds(again, n))
 	check(again)
-	if metrics := string(again.Get(again.Metrics + "/metrics")); strings.Contains(metrics, `e2ee_consumer_flags_total{flag="gap"} 1`) {
+	if metrics := string(again.Get(again.Metrics + "/metrics")); strings.Contains(metrics, `e2ee_consumer_flags_total{flag="gap",topic="`+harness.Topic+`"} 1`) {
 		t.Error("a gap was counted")
 	}
 }

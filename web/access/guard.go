@@ -75,7 +75,7 @@ func New(settings Settings, writeRefusal Refuse, log *slog.Logger) (*Guard, erro
 	g := &Guard{
 		settings: settings, writeRefusal: writeRefusal, log: log, loader: loader, passwords: newThrottle(freeFailures, failureFades), requests: newThrottle(freeRequests, requestFades),
 		bcryptSem: make(chan struct{}, 1), bcryptQueue: make(chan struct{}, maxQueue), streamSem: make(chan struct{}, settings.Streams),
-		refused:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "e2ee_web_refused_total", Help: "Requests to the page that were refused, by reason."}, []string{"reason"}),
+		refused:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "e2ee_web_refused_requests_total", Help: "Requests to the page that were refused, by reason."}, []string{"reason"}),
 		unusable: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "e2ee_web_files_unusable", Help: "1 if the files of this part have changed and cannot be used, so that those before stay in use."}, []string{"part"}),
 	}
 	for _, host := range settings.Hosts {
@@ -96,7 +96,7 @@ func (g *Guard) Register(r prometheus.Registerer) error {
 	problems := []error{r.Register(g.refused), r.Register(g.unusable)}
 	if g.TLS() {
 		problems = append(problems, r.Register(prometheus.NewGaugeFunc(
-			prometheus.GaugeOpts{Name: "e2ee_web_certificate_expires_seconds", Help: "When the page's certificate expires, in Unix time."},
+			prometheus.GaugeOpts{Name: "e2ee_web_certificate_expiry_timestamp_seconds", Help: "When the page's certificate expires, in Unix time."},
 			func() float64 { return float64(g.credentials.Load().expires.Unix()) })))
 	}
 	return errors.Join(problems...)
