@@ -13,6 +13,7 @@ import (
 
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/limit"
+	"kafka-e2ee/web/problem"
 )
 
 const (
@@ -70,22 +71,13 @@ type recordsQuery struct {
 	filter  feed.Filter
 }
 
-// parseRecordsQuery reads the parameters. Its error is for the client. Unlike the page it rejects unknown parameters: a
-// program would mistake unfiltered records for the ones it asked for.
+// parseRecordsQuery reads the parameters. Its error is for the client.
 func parseRecordsQuery(raw string) (q recordsQuery, err error) {
-	query, err := url.ParseQuery(raw)
+	query, filter, err := parseAPIQuery(raw, "limit", "after")
 	if err != nil {
-		return q, errors.New("the query cannot be read: want NAME=VALUE, percent-encoded and separated by &")
+		return q, err
 	}
-	for name, values := range query {
-		switch {
-		case !slices.Contains([]string{"limit", "after", "q", "state", "sender", "problem"}, name):
-			return q, errors.New("a parameter is not known: want limit, after, q, state, sender or problem")
-		case len(values) > 1:
-			return q, fmt.Errorf("%s: is there %d times", name, len(values))
-		}
-	}
-	q = recordsQuery{limit: defaultLimit, polling: query.Get("after") != "", filter: parseFilter(query)}
+	q = recordsQuery{limit: defaultLimit, polling: query.Get("after") != "", filter: filter}
 	if text := query.Get("limit"); text != "" {
 		if q.limit, err = strconv.Atoi(text); err != nil || q.limit < 1 || q.limit > maxLimit {
 			return q, fmt.Errorf("limit: want a number from 1 to %d", maxLimit)
@@ -96,17 +88,36 @@ func parseRecordsQuery(raw string) (q recordsQuery, err error) {
 			return q, errors.New("after: want a rev, as in next of an earlier answer")
 		}
 	}
-	switch {
-	case string(q.filter.State) != query.Get("state"):
-		return q, fmt.Errorf("state: want one of %s", joinedNames(feed.States()))
-	case string(q.filter.Sender) != query.Get("sender"):
-		return q, fmt.Errorf("sender: want one of %s", joinedNames(feed.SenderStates()))
-	case string(q.filter.Problem) != query.Get("problem"):
-		return q, fmt.Errorf("problem: want one of %s", joinedNames(feed.Problems()))
-	case q.filter.Text != strings.TrimSpace(query.Get("q")):
-		return q, fmt.Errorf("q: want valid UTF-8 of at most %d bytes", feed.MaxText)
-	}
 	return q, nil
+}
+
+// parseAPIQuery reads a filter, and parameters of other names. Its error is for the client. Unlike the page it rejects
+// unknown parameters: a program would mistake unfiltered records for the ones it asked for.
+func parseAPIQuery(raw string, others ...string) (query url.Values, f feed.Filter, err error) {
+	if query, err = url.ParseQuery(raw); err != nil {
+		return nil, f, errors.New("the query cannot be read: want NAME=VALUE, percent-encoded and separated by &")
+	}
+	known := append(others, "q", "state", "sender", "problem")
+	for name, values := range query {
+		switch {
+		case !slices.Contains(known, name):
+			return nil, f, fmt.Errorf("a parameter is not known: want one of %s", joinedNames(known))
+		case len(values) > 1:
+			return nil, f, fmt.Errorf("%s: is there %d times", name, len(values))
+		}
+	}
+	f = parseFilter(query)
+	switch {
+	case string(f.State) != query.Get("state"):
+		return nil, f, fmt.Errorf("state: want one of %s", joinedNames(feed.States()))
+	case string(f.Sender) != query.Get("sender"):
+		return nil, f, fmt.Errorf("sender: want one of %s", joinedNames(feed.SenderStates()))
+	case string(f.Problem) != query.Get("problem"):
+		return nil, f, fmt.Errorf("problem: want one of %s", joinedNames(feed.Problems()))
+	case f.Text != strings.TrimSpace(query.Get("q")):
+		return nil, f, fmt.Errorf("q: want valid UTF-8 of at most %d bytes", feed.MaxText)
+	}
+	return query, f, nil
 }
 
 func joinedNames[S ~string](all []S) string {
@@ -123,7 +134,7 @@ func joinedNames[S ~string](all []S) string {
 func (s *Server) records(w http.ResponseWriter, r *http.Request) {
 	q, err := parseRecordsQuery(r.URL.RawQuery)
 	if err != nil {
-		failJSON(w, http.StatusBadRequest, err.Error())
+		problem.Write(w, http.StatusBadRequest, "bad_query", err.Error())
 		return
 	}
 	held, _ := s.feed.Size()
@@ -132,7 +143,7 @@ func (s *Server) records(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer part.Release()
-	list, next, ok := s.query(r, q)
+	list, next, missed, ok := s.query(r, q)
 	if !ok {
 		return
 	}
@@ -143,25 +154,26 @@ func (s *Server) records(w http.ResponseWriter, r *http.Request) {
 	}
 	defer part.Release()
 	w.Header().Set("Content-Type", jsonType)
-	_ = s.writeRecords(w, refs, next) //nolint:errcheck // as in writeJSON
+	_ = s.writeRecords(w, refs, next, missed) //nolint:errcheck // as in writeJSON
 }
 
 // refBytes is the memory that a record takes in a list, in bytes.
 const refBytes = 64
 
-// query returns the selected records, and the next after.
-func (s *Server) query(r *http.Request, q recordsQuery) (list []feed.Entry, next uint64, ok bool) {
+// query returns the selected records, the next after, and whether records that changed since q.after are no longer held.
+func (s *Server) query(r *http.Request, q recordsQuery) (list []feed.Entry, next uint64, missed, ok bool) {
 	end, ok := s.search(r, q.filter)
 	if !ok {
-		return nil, 0, false
+		return nil, 0, false, false
 	}
 	defer end()
 	if !q.polling {
 		list, next = s.feed.Before(0)
 		list, _ = q.filter.Select(list, q.limit)
-		return list, next, true
+		return list, next, false, true
 	}
 	list, next = s.feed.Since(q.after)
+	missed = s.feed.LostSince(q.after)
 	list, _ = q.filter.Select(list, len(list))
 	if len(list) > q.limit {
 		revs := make([]uint64, len(list))
@@ -172,7 +184,7 @@ func (s *Server) query(r *http.Request, q recordsQuery) (list []feed.Entry, next
 		next = revs[q.limit-1]
 		list = slices.DeleteFunc(list, func(r feed.Entry) bool { return r.Rev > next })
 	}
-	return list, next, true
+	return list, next, missed, true
 }
 
 // refsOf returns references to records, and the size of the largest record. A slow answer keeps only references, or it
@@ -185,8 +197,9 @@ func refsOf(list []feed.Entry) (refs []feed.Ref, largest int) {
 	return refs, largest
 }
 
-// writeRecords writes the records one by one, as they are by then. It leaves out those that are no longer held.
-func (s *Server) writeRecords(w http.ResponseWriter, refs []feed.Ref, next uint64) error {
+// writeRecords writes the records one by one, as they are by then. It leaves out those that are no longer held, and says
+// so.
+func (s *Server) writeRecords(w http.ResponseWriter, refs []feed.Ref, next uint64, missed bool) error {
 	out := bufio.NewWriterSize(limit.NewWriter(w), limit.PieceSize/4)
 	if _, err := fmt.Fprintf(out, `{"feed":%q,"records":[`, s.feed.ID()); err != nil {
 		return err
@@ -195,6 +208,7 @@ func (s *Server) writeRecords(w http.ResponseWriter, refs []feed.Ref, next uint6
 	for _, p := range refs {
 		r, ok := s.feed.Get(p)
 		if !ok {
+			missed = true
 			continue
 		}
 		if _, err := out.WriteString(separator); err != nil {
@@ -205,10 +219,37 @@ func (s *Server) writeRecords(w http.ResponseWriter, refs []feed.Ref, next uint6
 		}
 		separator = ","
 	}
-	if _, err := fmt.Fprintf(out, "],\"next\":%d}\n", next); err != nil {
+	if _, err := fmt.Fprintf(out, "],\"next\":%d,\"missed\":%t}\n", next, missed); err != nil {
 		return err
 	}
 	return out.Flush()
+}
+
+// oneRecord answers GET /api/records/{topic}/{partition}/{offset}.
+func (s *Server) oneRecord(w http.ResponseWriter, r *http.Request) {
+	position, ok := parsePosition(r.PathValue("topic"), r.PathValue("partition"), r.PathValue("offset"))
+	found, held := s.feed.Find(position)
+	if !ok || !held {
+		s.fail(w, r, http.StatusNotFound, "not_held")
+		return
+	}
+	reserved, ok := s.reserve(w, r, found.Size()+len(found.Stored))
+	if !ok {
+		return
+	}
+	defer reserved.Release()
+	w.Header().Set("Content-Type", jsonType)
+	out := bufio.NewWriterSize(limit.NewWriter(w), limit.PieceSize/4)
+	_, err := fmt.Fprintf(out, `{"feed":%q,"record":`, s.feed.ID())
+	if err == nil {
+		err = s.writeRecord(out, found)
+	}
+	if err == nil {
+		_, err = out.WriteString("}\n")
+	}
+	if err == nil {
+		_ = out.Flush() //nolint:errcheck // as in writeJSON
+	}
 }
 
 func (s *Server) about(r feed.Entry) aboutJSON {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/problem"
 )
 
 // recordsJSON is the answer of /api/records.
@@ -153,28 +154,49 @@ func TestAPIFilters(t *testing.T) {
 		"?state=typo", "?sender=typo", "?limt=5", "?topic=t", "?limit=5&limit=6", "?q=" + strings.Repeat("a", feed.MaxText+1), "?q=%ff", "?q=%", "?a;b", "?before=3", "?lang=ja",
 	} {
 		status, body, header := s.get(t, "/api/records"+query)
-		var e errorJSON
-		if err := json.Unmarshal([]byte(body), &e); err != nil || status != http.StatusBadRequest || e.Error == "" || header.Get("Content-Type") != jsonType {
+		if status != http.StatusBadRequest || problemCode(t, status, body, header) != "bad_query" {
 			t.Errorf("%s: got %d %s", query, status, body)
 		}
 	}
 }
 
-// Without this a program could not parse errors.
-func TestErrorsOfTheAPIAreJSON(t *testing.T) {
+// problemCode returns the code of a problem (RFC 9457).
+func problemCode(t *testing.T, status int, body string, header http.Header) string {
+	t.Helper()
+	var p struct {
+		Type, Title, Detail string
+		Status              int
+	}
+	code, err := "", json.Unmarshal([]byte(body), &p)
+	if err == nil {
+		code = strings.TrimPrefix(p.Type, problem.TypePrefix)
+	}
+	if code == "" || code == p.Type || p.Title != http.StatusText(status) || p.Status != status || p.Detail == "" || header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("want a problem, got %d, %s, %s", status, header.Get("Content-Type"), body)
+	}
+	return code
+}
+
+// Without this a program could not tell errors apart, or an error would repeat what somebody else put into an address.
+func TestErrorsOfTheAPIAreProblems(t *testing.T) {
 	s := newSite(t, 10)
-	for path, want := range map[string]int{
-		"/api/records?limit=0": 400, "/api/nothing": 404, "/api/records/t/0/9/value": 404, "/api/records/t/x/9/value": 404, "/api/key/token": 404,
-		"/api/key/check": 405,
+	s.feed.Append(&feed.Record{Topic: "t", Offset: 8, State: feed.StateRejected, Rejection: feed.Rejection{Reason: feed.RejectFormat}})
+	for path, want := range map[string]struct {
+		status int
+		code   string
+	}{
+		"/api/records?limit=canary": {400, "bad_query"}, "/api/records?canary=1": {400, "bad_query"}, "/api/records?state=canary": {400, "bad_query"},
+		"/api": {404, "no_such_address"}, "/api/": {404, "no_such_address"}, "/api/canary": {404, "no_such_address"}, "/.well-known/canary": {404, "no_such_address"}, "/.well-known/attestation": {404, "no_such_address"},
+		"/api/records/canary/0/9/value": {404, "not_held"}, "/api/records/t/canary/9/value": {404, "not_held"}, "/api/records/t/0/8/value": {403, "rejected"},
+		"/api/key/token": {404, "no_token"}, "/api/key/check": {405, "method"},
 	} {
 		status, body, header := s.get(t, path)
-		var e errorJSON
-		if err := json.Unmarshal([]byte(body), &e); err != nil || status != want || e.Error == "" || header.Get("Content-Type") != jsonType {
-			t.Errorf("%s: got %d, %s, %s", path, status, header.Get("Content-Type"), body)
+		if got := problemCode(t, status, body, header); status != want.status || got != want.code || strings.Contains(body, "canary") {
+			t.Errorf("%s: got %d %s", path, status, body)
 		}
 	}
 	status, body, header := s.get(t, "/api/key", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "cors")
-	if status != http.StatusForbidden || header.Get("Content-Type") != jsonType || !strings.Contains(body, `"error":"requests from other sites`) {
+	if got := problemCode(t, status, body, header); status != http.StatusForbidden || got != "cross_site" {
 		t.Errorf("another site: got %d, %s", status, body)
 	}
 }

@@ -134,7 +134,7 @@ func TestDocumentIsForEverybodyAtTheAttestedAddress(t *testing.T) {
 		"below it":         {http.MethodGet, attested + path + "/", "", http.StatusUnauthorized, "password"},
 		"another host":     {http.MethodGet, attested + path, "evil.example", http.StatusMisdirectedRequest, "host name"},
 		"another method":   {http.MethodPost, attested + path, "", http.StatusMethodNotAllowed, "GET"},
-		"at the plain one": {http.MethodGet, open + path, "", http.StatusNotFound, "not found"},
+		"at the plain one": {http.MethodGet, open + path, "", http.StatusNotFound, "nothing at this address"},
 	} {
 		if status, text := visit(t, test.method, test.url, test.host); status != test.status || !strings.Contains(text, test.text) {
 			t.Errorf("%s: got %d %q", name, status, text)

@@ -27,6 +27,7 @@ type broadcaster struct {
 	mu      sync.Mutex
 	sent    uint64 // the feed's revision that the viewers have
 	groups  map[audience]*group
+	changed chan struct{} // closed and replaced when the feed has changed
 	done    chan struct{} // closed when Run ends
 	dropped prometheus.Counter
 	budget  *limit.Budget // of queued frames
@@ -40,9 +41,22 @@ type group struct {
 
 func newBroadcaster() *broadcaster {
 	return &broadcaster{
-		groups: make(map[audience]*group), done: make(chan struct{}), budget: limit.NewBudget(streamBytes, 0),
+		groups: make(map[audience]*group), changed: make(chan struct{}), done: make(chan struct{}), budget: limit.NewBudget(streamBytes, 0),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{Name: "e2ee_viewers_cut_total", Help: "Viewers cut off because they did not keep up."}),
 	}
+}
+
+// watch returns a channel that is closed at the next change of the feed.
+func (b *broadcaster) watch() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.changed
+}
+
+// wake tells those who watch that the feed has changed. The caller holds mu.
+func (b *broadcaster) wake() {
+	close(b.changed)
+	b.changed = make(chan struct{})
 }
 
 // count returns the number of viewers.

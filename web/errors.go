@@ -1,12 +1,12 @@
 package web
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
 
 	"kafka-e2ee/web/access"
+	"kafka-e2ee/web/problem"
 )
 
 // refuse answers a request that the guard refuses.
@@ -14,25 +14,19 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, reas
 	s.fail(w, r, status, string(reason))
 }
 
-// fail answers with the error that a code names: below /api/, for programs, in English and as JSON, else as plain text in
-// the viewer's language.
+// fail answers with the error that a code names: for programs as a problem in English, else as plain text in the viewer's
+// language.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, status int, code string, pairs ...string) {
-	if strings.HasPrefix(r.URL.Path, "/api/") {
-		failJSON(w, status, s.english().T("error."+code, pairs...))
+	if forPrograms(r.URL.Path) {
+		problem.Write(w, status, code, s.english().T("error."+code, pairs...))
 		return
 	}
 	http.Error(w, s.language(r).T("error."+code, pairs...), status)
 }
 
-func failJSON(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", jsonType)
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(errorJSON{text}) //nolint:errcheck // as in writeJSON
-}
-
-// errorJSON is the body of every error of the API.
-type errorJSON struct {
-	Error string `json:"error"`
+// forPrograms reports whether programs ask for a path.
+func forPrograms(path string) bool {
+	return path == "/api" || strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/.well-known/")
 }
 
 // onlyMethods refuses other methods (RFC 9110, section 15.5.6).

@@ -140,6 +140,7 @@ func TestStalledAnswersAreBounded(t *testing.T) {
 	}{
 		"all of a large record": {"/records/t/0/31?all=1", func(int) string { return nested() }},
 		"its bytes":             {"/api/records/t/0/31/value", func(i int) string { return strings.Repeat(string(rune('a'+i%26)), 960_000) }},
+		"a stream of records":   {"/api/stream", func(i int) string { return strings.Repeat("\x01", 960_000-i) }},
 		"the API":               {"/api/records?limit=1000", func(i int) string { return strings.Repeat("\x01", 960_000-i) }},
 		"the page":              {"/?q=wire", func(i int) string { return "wire" + strings.Repeat("\x01", 960_000-i) }},
 	} {
@@ -186,13 +187,13 @@ func TestBudget(t *testing.T) {
 	s := newSite(t, 10)
 	s.answers = limit.NewBudget(answerBytes, time.Millisecond)
 	s.feed.Append(rec(1, feed.StatePlain, "one"))
-	for _, path := range []string{"/", "/api/records", "/records/t/0/1", "/records/t/0/1?all=1", "/api/records/t/0/1/wire", "/?q=x", "/api/records?q=x"} {
+	for _, path := range []string{"/", "/api/records", "/records/t/0/1", "/records/t/0/1?all=1", "/api/records/t/0/1/wire", "/api/records/t/0/1", "/?q=x", "/api/records?q=x"} {
 		all, ok := s.answers.TryReserve(answerBytes)
 		if !ok {
 			t.Fatalf("memory is lost before %s", path)
 		}
 		status, body, header := s.get(t, path)
-		if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || strings.HasPrefix(path, "/api/") != strings.HasPrefix(body, `{"error":`) {
+		if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || strings.HasPrefix(path, "/api/") != strings.HasPrefix(body, `{"type":"urn:kafka-e2ee:problem:`) {
 			t.Errorf("%s without memory: got %d, Retry-After %q, %s", path, status, header.Get("Retry-After"), body)
 		}
 		all.Release()
@@ -200,7 +201,7 @@ func TestBudget(t *testing.T) {
 			t.Errorf("%s with memory: got %d", path, status)
 		}
 	}
-	if got := s.refused(t, access.TooBusy); got != 7 {
+	if got := s.refused(t, access.TooBusy); got != 8 {
 		t.Errorf("the metric counts %v refusals", got)
 	}
 }

@@ -30,7 +30,7 @@ func TestRejectedRecordShowsNothing(t *testing.T) {
 		r.DataKey.Expires = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 		r.Withheld = &feed.Withheld{Key: []byte("wheedle"), Stored: []byte("wheedle"), Headers: []feed.Header{{Key: "wheedle", Value: []byte("wheedle")}}}
 		s.feed.Append(r)
-		for _, path := range []string{"/", "/?state=rejected", "/records/t/0/7", "/records/t/0/7?part=1", "/records/t/0/7?all=1", "/api/records", "/api/records?q=wheed", "/api/key/evidence"} {
+		for _, path := range []string{"/", "/?state=rejected", "/records/t/0/7", "/records/t/0/7?part=1", "/records/t/0/7?all=1", "/api/records", "/api/records/t/0/7", "/api/records?q=wheed", "/api/key/evidence"} {
 			if _, body, _ := s.get(t, path); strings.Contains(body, "wheedle") || strings.Contains(body, "d2hlZWRsZ") {
 				t.Errorf("%s: %s shows the content", name, path)
 			}

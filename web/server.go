@@ -64,6 +64,7 @@ type Server struct {
 	guard          *access.Guard
 
 	answers   *limit.Budget // memory of answers
+	streams   *limit.Budget // memory of the streams of programs
 	searchSem chan struct{} // held while records are searched for a text, which takes a core and memory
 
 	languages []localizer
@@ -98,7 +99,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		feed: opts.Feed, key: opts.Key, kafka: opts.Kafka, name: opts.Name, notices: opts.Notices, token: opts.Token, refreshKeys: opts.RefreshKeys,
-		broadcaster: newBroadcaster(), log: opts.Log, answers: limit.NewBudget(answerBytes, answerWait), searchSem: make(chan struct{}, 2), languages: languages, assets: files, preferVerified: opts.PreferVerified,
+		broadcaster: newBroadcaster(), log: opts.Log, answers: limit.NewBudget(answerBytes, answerWait), streams: limit.NewBudget(programBytes, answerWait), searchSem: make(chan struct{}, 2), languages: languages, assets: files, preferVerified: opts.PreferVerified,
 		attested: opts.Attested, hosts: opts.Access.Hosts,
 	}
 	if s.guard, err = access.New(opts.Access, s.refuse, opts.Log); err != nil {
@@ -137,7 +138,9 @@ func (s *Server) Handler() http.Handler {
 		handler       http.HandlerFunc
 	}{
 		{"GET, HEAD", "/api/records", s.records},
+		{"GET, HEAD", "/api/records/{topic}/{partition}/{offset}", s.oneRecord},
 		{"GET, HEAD", "/api/records/{topic}/{partition}/{offset}/{part}", s.bytes},
+		{"GET", "/api/stream", s.guard.LimitStreams(s.stream)}, // not HEAD, as for /api/events
 		{"GET, HEAD", "/api/key", s.keyStatus},
 		{"GET, HEAD", "/api/key/evidence", s.evidence},
 		{"GET, HEAD", "/api/key/token", s.downloadToken},
@@ -146,9 +149,11 @@ func (s *Server) Handler() http.Handler {
 	} {
 		mux.HandleFunc(route.path, s.onlyMethods(route.methods, route.handler))
 	}
-	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, http.StatusNotFound, "no_such_address")
-	})
+	for _, path := range []string{"/api", "/api/", "/.well-known/"} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			s.fail(w, r, http.StatusNotFound, "no_such_address")
+		})
+	}
 	return s.secureHeaders(s.serveDocument(s.guard.Authenticate(mux)))
 }
 
@@ -168,11 +173,12 @@ func (s *Server) HTTPServer() *http.Server {
 // connections.
 func (s *Server) Listener(l net.Listener) net.Listener { return s.guard.Listener(l) }
 
-// What viewers request takes memory until they have received it. Answers and event streams have a budget each, so that
-// neither can use up the other's.
+// What viewers request takes memory until they have received it. Answers, the streams of pages and the streams of
+// programs have a budget each, so that none can use up another's.
 const (
 	answerBytes  = 32 << 20
 	streamBytes  = 32 << 20
+	programBytes = 16 << 20
 	answerWait   = 2 * time.Second
 	handlerBytes = 64 << 10 // bytes of an answer beside what it shows: stacks, and buffers of the connection
 )

@@ -76,6 +76,9 @@ func (s *Server) flush(ctx context.Context) {
 	b := s.broadcaster
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if s.feed.Rev() != b.sent {
+		b.wake()
+	}
 	if len(b.groups) == 0 {
 		b.sent = s.feed.Rev()
 		return

@@ -381,7 +381,7 @@ func TestSlowStreamsAreBounded(t *testing.T) {
 	if _, _, ok := s.join(t.Context(), s.english(), feed.Filter{}, 0, false); ok {
 		t.Error("a viewer joins without memory")
 	}
-	if status, body, header := s.get(t, "/api/events"); status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || !strings.HasPrefix(body, `{"error":`) {
+	if status, body, header := s.get(t, "/api/events"); status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || !strings.HasPrefix(body, `{"type":"urn:kafka-e2ee:problem:`) {
 		t.Errorf("a stream without memory gets %d %s", status, body)
 	}
 }
@@ -395,7 +395,7 @@ func FuzzCursor(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		rev, known := s.parseCursor(text)
+		rev, known := s.parseCursor(text) // also of /api/stream
 		if known && (!strings.HasPrefix(text, id+"-") || rev > 2) {
 			t.Errorf("%q is taken for rev %d", text, rev)
 		}

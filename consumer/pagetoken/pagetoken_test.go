@@ -25,6 +25,7 @@ import (
 	"kafka-e2ee/skrclient/attested"
 	"kafka-e2ee/skrclient/policy"
 	"kafka-e2ee/web/access"
+	"kafka-e2ee/web/problem"
 )
 
 // pod is a Server with everything around it. The time is that of the test's bubble.
@@ -268,9 +269,9 @@ func TestRefusals(t *testing.T) {
 				if r.Code != test.status || !strings.Contains(r.Body.String(), test.text) || strings.Contains(r.Body.String(), "hunter2") {
 					t.Errorf("got %d %s", r.Code, r.Body)
 				}
-				var body struct{ Error string }
-				if json.Unmarshal(r.Body.Bytes(), &body) != nil || body.Error == "" {
-					t.Errorf("got %s, want JSON with an error", r.Body)
+				var body struct{ Type, Detail string }
+				if json.Unmarshal(r.Body.Bytes(), &body) != nil || !strings.HasPrefix(body.Type, problem.TypePrefix) || body.Detail == "" || r.Header().Get("Content-Type") != problem.ContentType {
+					t.Errorf("got %s, want a problem", r.Body)
 				}
 				if waited := time.Since(asked); waited > maxWait {
 					t.Errorf("waited %v", waited)

@@ -1,7 +1,6 @@
 package pagetoken
 
 import (
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"kafka-e2ee/skrclient"
 	"kafka-e2ee/skrclient/attested"
 	"kafka-e2ee/web/access"
+	"kafka-e2ee/web/problem"
 )
 
 // maxWait is how long a request waits for an attestation with its nonce.
@@ -20,7 +20,7 @@ const nothingAttests = "nothing attests this pod (hint: it needs the key-release
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	spki, ok := access.AttestedSPKI(r.Context())
 	if !ok || s.cfg.Attest == nil {
-		fail(w, http.StatusNotFound, nothingAttests)
+		problem.Write(w, http.StatusNotFound, "nothing_attests", nothingAttests)
 		return
 	}
 	made := result{document: s.current(spki), spki: spki}
@@ -28,7 +28,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case query.Has("nonce"):
 		nonce, err := attested.BindNonce(query.Get("nonce"), r.TLS)
 		if err != nil {
-			fail(w, http.StatusBadRequest, err.Error())
+			problem.Write(w, http.StatusBadRequest, "bad_nonce", err.Error())
 			return
 		}
 		if made, ok = s.wait(w, r, nonce); !ok {
@@ -42,13 +42,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case made.spki != spki:
 		w.Header().Set("Connection", "close")
-		unavailable(w, "the page's TLS key has been renewed: connect again")
+		unavailable(w, "key_renewed", "the page's TLS key has been renewed: connect again")
 	case made.err != nil && made.err.Kind == skrclient.KindUnreachable && made.err.Step == skrclient.StepSidecar:
-		fail(w, http.StatusNotFound, nothingAttests)
+		problem.Write(w, http.StatusNotFound, "nothing_attests", nothingAttests)
 	case made.err != nil:
-		unavailable(w, "attesting the page's TLS key: "+made.err.Cause.Text())
+		unavailable(w, "not_attested", "attesting the page's TLS key: "+made.err.Cause.Text())
 	case made.document == nil:
-		unavailable(w, "the page's TLS key is being attested: ask again")
+		unavailable(w, "not_attested_yet", "the page's TLS key is being attested: ask again")
 	default:
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(made.document) //nolint:errcheck // the viewer has gone
@@ -70,7 +70,7 @@ func (s *Server) wait(w http.ResponseWriter, r *http.Request, nonce string) (res
 	case <-waiting.dropped:
 		tooMany(w)
 	case <-time.After(maxWait):
-		unavailable(w, "the attestation takes too long, or a key release goes first: ask again")
+		unavailable(w, "not_attested_yet", "the attestation takes too long, or a key release goes first: ask again")
 	case <-r.Context().Done():
 	}
 	return result{}, false
@@ -78,16 +78,10 @@ func (s *Server) wait(w http.ResponseWriter, r *http.Request, nonce string) (res
 
 func tooMany(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", strconv.Itoa(int(minInterval/time.Second)))
-	fail(w, http.StatusTooManyRequests, "too many viewers verify the page at once: ask again")
+	problem.Write(w, http.StatusTooManyRequests, "too_many_verifiers", "too many viewers verify the page at once: ask again")
 }
 
-func unavailable(w http.ResponseWriter, text string) {
+func unavailable(w http.ResponseWriter, code, text string) {
 	w.Header().Set("Retry-After", strconv.Itoa(int(minInterval/time.Second)))
-	fail(w, http.StatusServiceUnavailable, text)
-}
-
-func fail(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": text}) //nolint:errcheck // the viewer has gone
+	problem.Write(w, http.StatusServiceUnavailable, code, text)
 }

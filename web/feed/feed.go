@@ -41,6 +41,7 @@ type Feed struct {
 
 	mu      sync.Mutex
 	rev     uint64
+	lost    uint64   // the latest revision of the entries that left
 	entries []*entry // oldest first
 	index   index
 	bytes   int
@@ -209,6 +210,7 @@ func (f *Feed) drop(i int) {
 
 // forget removes an entry that leaves entries from the sizes and the index.
 func (f *Feed) forget(e *entry) {
+	f.lost = max(f.lost, e.rev)
 	f.account(e.record, -1)
 	f.index.remove(e)
 }

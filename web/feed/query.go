@@ -54,14 +54,28 @@ func (f *Feed) list(selected func(*entry) bool) (list []Entry, rev uint64) {
 	return list, f.rev
 }
 
-// At returns the record at a position, nil if none is held.
-func (f *Feed) At(p Position) *Record {
+// LostSince reports whether a record that changed after a revision has left the feed, so that [Feed.Since] cannot return it.
+func (f *Feed) LostSince(after uint64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if e := f.index.at(p); e != nil {
-		return e.record
+	return f.lost > after
+}
+
+// At returns the record at a position, nil if none is held.
+func (f *Feed) At(p Position) *Record {
+	e, _ := f.Find(p)
+	return e.Record
+}
+
+// Find returns the entry at a position, if one is held.
+func (f *Feed) Find(p Position) (Entry, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e := f.index.at(p)
+	if e == nil {
+		return Entry{}, false
 	}
-	return nil
+	return e.export(), true
 }
 
 // Get returns an entry as it is now, if it is still held.

@@ -54,11 +54,16 @@ func Send(w http.ResponseWriter, body []byte) error {
 	if _, err := out.Write(body); err != nil {
 		return err
 	}
-	if err := out.controller.SetWriteDeadline(time.Now().Add(pieceTimeout)); err != nil {
+	return out.Flush()
+}
+
+// Flush sends what was written. It leaves no time limit, as Send does.
+func (w *Writer) Flush() error {
+	if err := w.controller.SetWriteDeadline(time.Now().Add(pieceTimeout)); err != nil {
 		return err
 	}
-	if err := out.controller.Flush(); err != nil {
+	if err := w.controller.Flush(); err != nil {
 		return err
 	}
-	return out.controller.SetWriteDeadline(time.Time{})
+	return w.controller.SetWriteDeadline(time.Time{})
 }
