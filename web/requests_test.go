@@ -73,7 +73,7 @@ func TestMethods(t *testing.T) {
 	all := []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, "BREW"}
 	for path, allowed := range map[string]string{
 		"/": "GET, HEAD", "/proof": "GET, HEAD", "/records/t/0/1": "GET, HEAD", "/static/app.js": "GET, HEAD", "/favicon.ico": "GET, HEAD",
-		"/api/records": "GET, HEAD", "/api/key": "GET, HEAD", "/api/key/evidence": "GET, HEAD", "/api/records/t/0/1/wire": "GET, HEAD",
+		"/api/records": "GET, HEAD", "/api/key": "GET, HEAD", "/api/openapi.json": "GET, HEAD", "/api/key/evidence": "GET, HEAD", "/api/records/t/0/1/wire": "GET, HEAD",
 		"/api/records/t/0/1": "GET, HEAD", "/api/key/check": "POST", "/api/events": "GET", "/api/stream": "GET",
 	} {
 		for _, method := range all {

@@ -26,6 +26,7 @@ import (
 	"kafka-e2ee/web/access"
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/limit"
+	"kafka-e2ee/web/openapi"
 )
 
 // Options say what a Server shows, and to whom. Name, Notices, Token, RefreshKeys, Access, Attested and Log are
@@ -133,10 +134,26 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /proof", s.proof)
 	mux.Handle("GET /static/{name}", s.assets)
 	mux.Handle("GET /favicon.ico", http.RedirectHandler(s.assets.href("icon.svg"), http.StatusFound))
-	for _, route := range []struct {
-		methods, path string
-		handler       http.HandlerFunc
-	}{
+	for _, route := range s.apiRoutes() {
+		mux.HandleFunc(route.path, s.onlyMethods(route.methods, route.handler))
+	}
+	for _, path := range []string{"/api", "/api/", "/.well-known/"} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			s.fail(w, r, http.StatusNotFound, "no_such_address")
+		})
+	}
+	return s.secureHeaders(s.serveDocument(s.guard.Authenticate(mux)))
+}
+
+// route is an address of the API.
+type route struct {
+	methods, path string
+	handler       http.HandlerFunc
+}
+
+// apiRoutes returns the addresses of the API, which the OpenAPI document describes.
+func (s *Server) apiRoutes() []route {
+	return []route{
 		{"GET, HEAD", "/api/records", s.records},
 		{"GET, HEAD", "/api/records/{topic}/{partition}/{offset}", s.oneRecord},
 		{"GET, HEAD", "/api/records/{topic}/{partition}/{offset}/{part}", s.bytes},
@@ -146,15 +163,14 @@ func (s *Server) Handler() http.Handler {
 		{"GET, HEAD", "/api/key/token", s.downloadToken},
 		{"POST", "/api/key/check", s.checkKeys},
 		{"GET", "/api/events", s.guard.LimitStreams(s.events)}, // not HEAD: the stream has no end, so a request for its headers would hold the connection
-	} {
-		mux.HandleFunc(route.path, s.onlyMethods(route.methods, route.handler))
+		{"GET, HEAD", "/api/openapi.json", s.openAPI},
 	}
-	for _, path := range []string{"/api", "/api/", "/.well-known/"} {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			s.fail(w, r, http.StatusNotFound, "no_such_address")
-		})
-	}
-	return s.secureHeaders(s.serveDocument(s.guard.Authenticate(mux)))
+}
+
+// openAPI answers GET /api/openapi.json.
+func (s *Server) openAPI(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", jsonType)
+	_, _ = limit.NewWriter(w).Write(openapi.Document()) //nolint:errcheck // the client has gone
 }
 
 // HTTPServer returns a server for Handler, with a time limit for each phase of a request. Event streams have their own

@@ -25,6 +25,7 @@ import (
 	"kafka-e2ee/skrclient/attested"
 	"kafka-e2ee/skrclient/policy"
 	"kafka-e2ee/web/access"
+	"kafka-e2ee/web/openapi/openapitest"
 	"kafka-e2ee/web/problem"
 )
 
@@ -131,6 +132,7 @@ func (s single) Addr() net.Addr            { return s.LocalAddr() }
 
 func token(t *testing.T, r *httptest.ResponseRecorder) string {
 	t.Helper()
+	openapitest.New(t).Check(http.MethodGet, attested.Path, r.Code, r.Header(), r.Body.Bytes())
 	text, err := attested.ParseDocument(r.Body.Bytes())
 	if r.Code != http.StatusOK || err != nil {
 		t.Fatalf("got %d %s and %v, want a document", r.Code, r.Body, err)
@@ -269,6 +271,7 @@ func TestRefusals(t *testing.T) {
 				if r.Code != test.status || !strings.Contains(r.Body.String(), test.text) || strings.Contains(r.Body.String(), "hunter2") {
 					t.Errorf("got %d %s", r.Code, r.Body)
 				}
+				openapitest.New(t).Check(http.MethodGet, attested.Path, r.Code, r.Header(), r.Body.Bytes())
 				var body struct{ Type, Detail string }
 				if json.Unmarshal(r.Body.Bytes(), &body) != nil || !strings.HasPrefix(body.Type, problem.TypePrefix) || body.Detail == "" || r.Header().Get("Content-Type") != problem.ContentType {
 					t.Errorf("got %s, want a problem", r.Body)

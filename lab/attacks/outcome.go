@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// The states in which a record's content is shown. They are the API's words (docs/programs.md).
+// The states in which a record's content is shown. They are the API's words (docs/api.md).
 const (
 	stateDecrypted = "decrypted"
 	statePlain     = "plain"

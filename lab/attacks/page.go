@@ -16,7 +16,7 @@ type page struct {
 	next uint64 // the revision after the last answer: older ones are of no interest
 }
 
-// reported is what the pod's API says of a record (docs/programs.md), without its content.
+// reported is what the pod's API says of a record (docs/api.md), without its content.
 type reported struct {
 	Partition    int32    `json:"partition"`
 	Offset       int64    `json:"offset"`
