@@ -175,7 +175,7 @@ func TestRewindForgetsWhatWasSent(t *testing.T) {
 	eventually(t, "the producer's next message is known", func() bool {
 		d.stored.mu.Lock()
 		defer d.stored.mu.Unlock()
-		return len(d.stored.texts) > 0
+		return len(d.stored.places) > 0
 	})
 }
 

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"crypto/sha256"
 	"sync"
 	"time"
 
@@ -11,17 +12,20 @@ import (
 const storedBytes = 8 << 20
 
 // entryBytes is what an entry takes beside its text, in bytes.
-const entryBytes = 128
+const entryBytes = 384
 
-// stored keeps what the producers encrypted for the newest records, by position.
+// stored keeps what the producers encrypted for the newest records: by position, and by the hash of the record's value, so
+// that a copy is known as one.
 type stored struct {
 	limit int
 
-	mu    sync.Mutex
-	size  int
-	texts map[place]string
-	order []place // the oldest first
-	typed console.Typed
+	mu     sync.Mutex
+	size   int
+	order  []*written // the oldest first
+	places map[place]*written
+	values map[[sha256.Size]byte]*written
+	forgot bool // the oldest were dropped
+	typed  console.Typed
 }
 
 type place struct {
@@ -29,44 +33,60 @@ type place struct {
 	offset    int64
 }
 
-func newStored(limit int) *stored { return &stored{limit: limit, texts: make(map[place]string)} }
+// written is a message that Kafka has stored.
+type written struct {
+	place
+	text  string
+	value [sha256.Size]byte // SHA-256 of the record's value
+}
 
-// add takes a message that Kafka has stored.
-func (s *stored) add(partition int32, offset int64, text []byte) {
+func newStored(limit int) *stored {
+	return &stored{limit: limit, places: make(map[place]*written), values: make(map[[sha256.Size]byte]*written)}
+}
+
+// add takes a message that Kafka has stored, with the value of its record.
+func (s *stored) add(partition int32, offset int64, text, value []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.put(place{partition, offset}, string(text))
+	s.put(place{partition, offset}, text, value)
 }
 
 // addTyped takes a message that a person typed.
-func (s *stored) addTyped(partition int32, offset int64, text []byte) {
+func (s *stored) addTyped(partition int32, offset int64, text, value []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.put(place{partition, offset}, string(text))
+	s.put(place{partition, offset}, text, value)
 	s.typed = console.Typed{Partition: partition, Offset: offset, Text: string(text), At: time.Now()}
 }
 
-// forget forgets all messages: the topic was deleted, and the one that is created next uses its positions again.
+// forget forgets all positions: the topic was deleted, and the one that is created next uses them again. What was written
+// is still known by its value.
 func (s *stored) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.texts)
-	s.order, s.size, s.typed = nil, 0, console.Typed{}
+	clear(s.places)
+	s.typed = console.Typed{}
 }
 
 // put needs the lock.
-func (s *stored) put(at place, text string) {
-	if before, known := s.texts[at]; known {
-		s.size -= len(before)
-	} else {
-		s.order, s.size = append(s.order, at), s.size+entryBytes
-	}
-	s.texts[at], s.size = text, s.size+len(text)
+func (s *stored) put(at place, text, value []byte) {
+	w := &written{at, string(text), sha256.Sum256(value)}
+	s.order, s.size = append(s.order, w), s.size+len(w.text)+entryBytes
+	s.places[at], s.values[w.value] = w, w
 	for s.size > s.limit && len(s.order) > 1 {
-		oldest := s.order[0]
-		s.size -= len(s.texts[oldest]) + entryBytes
-		delete(s.texts, oldest)
-		s.order = s.order[1:]
+		s.dropOldest()
+	}
+}
+
+// dropOldest needs the lock.
+func (s *stored) dropOldest() {
+	w := s.order[0]
+	s.order, s.size, s.forgot = s.order[1:], s.size-len(w.text)-entryBytes, true
+	if s.places[w.place] == w {
+		delete(s.places, w.place)
+	}
+	if s.values[w.value] == w {
+		delete(s.values, w.value)
 	}
 }
 
@@ -74,8 +94,22 @@ func (s *stored) put(at place, text string) {
 func (d *demo) Sent(partition int32, offset int64) (string, bool) {
 	d.stored.mu.Lock()
 	defer d.stored.mu.Unlock()
-	text, ok := d.stored.texts[place{partition, offset}]
-	return text, ok
+	w, ok := d.stored.places[place{partition, offset}]
+	if !ok {
+		return "", false
+	}
+	return w.text, true
+}
+
+// Wrote returns which message a producer stored as a value with that SHA-256, and where.
+func (d *demo) Wrote(value [sha256.Size]byte) (message console.Written, ok bool) {
+	d.stored.mu.Lock()
+	defer d.stored.mu.Unlock()
+	w, ok := d.stored.values[value]
+	if !ok {
+		return console.Written{Forgot: d.stored.forgot}, false
+	}
+	return console.Written{Position: console.Position{Partition: w.partition, Offset: w.offset}, Text: w.text}, true
 }
 
 // Typed returns the newest message that a person typed.

@@ -1,6 +1,8 @@
 package lab
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -12,14 +14,17 @@ func TestStoredIsBounded(t *testing.T) {
 	const limit = 10_000
 	d := &demo{stored: newStored(limit)}
 	for offset := range int64(1000) {
-		d.stored.add(0, offset, []byte(strings.Repeat("x", int(offset%200))))
+		d.stored.add(0, offset, []byte(strings.Repeat("x", int(offset%200))), fmt.Append(nil, offset))
 	}
 	held := 0
-	for _, text := range d.stored.texts {
-		held += len(text) + entryBytes
+	for _, w := range d.stored.order {
+		held += len(w.text) + entryBytes
 	}
-	if held != d.stored.size || held > limit || len(d.stored.order) != len(d.stored.texts) {
-		t.Errorf("%d bytes in %d entries and a list of %d, counted as %d, limit %d", held, len(d.stored.texts), len(d.stored.order), d.stored.size, limit)
+	if held != d.stored.size || held > limit || len(d.stored.order) != len(d.stored.places) || len(d.stored.order) != len(d.stored.values) {
+		t.Errorf("%d bytes in %d places, %d values and a list of %d, counted as %d, limit %d", held, len(d.stored.places), len(d.stored.values), len(d.stored.order), d.stored.size, limit)
+	}
+	if message, ok := d.Wrote(sha256.Sum256([]byte("0"))); ok || !message.Forgot {
+		t.Errorf("of the oldest the demo says %+v, %t, and not that it forgot", message, ok)
 	}
 	if _, ok := d.Sent(0, 0); ok {
 		t.Error("the oldest is still held")
@@ -30,17 +35,20 @@ func TestStoredIsBounded(t *testing.T) {
 	if _, ok := d.Typed(); ok {
 		t.Error("a generated message counts as typed")
 	}
-	d.stored.addTyped(0, 999, []byte("again")) // somebody recreated the topic
+	d.stored.addTyped(0, 999, []byte("again"), []byte("its value")) // somebody recreated the topic
 	typed, ok := d.Typed()
 	if text, _ := d.Sent(0, 999); text != "again" || !ok || typed.Text != "again" || typed.Offset != 999 {
 		t.Errorf("after the topic was recreated: %q, typed %+v", text, typed)
 	}
 	d.stored.forget()
-	if _, ok := d.Sent(0, 999); ok || d.stored.size != 0 || len(d.stored.order) != 0 {
-		t.Errorf("after forgetting all, %d bytes in a list of %d are held", d.stored.size, len(d.stored.order))
+	if _, ok := d.Sent(0, 999); ok || len(d.stored.places) != 0 {
+		t.Errorf("after the topic was deleted, %d places are held", len(d.stored.places))
 	}
-	d.stored.add(1, 0, []byte(strings.Repeat("x", 2*limit)))
-	if len(d.stored.texts) != 1 || len(d.stored.order) != 1 {
-		t.Errorf("beside a message over the limit %d are held", len(d.stored.texts)-1)
+	if message, ok := d.Wrote(sha256.Sum256([]byte("its value"))); !ok || message.Text != "again" || message.Offset != 999 {
+		t.Errorf("of a value from the deleted topic the demo says %+v, %t", message, ok)
+	}
+	d.stored.add(1, 0, []byte(strings.Repeat("x", 2*limit)), nil)
+	if len(d.stored.places) != 1 || len(d.stored.values) != 1 || len(d.stored.order) != 1 {
+		t.Errorf("beside a message over the limit %d are held", len(d.stored.order)-1)
 	}
 }

@@ -41,8 +41,9 @@ type Config struct {
 	KeySeparator string
 
 	// OnStored, for programs that embed the producer, gets each message that Kafka has stored, with the position of its
-	// record. It must not keep the text. Nil: the text of a sealed message is overwritten as early as possible.
-	OnStored func(partition int32, offset int64, text []byte)
+	// record, and the record's value. It must not keep the text or the value. Nil: the text of a sealed message is
+	// overwritten as early as possible.
+	OnStored func(partition int32, offset int64, text, value []byte)
 
 	ignoredVariables string // a hint about variables of the original program that have no effect here
 }

@@ -219,7 +219,7 @@ func (d *delivery) count(message *sarama.ProducerMessage, err error) {
 	d.status.inFlight.remove(m)
 	if err == nil {
 		if d.cfg.OnStored != nil {
-			d.cfg.OnStored(message.Partition, message.Offset, m.text)
+			d.cfg.OnStored(message.Partition, message.Offset, m.text, m.value)
 		}
 		d.sealer.stored(m)
 		m.free()

@@ -18,11 +18,11 @@ func TestOnStoredNamesTheRecord(t *testing.T) {
 			cfg := b.config()
 			cfg.Format, cfg.Count = format, 300
 			var mu sync.Mutex
-			texts := map[[2]int64]string{}
-			cfg.OnStored = func(partition int32, offset int64, text []byte) {
+			texts, values := map[[2]int64]string{}, map[[2]int64]string{}
+			cfg.OnStored = func(partition int32, offset int64, text, value []byte) {
 				mu.Lock()
 				defer mu.Unlock()
-				texts[[2]int64{int64(partition), offset}] = string(text)
+				texts[[2]int64{int64(partition), offset}], values[[2]int64{int64(partition), offset}] = string(text), string(value)
 			}
 			if _, err := b.run(t.Context(), cfg, nil); err != nil {
 				t.Fatal(err)
@@ -36,6 +36,9 @@ func TestOnStoredNamesTheRecord(t *testing.T) {
 					}
 					if opened++; texts[[2]int64{int64(m.Partition), m.Offset}] != string(msg.Plaintext) {
 						t.Fatalf("partition %d, offset %d: got %q, Kafka holds %q", m.Partition, m.Offset, texts[[2]int64{int64(m.Partition), m.Offset}], msg.Plaintext)
+					}
+					if values[[2]int64{int64(m.Partition), m.Offset}] != string(m.Value) {
+						t.Fatalf("partition %d, offset %d: the named value is not what Kafka holds", m.Partition, m.Offset)
 					}
 				}
 			}

@@ -37,6 +37,7 @@ type columnView struct {
 	Size                  string // class of the text: the shorter, the larger
 	Skipped               string // says what is left out at the start
 	Cipher                bool   // Text is ciphertext
+	Note                  string // says more than Label, below the text
 	Sender                string
 	Flags                 []string
 }
@@ -118,13 +119,24 @@ func findRecord(records []storedRecord, at position) (storedRecord, bool) {
 	return storedRecord{}, false
 }
 
-// plain is what the producer encrypted.
+// plain is what the producer encrypted: as this record, as the record that somebody copied, or as another one that was here.
 func (c *Console) plain(l localizer, r storedRecord) columnView {
-	text, ok := c.demo.Sent(r.partition, r.offset)
-	if !ok {
-		return columnView{Severity: "bad", Icon: "⚠", Label: l.T("plain.not_sent"), Text: l.T("plain.not_sent_more"), Size: "words"}
+	wrote, ok := c.demo.Wrote(r.sum)
+	if ok && (position{wrote.Partition, wrote.Offset}) == r.position {
+		return message(columnView{Severity: "neutral", Icon: "✎", Label: l.T("plain.sent")}, wrote.Text)
 	}
-	return message(columnView{Severity: "neutral", Icon: "✎", Label: l.T("plain.sent")}, text)
+	if ok {
+		v := columnView{Severity: "bad", Icon: "⚠", Label: l.T("plain.copied", "place", placeOf(position{wrote.Partition, wrote.Offset})), Note: l.T("plain.copied_more")}
+		return message(v, wrote.Text)
+	}
+	if text, sent := c.demo.Sent(r.partition, r.offset); sent {
+		return message(columnView{Severity: "bad", Icon: "⚠", Label: l.T("plain.other"), Note: l.T("plain.other_more")}, text)
+	}
+	never := "plain.never"
+	if wrote.Forgot {
+		never = "plain.unknown"
+	}
+	return columnView{Severity: "bad", Icon: "⚠", Label: l.T(never), Text: l.T(never + "_more"), Size: "words"}
 }
 
 // message shows a text, the larger the shorter. Of a JSON object it shows one member a line.

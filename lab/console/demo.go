@@ -4,6 +4,7 @@ package console
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 )
 
@@ -26,6 +27,9 @@ type Demo interface {
 	// Sent returns what the producer encrypted for the record at a position. It is false if the producer did not write
 	// that record, or wrote it too long ago: a bounded number of bytes is kept.
 	Sent(partition int32, offset int64) (text string, ok bool)
+	// Wrote returns the message that the producer stored as a value with that SHA-256. It is false if the producer wrote
+	// no such value, or, if Forgot is set, wrote it too long ago.
+	Wrote(value [sha256.Size]byte) (message Written, ok bool)
 
 	// Data returns what the producer sends by itself: one of DataMsg and DataPayments.
 	Data() string
@@ -77,6 +81,13 @@ type Addresses struct {
 type Position struct {
 	Partition int32
 	Offset    int64
+}
+
+// Written is a message of the producer, with the position at which Kafka first stored it.
+type Written struct {
+	Position
+	Text   string
+	Forgot bool // the oldest messages are not known any more
 }
 
 // Typed is a message that a person typed, as Kafka stored it.

@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,7 @@ type fakeDemo struct {
 
 	mu       sync.Mutex
 	sent     map[position]string
+	wrote    map[[sha256.Size]byte]Written
 	typed    *Typed
 	data     string
 	scenario string
@@ -87,7 +89,7 @@ func newFakeDemo(t testing.TB) *fakeDemo {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	d := &fakeDemo{t: t, client: client, sent: make(map[position]string), data: DataMsg, scenario: "good", format: "rsa", board: make(map[string]map[string]string), limit: 318, confidential: &fakePod{feed: "a"}, ordinary: &fakePod{feed: "b"}}
+	d := &fakeDemo{t: t, client: client, sent: make(map[position]string), wrote: make(map[[sha256.Size]byte]Written), data: DataMsg, scenario: "good", format: "rsa", board: make(map[string]map[string]string), limit: 318, confidential: &fakePod{feed: "a"}, ordinary: &fakePod{feed: "b"}}
 	pod := func(p *fakePod) string {
 		server := httptest.NewServer(p)
 		t.Cleanup(server.Close)
@@ -125,6 +127,7 @@ func (d *fakeDemo) seals(text string) *kgo.Record {
 	r := d.write(0, ciphertext(n))
 	d.mu.Lock()
 	d.sent[position{r.Partition, r.Offset}] = text
+	d.wrote[sha256.Sum256(r.Value)] = Written{Position: Position{r.Partition, r.Offset}, Text: text}
 	d.mu.Unlock()
 	d.confidential.shows(r, "decrypted", text, nil)
 	d.ordinary.shows(r, "no_key", string(r.Value), nil)
@@ -161,6 +164,13 @@ func (d *fakeDemo) Sent(partition int32, offset int64) (string, bool) {
 	defer d.mu.Unlock()
 	text, ok := d.sent[position{partition, offset}]
 	return text, ok
+}
+
+func (d *fakeDemo) Wrote(value [sha256.Size]byte) (Written, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	message, ok := d.wrote[value]
+	return message, ok
 }
 
 func (d *fakeDemo) Data() string                                  { return d.data }

@@ -157,10 +157,45 @@ func TestWarningsAreSeen(t *testing.T) {
 			if !tc.check(s) {
 				t.Errorf("the confidential pod's column is %+v", s.Confidential)
 			}
-			if s.Plain.Severity != "bad" || s.Plain.Label != "Not from the producer" {
+			if s.Plain.Severity != "bad" || s.Plain.Label != "Never wrote it" {
 				t.Errorf("the producer's column is %+v", s.Plain)
 			}
 		})
+	}
+}
+
+// Without this the console would say that the producer did not write a record whose bytes are the producer's own, or show
+// beside a forged one a message that is not in it.
+func TestProducerOwnsItsBytes(t *testing.T) {
+	d := newFakeDemo(t)
+	c, _ := startConsole(t, d)
+	first, second := d.seals("first"), d.seals("second")
+	shows := func(r *kgo.Record) columnView {
+		d.confidential.shows(r, "decrypted", "", nil)
+		d.ordinary.shows(r, "no_key", "", nil)
+		at := placeOf(position{r.Partition, r.Offset})
+		c.stage.selectRecord(position{r.Partition, r.Offset})
+		eventually(t, "the record is shown", func() bool { s := english(c).Stage; return s.Place == at && s.Found })
+		return english(c).Stage.Plain
+	}
+	replayed, moved := d.write(0, first.Value), d.write(1, second.Value)
+	d.mu.Lock()
+	d.sent[position{0, 3}] = "third"
+	d.mu.Unlock()
+	swapped, instead := d.write(2, first.Value), d.write(0, []byte("instead of the third"))
+	for name, tc := range map[string]struct {
+		record      *kgo.Record
+		label, text string
+	}{
+		"a replay":               {replayed, "Wrote it once, as 0/0", "first"},
+		"a moved record":         {moved, "Wrote it once, as 0/1", "second"},
+		"a copy that is swapped": {swapped, "Wrote it once, as 0/0", "first"},
+		"other bytes":            {instead, "Wrote something else here", "third"},
+		"a forgery":              {d.write(1, []byte("forged")), "Never wrote it", "None of its records has these bytes."},
+	} {
+		if got := shows(tc.record); got.Severity != "bad" || got.Label != tc.label || got.Text != tc.text {
+			t.Errorf("%s: the producer's column is %+v", name, got)
+		}
 	}
 }
 

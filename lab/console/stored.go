@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"slices"
 	"sync"
 	"time"
@@ -32,7 +33,8 @@ type storedRecord struct {
 	position
 	key, value []byte // their starts, if they are long
 	null       bool   // there is no value
-	size       int    // of the value
+	sum        [sha256.Size]byte // of the whole value
+	size       int               // of the value
 	at         time.Time
 	read       time.Time // by the console
 	shared     int       // bytes at its start that the record before it in its partition has as well
@@ -100,7 +102,7 @@ func answers(ctx context.Context, client *kgo.Client) bool {
 func newStoredRecord(r *kgo.Record) storedRecord {
 	start := func(b []byte) []byte { return bytes.Clone(b[:min(len(b), keptBytes)]) } // the batch's memory is not kept
 	return storedRecord{
-		position: position{r.Partition, r.Offset}, key: start(r.Key), value: start(r.Value), null: r.Value == nil, size: len(r.Value), at: r.Timestamp, read: time.Now(),
+		position: position{r.Partition, r.Offset}, key: start(r.Key), value: start(r.Value), null: r.Value == nil, sum: sha256.Sum256(r.Value), size: len(r.Value), at: r.Timestamp, read: time.Now(),
 	}
 }
 
