@@ -19,6 +19,7 @@ var (
 // Bounds of a search.
 const (
 	firstWindow       = 128
+	maxWindow         = 4096
 	defaultMaxRecords = 1 << 18
 	defaultMaxBytes   = 256 << 20
 )
@@ -37,10 +38,11 @@ type HeaderSearch struct {
 	MaxRecords, MaxBytes int
 }
 
-// FindHeaders reads backwards from a lean record until it has found the headers, and keeps
-// all that it meets. After that, the lean records can be opened. It reads in windows that
-// double, and each record once. It goes by offsets, because the writer of any record in
-// between chooses its timestamp.
+// FindHeaders reads backwards from a lean record until it has found the headers. After
+// that, the lean records can be opened. It also keeps the other headers that it meets, as
+// far as there is room. It reads in windows that double, up to 4,096 offsets, each to its
+// end, and each record once. It goes by offsets, because the writer of any record in between
+// chooses its timestamp.
 //
 // The error is [ErrHeaderLost] or [ErrHeaderFar] if a header was not found. The caller
 // decides: to pass over the records, to stop, or to read on and try them again, because
@@ -64,10 +66,11 @@ func (o *Opener) findHeaders(s HeaderSearch) error {
 			wanted[start] = true
 		}
 	}
+	var found []*knownHeader
 	var never error // why some of the lean records never open
 	records, size := cmp.Or(s.MaxRecords, defaultMaxRecords), cmp.Or(s.MaxBytes, defaultMaxBytes)
 	first, to := max(s.LogStart, 0), s.Offset
-	for window := int64(firstWindow); to > first && len(wanted) > 0; window *= 2 {
+	for window := int64(firstWindow); to > first && len(wanted) > 0; window = min(2*window, maxWindow) {
 		from := max(to-window, first)
 		for value, err := range s.Read(from, to) {
 			switch {
@@ -77,11 +80,13 @@ func (o *Opener) findHeaders(s HeaderSearch) error {
 				return errors.Join(ErrHeaderFar, never)
 			}
 			records, size = records-1, size-len(value)
-			never = cmp.Or(o.learn(s.Topic, value, wanted), never)
-			if len(wanted) == 0 {
-				break
+			header, err := o.learn(s.Topic, value, wanted)
+			if header != nil {
+				found = append(found, header)
 			}
+			never = cmp.Or(err, never)
 		}
+		o.headers.keepAgain(found)
 		to = from
 	}
 	if len(wanted) > 0 {
@@ -90,16 +95,16 @@ func (o *Opener) findHeaders(s HeaderSearch) error {
 	return never
 }
 
-// learn keeps the header of a full record without unwrapping its data key, and removes it
-// from the wanted ones. The error tells why lean records with a wanted header never open.
-// That header is then not wanted any more.
-func (o *Opener) learn(topic string, value []byte, wanted map[string]bool) error {
+// learn keeps the header of a full record without unwrapping its data key. If it is wanted,
+// it is returned, or the error tells why its lean records never open; then it is not wanted
+// any more.
+func (o *Opener) learn(topic string, value []byte, wanted map[string]bool) (found *knownHeader, err error) {
 	if recognize(value) != kindBinary || isLean(value) {
-		return nil
+		return nil, nil
 	}
 	n, err := prefixLen(value)
 	if err != nil {
-		return nil //nolint:nilerr // a broken record has no header
+		return nil, nil //nolint:nilerr // a broken record has no header
 	}
 	prefix := value[:n]
 	header := o.headers.find(prefix)
@@ -114,12 +119,15 @@ func (o *Opener) learn(topic string, value []byte, wanted map[string]bool) error
 		if err != nil {
 			if start := leanStart(nameOf(prefix)); wanted[start] {
 				delete(wanted, start)
-				return err
+				return nil, err
 			}
-			return nil
+			return nil, nil
 		}
 		header = o.headers.learn(prefix, p.verifySender(o.trusted), dateOf(p.expires))
 	}
+	if !wanted[header.lean] {
+		return nil, nil
+	}
 	delete(wanted, header.lean)
-	return nil
+	return header, nil
 }

@@ -224,6 +224,16 @@ func TestFindHeadersInJunk(t *testing.T) {
 	if _, err := opener.Open(nil, "t", lean); err != nil {
 		t.Error(err)
 	}
+	log.values[0], log.values[800] = log.values[800], full // more junk behind it in its window than there is room for
+	s := log.search(t, 1501)
+	s.Names = append(s.Names, envelope.HeaderName{1, 2, 3}) // made up, so that the search goes on behind the header
+	opener = newOpener(t, key2048())
+	if err := opener.FindHeaders(s); !errors.Is(err, envelope.ErrHeaderLost) {
+		t.Errorf("a made-up name: %v", err)
+	}
+	if _, err := opener.Open(nil, "t", lean); err != nil {
+		t.Error(err)
+	}
 	if prefixes, size := opener.CachedPrefixes(); prefixes > 3*512 || size > 3*4<<20 {
 		t.Errorf("%d headers take %d bytes", prefixes, size)
 	}

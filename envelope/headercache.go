@@ -18,7 +18,8 @@ type knownHeader struct {
 
 	unwrapping sync.Mutex
 	dataKey    atomic.Pointer[dataKeyEntry] // nil if it was not unwrapped with the keys held
-	trust      headerTrust                  // guarded by the cache's lock, like the next
+	trust      headerTrust                  // guarded by the cache's lock, like those below
+	opened     bool                         // its data key was unwrapped once
 	expires    time.Time
 }
 
@@ -46,7 +47,7 @@ func (h *knownHeader) heldBy(keys *keyring) *dataKeyEntry {
 
 // headerCache caches headers. It has a cache for each level of trust, so that nobody can
 // evict headers of a higher level than they can make. Expired headers of verified senders
-// count as merely opened, because anybody can write their records again.
+// lose that level, because anybody can write their records again.
 //
 // Both spellings of a header find it: the prefix of a full record, and what stands in its
 // place in a lean one.
@@ -91,7 +92,10 @@ func (c *headerCache) search(start []byte) *knownHeader {
 // keep adds a header to the young generation of its level.
 func (c *headerCache) keep(header *knownHeader) {
 	if header.trust == trustVerified && time.Since(header.expires) >= clockTolerance {
-		header.trust = trustOpened
+		header.trust = trustNobody
+		if header.opened {
+			header.trust = trustOpened
+		}
 	}
 	c.levels[header.trust].add(header)
 }
@@ -141,7 +145,7 @@ func (c *headerCache) end(header *knownHeader, entry *dataKeyEntry, current *ato
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if entry.err == nil {
-		header.trust = max(header.trust, trustOpened)
+		header.trust, header.opened = max(header.trust, trustOpened), true
 	}
 	c.place(header, entry.sender, entry.msg.Expires)
 	c.last.Store(header)
@@ -161,6 +165,18 @@ func (c *headerCache) place(header *knownHeader, sender Sender, expires time.Tim
 	c.keep(header)
 }
 
+// keepAgain adds headers that were evicted meanwhile.
+func (c *headerCache) keepAgain(headers []*knownHeader) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, header := range headers {
+		if c.search([]byte(header.prefix)) == nil {
+			c.keep(header)
+			c.learned.Add(1)
+		}
+	}
+}
+
 // copyFrom adds the headers of another cache, but not their data keys.
 func (c *headerCache) copyFrom(other *headerCache) {
 	var headers []*knownHeader
@@ -169,7 +185,7 @@ func (c *headerCache) copyFrom(other *headerCache) {
 		for _, generation := range []map[string]*knownHeader{other.levels[i].old, other.levels[i].young} {
 			for key, header := range generation {
 				if key == header.prefix { // not its other spelling
-					headers = append(headers, &knownHeader{prefix: header.prefix, lean: header.lean, trust: header.trust, expires: header.expires})
+					headers = append(headers, &knownHeader{prefix: header.prefix, lean: header.lean, trust: header.trust, opened: header.opened, expires: header.expires})
 				}
 			}
 		}

@@ -276,6 +276,29 @@ func TestNobodyEvictsMoreTrustedHeaders(t *testing.T) {
 	open(lean, nil)
 }
 
+// Without this, whoever writes a trusted sender's old records again, for a key that is not
+// held, would push out headers of records that are read now.
+func TestExpiredHeadersCountAsOpenedOnlyIfTheyWere(t *testing.T) {
+	opener := envelope.NewOpener(envelope.OpenerConfig{TrustedSenders: []envelope.TrustedSender{{Name: "alice", Key: public(signingKey(1))}}})
+	if err := opener.SetKeys(key2048()); err != nil {
+		t.Fatal(err)
+	}
+	full, lean := testSealer{}.leanPair(t)
+	if _, err := opener.Open(nil, "t", full); err != nil {
+		t.Fatal(err)
+	}
+	old := testSealer{readers: []*rsa.PrivateKey{key3072()}, signing: signingKey(1), limits: envelope.Limits{Records: 1}}.sealer(t)
+	old.SetClock(func() time.Time { return time.Now().Add(-24 * time.Hour) })
+	for range 600 {
+		if _, err := opener.Open(nil, "t", mustSeal(t, old, "x", 0)); !errors.Is(err, envelope.ErrUnknownKey) {
+			t.Fatal(err)
+		}
+	}
+	if _, err := opener.Open(nil, "t", lean); err != nil {
+		t.Error(err)
+	}
+}
+
 // Without this, expired headers, whose records anybody can write again, would push out
 // the headers in use.
 func TestExpiredHeadersGoFirst(t *testing.T) {

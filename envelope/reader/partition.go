@@ -4,18 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"kafka-e2ee/envelope"
 )
 
-// maxSearches is how often a reader reads back in a partition after it began to read it.
-// Whoever writes records can make up names of headers.
-const maxSearches = 16
+// searchDelay is the least time between two searches if reading fails.
+const searchDelay = time.Second
 
 // partition is what a reader knows of a partition that it reads.
 type partition struct {
-	start    int64 // the first offset read; headers behind it have been read in order
-	searches int   // that are left
+	start    int64     // headers from this offset on have been read, or are lost
+	searched bool      // no earlier record can have a header that is missing
+	next     time.Time // of the next search
 }
 
 // begin tells the tracker where reading a partition begins.
@@ -23,7 +24,7 @@ func (r *Reader) begin(rec Record) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.partitions[rec.Partition] == nil {
-		r.partitions[rec.Partition] = &partition{start: rec.Offset, searches: maxSearches}
+		r.partitions[rec.Partition] = &partition{start: rec.Offset}
 		r.tracker.FollowFrom(rec.Partition, rec.Offset)
 	}
 }
@@ -37,47 +38,73 @@ func (r *Reader) Revoked(id int32) {
 	delete(r.partitions, id) // so that the next record begins it again
 }
 
-// openWaiting opens a lean record again: its header may have come in a later record of the
-// batch, or is looked for before the first record that was read.
-func (r *Reader) openWaiting(rec Record, result *Result) {
-	r.open(rec, result)
-	needs, still := errors.AsType[*envelope.NeedsHeaderError](result.Err)
-	if !still {
-		return
+// openWaiting opens the lean records of a batch again: their headers may have come in later
+// records of the batch, or are looked for before the first record that was read. There is one
+// search for all records of a partition that still wait. Each earlier record is read once.
+func (r *Reader) openWaiting(records []Record, results []Result) {
+	names := make(map[int32][]envelope.HeaderName)
+	for i, rec := range records {
+		if !errors.Is(results[i].Err, envelope.ErrNeedsHeader) {
+			continue
+		}
+		r.open(rec, &results[i])
+		if needs, still := errors.AsType[*envelope.NeedsHeaderError](results[i].Err); still {
+			names[rec.Partition] = append(names[rec.Partition], needs.Name)
+		}
 	}
-	start, may := r.search(rec.Partition)
-	if !may {
-		return
+	failed := make(map[int32]error)
+	for id, names := range names {
+		failed[id] = r.search(id, names)
 	}
-	err := r.opener.FindHeaders(envelope.HeaderSearch{
-		Topic: r.topic, Names: []envelope.HeaderName{needs.Name}, Offset: start,
-		Read: func(from, to int64) iter.Seq2[[]byte, error] { return r.readBack(rec.Partition, from, to) },
-	})
-	if errors.Is(err, envelope.ErrHeaderLost) || errors.Is(err, envelope.ErrHeaderFar) {
-		r.endSearches(rec.Partition) // all that stands before is known now
-	}
-	r.open(rec, result)
-	if err != nil && errors.Is(result.Err, envelope.ErrNeedsHeader) {
-		result.Err = fmt.Errorf("%w: %w", result.Err, err)
+	for i, rec := range records {
+		if !errors.Is(results[i].Err, envelope.ErrNeedsHeader) {
+			continue
+		}
+		r.open(rec, &results[i])
+		if err := failed[rec.Partition]; err != nil && errors.Is(results[i].Err, envelope.ErrNeedsHeader) {
+			results[i].Err = fmt.Errorf("%w: %w", results[i].Err, err)
+		}
 	}
 }
 
-// search reports whether the reader may read back in a partition, and from where.
-func (r *Reader) search(id int32) (start int64, may bool) {
+// search looks for headers before the offsets that have been read.
+func (r *Reader) search(id int32, names []envelope.HeaderName) error {
+	start, may := r.beginSearch(id)
+	if !may {
+		return nil
+	}
+	window := struct{ from, to int64 }{start, start} // the last one
+	err := r.opener.FindHeaders(envelope.HeaderSearch{
+		Topic: r.topic, Names: names, Offset: start,
+		Read: func(from, to int64) iter.Seq2[[]byte, error] {
+			window.from, window.to = from, to
+			return r.readBack(id, from, to)
+		},
+	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.partitions[id]
-	if r.readBack == nil || p == nil || p.searches == 0 {
-		return 0, false
+	if p == nil { // revoked meanwhile
+		return err
 	}
-	p.searches--
-	return p.start, true
+	switch {
+	case errors.Is(err, envelope.ErrHeaderLost), errors.Is(err, envelope.ErrHeaderFar):
+		p.searched = true
+	case err == nil, errors.Is(err, envelope.ErrUndecryptable), errors.Is(err, envelope.ErrMalformed):
+		p.start = min(p.start, window.from)
+	default:
+		p.start, p.next = min(p.start, window.to), time.Now().Add(searchDelay)
+	}
+	return err
 }
 
-func (r *Reader) endSearches(id int32) {
+// beginSearch reports whether the reader may read back in a partition now, and from where.
+func (r *Reader) beginSearch(id int32) (start int64, may bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p := r.partitions[id]; p != nil {
-		p.searches = 0
+	p := r.partitions[id]
+	if r.readBack == nil || p == nil || p.searched || time.Now().Before(p.next) {
+		return 0, false
 	}
+	return p.start, true
 }

@@ -105,7 +105,9 @@ func (r *Reader) Tracker() *replay.Tracker { return r.tracker }
 // does not satisfy the requirements. With an error there is no plaintext.
 //
 // A lean record whose header was not read before may make it read back, with
-// [Config.ReadBack]. If the header is not found, the error matches both
+// [Config.ReadBack]: up to 262,144 records or 256 MiB in all before the place in a partition
+// where reading began, which anybody who can write a made-up name can cause, once each time
+// reading begins. If the header is not found, the error matches both
 // [envelope.ErrNeedsHeader] and that of [envelope.Opener.FindHeaders].
 func (r *Reader) Open(rec Record) (Message, error) {
 	result := r.OpenBatch([]Record{rec})[0]
@@ -134,11 +136,9 @@ func (r *Reader) OpenBatch(records []Record) []Result {
 		r.begin(rec)
 		r.open(rec, &results[i])
 	}
+	r.openWaiting(records, results)
 	for i, rec := range records {
 		result := &results[i]
-		if errors.Is(result.Err, envelope.ErrNeedsHeader) {
-			r.openWaiting(rec, result)
-		}
 		if result.Err == nil {
 			result.Flags, result.Err = r.tracker.Follow(&result.Message.Message, replay.Position{
 				Partition: rec.Partition, Offset: rec.Offset, AppendedAfter: rec.AppendedAfter,

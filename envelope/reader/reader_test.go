@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"kafka-e2ee/envelope"
@@ -182,35 +184,85 @@ func TestReadBack(t *testing.T) {
 	}
 }
 
-// Without this, whoever can write records could make a reader read the log back for each of them.
+// Without this, whoever can write records could make a reader read the log back for each of them, or a broker that is
+// away for a moment could make it give up for good.
 func TestReadBackIsLimited(t *testing.T) {
 	values := partition(sealer(nil), 300)
 	madeUp := func(i int) []byte { return append([]byte{0xC1, 2, byte(i), byte(i >> 8)}, make([]byte, 14+12+16)...) }
-	for name, c := range map[string]struct {
-		log   *log
-		reads int
-	}{
-		"names that nobody has": {&log{values: make([][]byte, 300)}, 2},                 // two windows reach the start
-		"a log that fails":      {&log{values: values, err: errors.ErrUnsupported}, 16}, // each search once
-	} {
-		r := newReader(t, reader.Config{ReadBack: c.log.readBack})
+	back := &log{values: make([][]byte, 300)}
+	r := newReader(t, reader.Config{ReadBack: back.readBack})
+	for range 2 {
+		before := back.reads
 		for i := range 100 {
 			if _, err := r.Open(reader.Record{Offset: int64(300 + i), Value: madeUp(i)}); err == nil {
-				t.Errorf("%s: a record without a header opens", name)
+				t.Error("a record without a header opens")
 			}
 		}
-		if c.log.reads != c.reads {
-			t.Errorf("%s: the log was read %d times, want %d", name, c.log.reads, c.reads)
+		if got := back.reads - before; got != 2 { // two windows reach the start
+			t.Errorf("the log was read %d times, want 2", got)
 		}
-		c.log.err = nil
 		r.Revoked(0) // reading the partition begins again
-		before := c.log.reads
-		if _, err := r.Open(reader.Record{Offset: 300, Value: madeUp(1)}); err == nil {
-			t.Errorf("%s: a record without a header opens", name)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		back := &log{values: values, err: errors.ErrUnsupported}
+		r := newReader(t, reader.Config{ReadBack: back.readBack})
+		for i := range 100 {
+			if _, err := r.Open(reader.Record{Offset: int64(290 + i), Value: madeUp(i)}); err == nil {
+				t.Error("a record without a header opens")
+			}
 		}
-		if c.log.reads == before {
-			t.Errorf("%s: nothing is read when a partition is read again", name)
+		if back.reads != 1 {
+			t.Errorf("a log that fails was read %d times at once", back.reads)
 		}
+		back.err = nil
+		time.Sleep(time.Second)
+		if msg, err := r.Open(reader.Record{Offset: 400, Value: values[290]}); err != nil {
+			t.Errorf("the broker is back: %s", text(msg, err))
+		}
+	})
+}
+
+// Without this, a reader could stop looking for headers before it has met all senders, or read the same records again
+// and again.
+func TestReadBackForManySenders(t *testing.T) {
+	const senders = 40
+	var headers, lean [][]byte
+	for range senders {
+		values := partition(sealer(nil), 2)
+		headers, lean = append(headers, values[0]), append(lean, values[1])
+	}
+	slices.Reverse(lean) // so that each search finds its header farther back
+	for name, batch := range map[string]int{"one by one": 1, "in a batch": senders} {
+		t.Run(name, func(t *testing.T) {
+			seen := make(map[int64]int)
+			r := newReader(t, reader.Config{ReadBack: func(_ int32, from, to int64) iter.Seq2[[]byte, error] {
+				return func(yield func([]byte, error) bool) {
+					for offset := from; offset < to; offset++ {
+						seen[offset]++
+						var value []byte
+						if offset%100 == 0 {
+							value = headers[offset/100]
+						}
+						if !yield(value, nil) {
+							return
+						}
+					}
+				}
+			}})
+			records := from(append(make([][]byte, 100*senders), lean...), 100*senders, 100*senders+senders)
+			for chunk := range slices.Chunk(records, batch) {
+				for i, result := range r.OpenBatch(chunk) {
+					if result.Err != nil {
+						t.Errorf("offset %d: %v", chunk[i].Offset, result.Err)
+					}
+				}
+			}
+			for offset, n := range seen {
+				if n > 1 {
+					t.Errorf("offset %d was read %d times", offset, n)
+				}
+			}
+		})
 	}
 }
 
