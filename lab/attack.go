@@ -22,7 +22,10 @@ func (d *demo) Attacks() (all []console.AttackInfo) {
 	return all
 }
 
-var errNoKey = errors.New("the confidential pod has no key, so it refuses every record (hint: choose the scenario " + goodScenario + " first)")
+var errNoKey = console.CommandError{
+	Code: console.ProblemNoKey,
+	Err:  errors.New("the confidential pod has no key, so it refuses every record (hint: choose the scenario " + goodScenario + " first)"),
+}
 
 // Attack does an attack on the broker or the producer's file, and notes what became of it. No part is replaced meanwhile.
 func (d *demo) Attack(ctx context.Context, name string) (console.Observation, error) {

@@ -40,6 +40,7 @@ type demo struct {
 	stored   *stored
 	timeline *timeline.Timeline
 	lines    typedLines
+	limit    messageLimit
 	pod      http.Transport // to the confidential pod's page
 
 	changing  chan struct{} // held while parts are replaced, or attacked

@@ -11,7 +11,7 @@ import (
 const greeting = `
   One message a second is encrypted (format %s), stored in Kafka, and read twice:
 
-  console            http://%s   for who presents: all of it side by side, scenarios, attacks
+  console            http://%s   for the presenter: all of it side by side, scenarios, attacks
 
   confidential pod   http://%s   %s%s
                      https://%s  the same page, for you to verify: in another terminal, in this folder

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -62,30 +61,10 @@ func (d *demo) startTyping(format envelope.Format) []*part {
 	})}
 }
 
-// maxTyped bounds a message from the console, in bytes. The terminal takes longer ones.
-const maxTyped = 64 << 10
-
-// Limit returns how long a message from the console may be.
-func (d *demo) Limit() int {
-	text, err := os.ReadFile(filepath.Join(d.dir, env.PublicKeyFile))
-	if err != nil {
-		return 0
-	}
-	readers, err := envelope.ParsePublicKeys(text)
-	if err != nil {
-		return 0
-	}
-	sealer, err := envelope.NewSealer(envelope.SealerConfig{Format: d.choice().format, Topic: topic, Readers: readers})
-	if err != nil {
-		return 0
-	}
-	return min(sealer.MaxPlaintext(), maxTyped)
-}
-
 // Send passes a line to the producer, as if it had been typed in the terminal, but never as a command.
 func (d *demo) Send(ctx context.Context, line string) error {
 	if limit := d.Limit(); len(line) > limit {
-		return fmt.Errorf("the message has %d bytes, limit %d", len(line), limit)
+		return console.CommandError{Code: console.ProblemTooLong, Err: fmt.Errorf("the message has %d bytes, limit %d", len(line), limit)}
 	}
 	return d.lines.send(ctx, line)
 }

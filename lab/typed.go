@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"sync"
+
+	"kafka-e2ee/lab/console"
 )
 
 // typedLines passes lines from the terminal and from the console to the producer that reads them now. Each line stays
@@ -38,9 +40,9 @@ func (t *typedLines) Write(part []byte) (int, error) {
 }
 
 var (
-	errEmptyLine = errors.New("the message is empty")
-	errManyLines = errors.New("the message has a line break: each line is one message")
-	errReplaced  = errors.New("the producer was replaced at that moment: send the message again")
+	errEmptyLine = console.CommandError{Code: console.ProblemEmpty, Err: errors.New("the message is empty")}
+	errManyLines = console.CommandError{Code: console.ProblemLines, Err: errors.New("the message has a line break: each line is one message")}
+	errReplaced  = console.CommandError{Code: console.ProblemReplaced, Err: errors.New("the producer was replaced at that moment: send the message again")}
 )
 
 // send writes a line. It returns when the producer has taken it, or ctx ends; the producer may take it later, then.

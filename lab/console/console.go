@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kafka-e2ee/settings"
@@ -25,6 +26,7 @@ type Console struct {
 	ordinary     *pod
 	stage        stage
 	attacks      attackQueue
+	changing     atomic.Bool
 	streams      chan struct{} // held by open streams
 }
 

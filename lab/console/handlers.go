@@ -30,11 +30,11 @@ func (c *Console) Handler() http.Handler {
 	mux.Handle("GET /static/{name}", assets())
 	mux.HandleFunc("POST /send", c.command(func(r *http.Request) error { return c.demo.Send(r.Context(), r.PostFormValue("line")) }))
 	mux.HandleFunc("POST /stage", c.command(c.changeStage))
-	mux.HandleFunc("POST /data", c.command(func(r *http.Request) error { return c.demo.SetData(r.Context(), r.PostFormValue("data")) }))
-	mux.HandleFunc("POST /format", c.command(func(r *http.Request) error { return c.demo.SetFormat(r.Context(), r.PostFormValue("format")) }))
-	mux.HandleFunc("POST /scenario", c.command(func(r *http.Request) error { return c.demo.SetScenario(r.Context(), r.PostFormValue("scenario")) }))
+	mux.HandleFunc("POST /data", c.change(func(r *http.Request) error { return c.demo.SetData(r.Context(), r.PostFormValue("data")) }))
+	mux.HandleFunc("POST /format", c.change(func(r *http.Request) error { return c.demo.SetFormat(r.Context(), r.PostFormValue("format")) }))
+	mux.HandleFunc("POST /scenario", c.change(func(r *http.Request) error { return c.demo.SetScenario(r.Context(), r.PostFormValue("scenario")) }))
 	mux.HandleFunc("POST /attack", c.command(func(r *http.Request) error {
-		if !c.attacks.start(r.PostFormValue("attack")) {
+		if c.busy() || !c.attacks.start(r.PostFormValue("attack")) {
 			return errBusy
 		}
 		return nil
@@ -45,7 +45,13 @@ func (c *Console) Handler() http.Handler {
 	}))
 }
 
-var errBusy = errors.New("another attack still runs")
+var errBusy = CommandError{ProblemBusy, errors.New("another attack, or a change, still runs")}
+
+// busy reports whether an attack or a change runs.
+func (c *Console) busy() bool {
+	attacked, _ := c.demo.Attacked()
+	return attacked.Running || c.changing.Load()
+}
 
 // refuse answers a request that the guard does not let in.
 func (c *Console) refuse(w http.ResponseWriter, r *http.Request, reason string) {
@@ -65,12 +71,29 @@ func (c *Console) command(do func(*http.Request) error) http.HandlerFunc {
 		err := do(r.WithContext(context.WithoutCancel(r.Context()))) // a viewer who leaves does not stop half of a change
 		switch {
 		case err != nil:
-			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+			text, _ := c.languages.of(r).problem(err)
+			http.Error(w, text, http.StatusUnprocessableEntity)
 		case r.Header.Get("Accept") == "application/json":
 			w.WriteHeader(http.StatusNoContent)
 		default:
 			http.Redirect(w, r, "/", http.StatusSeeOther)
 		}
+	}
+}
+
+// change answers a POST that replaces parts of the demo. Only one runs at a time, and none during an attack: each would wait
+// for the one before.
+func (c *Console) change(do func(*http.Request) error) http.HandlerFunc {
+	command := c.command(func(r *http.Request) error {
+		if c.busy() || !c.changing.CompareAndSwap(false, true) {
+			return errBusy
+		}
+		defer c.changing.Store(false)
+		return do(r)
+	})
+	return func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) //nolint:errcheck // an attack of the terminal may have begun meanwhile, and may take longer
+		command(w, r)
 	}
 }
 

@@ -220,8 +220,11 @@ func TestAttackIsReported(t *testing.T) {
 	if v := english(c).Attacks; !v.Running || v.Last.Tries != "Do replay." || v.Last.Outcome.Words != "trying" {
 		t.Errorf("while the attack runs: %+v", v.Last)
 	}
-	if failed := post(t, base, "/attack", url.Values{"attack": {"tamper"}}); failed != errBusy.Error() {
+	if failed := post(t, base, "/attack", url.Values{"attack": {"tamper"}}); failed != "Another attack, or a change, still runs. Try again when it has ended." {
 		t.Errorf("a second attack at the same time: %q", failed)
+	}
+	if failed := post(t, base, "/scenario?lang=ja", url.Values{"scenario": {"tampered"}}); !strings.HasPrefix(failed, "別の攻撃") || english(c).Scenario.All[0].Current == false {
+		t.Errorf("a change during an attack: %q", failed)
 	}
 	proceed <- nil
 	eventually(t, "the attack has ended", func() bool { return !english(c).Attacks.Running })

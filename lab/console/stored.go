@@ -42,9 +42,10 @@ type storedRecord struct {
 
 // storedLog holds the newest records of the topic, oldest first, in the order in which Kafka delivered them.
 type storedLog struct {
-	mu      sync.Mutex
-	records []storedRecord
-	problem bool // Kafka does not answer
+	mu       sync.Mutex
+	records  []storedRecord
+	snapshot []storedRecord // a copy of records that readers share; nil: none was asked for since the last change
+	problem  bool           // Kafka does not answer
 }
 
 // follow reads the topic until ctx ends. When anything goes wrong, the topic's deletion among it, it starts again at the
@@ -116,7 +117,7 @@ func (l *storedLog) add(r storedRecord) {
 	if len(l.records) == keptRecords {
 		l.records = slices.Delete(l.records, 0, 1)
 	}
-	l.records = append(l.records, r)
+	l.records, l.snapshot = append(l.records, r), nil
 }
 
 // sharedStart returns how many bytes at a record's start are those of its data key: two other records before it in its
@@ -136,9 +137,13 @@ func (l *storedLog) sharedStart(r storedRecord) int {
 	return 0
 }
 
-// newest returns the newest records, oldest first, and whether Kafka answers.
+// newest returns the newest records, oldest first, and whether Kafka answers. Nobody may change them: all callers get the
+// same ones.
 func (l *storedLog) newest() (records []storedRecord, reachable bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.records), !l.problem
+	if l.snapshot == nil {
+		l.snapshot = slices.Clone(l.records)
+	}
+	return l.snapshot, !l.problem
 }

@@ -113,3 +113,21 @@ func TestKafkaAway(t *testing.T) {
 	stop()
 	<-ended
 }
+
+// Without this each window of the console would copy a thousand records several times a second, or show old ones.
+func TestReadersShareTheRecords(t *testing.T) {
+	var l storedLog
+	l.add(newStoredRecord(&kgo.Record{Offset: 1}))
+	first, _ := l.newest()
+	if again, _ := l.newest(); &again[0] != &first[0] {
+		t.Error("nothing was added, and the records were copied")
+	}
+	l.add(newStoredRecord(&kgo.Record{Offset: 2}))
+	if second, _ := l.newest(); len(second) != 2 || len(first) != 1 || first[0].offset != 1 {
+		t.Errorf("%d records before, %d now", len(first), len(second))
+	}
+	l.add(newStoredRecord(&kgo.Record{Offset: 1}))
+	if first[0].offset != 1 || len(first) != 1 {
+		t.Error("the records that a reader has were changed")
+	}
+}

@@ -16,6 +16,7 @@ type view struct {
 	Format    string
 	Limit     int
 	Data      string
+	Busy      bool // an attack or a change runs: no other one starts
 	Where     Addresses
 
 	Stage    stageView
@@ -30,11 +31,15 @@ func (c *Console) view(l localizer) view {
 	v := view{
 		localizer: l, Assets: c.assets, Languages: c.languages.all, Format: c.demo.Format(), Limit: c.demo.Limit(), Data: c.demo.Data(), Where: c.demo.Addresses(),
 	}
+	v.Busy = c.busy()
 	records, reachable := c.stored.newest()
 	settled := c.settled(records)
 	v.Stage = c.stageView(l, records, settled, reachable)
 	v.Log = c.logView(l, settled, v.Stage.at)
 	v.Scenario = c.scenarioView(l)
+	if c.changing.Load() {
+		v.Scenario.Summary = l.T("scenario.changing")
+	}
 	v.Steps = stepViews(l, c.demo.Timeline())
 	v.Attacks = c.attacksView(l)
 	return v
@@ -188,6 +193,7 @@ type lastAttack struct {
 	Name, Tries string
 	Outcome     outcomeCell
 	Detail      string
+	DetailLang  string
 }
 
 func (c *Console) attacksView(l localizer) attacksView {
@@ -216,7 +222,7 @@ func (c *Console) attacksView(l localizer) attacksView {
 			row.Cells = append(row.Cells, cell)
 		}
 		if tried && last.Attack.Name == a.Name {
-			v.Last = lastAttack{Name: a.Name, Tries: row.Tries}
+			v.Last = lastAttack{Name: a.Name, Tries: row.Tries, DetailLang: "en"}
 		}
 		v.Rows = append(v.Rows, row)
 	}
@@ -225,7 +231,8 @@ func (c *Console) attacksView(l localizer) attacksView {
 	case last.Running:
 		v.Last.Outcome = outcomeCell{Severity: "wait", Icon: "…", Words: l.T("outcome.running")}
 	case last.Err != nil:
-		v.Last.Outcome, v.Last.Detail = outcomeCell{Severity: "bad", Icon: "⚠", Words: l.T("outcome.failed")}, last.Err.Error()
+		v.Last.Outcome = outcomeCell{Severity: "bad", Icon: "⚠", Words: l.T("outcome.failed")}
+		v.Last.Detail, v.Last.DetailLang = l.problem(last.Err)
 	default:
 		v.Last.Outcome, v.Last.Detail = l.outcome(last.Seen.Outcome), last.Seen.Detail
 	}

@@ -3,7 +3,7 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const still = matchMedia("(prefers-reduced-motion: reduce)");
-  const status = byId("status"), lost = byId("lost");
+  const status = byId("status"), lost = byId("lost"), problem = byId("problem");
   let said = byId("attack-line").cloneNode(true); // what the server says of the last attack
 
   const parse = (html) => {
@@ -41,6 +41,32 @@
     }
   };
 
+  // A button that is replaced between its press and its release is never clicked: until then, nothing is replaced.
+  let pressed = false, kept = {}, releasing;
+  const update = (parts) => {
+    if (pressed) { Object.assign(kept, parts); return; }
+    for (const [id, html] of Object.entries(parts)) put(id, html);
+    count();
+    measure();
+  };
+  const press = (e) => {
+    clearTimeout(releasing);
+    pressed = !!e.target.closest?.("button, a");
+  };
+  const release = () => {
+    clearTimeout(releasing);
+    releasing = setTimeout(() => { // after the click
+      pressed = false;
+      const parts = kept;
+      kept = {};
+      update(parts);
+    });
+  };
+  document.addEventListener("pointerdown", (e) => { if (e.button === 0) press(e); });
+  document.addEventListener("keydown", (e) => { if (e.key === " ") press(e); });
+  for (const event of ["click", "pointerup", "pointercancel", "keyup"]) document.addEventListener(event, release);
+  window.addEventListener("blur", release);
+
   const count = () => {
     for (const c of document.querySelectorAll(".countdown")) {
       const seconds = Math.ceil((Number(c.dataset.at) - Date.now()) / 1000);
@@ -52,7 +78,7 @@
   count();
 
   // What is typed: how long it is, and whether it is too long.
-  const line = byId("line"), problem = byId("send-problem");
+  const line = byId("line"), sendProblem = byId("send-problem");
   const measure = () => {
     const room = byId("room"), limit = Number(room.dataset.limit), used = new TextEncoder().encode(line.value).length;
     const long = used > limit;
@@ -61,7 +87,15 @@
     line.setAttribute("aria-invalid", String(long));
     if (long) line.setCustomValidity(room.textContent); else line.setCustomValidity("");
   };
-  line.addEventListener("input", () => { problem.textContent = ""; measure(); });
+  line.addEventListener("input", () => { sendProblem.textContent = ""; measure(); });
+
+  // A problem covers a part of the page, so it goes away again.
+  let telling;
+  const tell = (text) => {
+    clearTimeout(telling);
+    problem.textContent = text;
+    if (text) telling = setTimeout(tell, 10000, "");
+  };
 
   const post = async (form, button) => {
     const body = new URLSearchParams(new FormData(form, button));
@@ -70,16 +104,18 @@
   };
   document.addEventListener("submit", async (e) => {
     e.preventDefault();
+    if (e.submitter?.getAttribute("aria-disabled") === "true") return;
     const form = e.target, sends = form.contains(line);
+    tell("");
     let failed;
     try { failed = await post(form, e.submitter); } catch { failed = lost.dataset.text; }
     if (sends) {
-      problem.textContent = failed;
+      sendProblem.textContent = failed;
       line.setAttribute("aria-invalid", String(failed !== ""));
       if (!failed) { line.value = ""; measure(); }
       return;
     }
-    status.textContent = failed;
+    tell(failed);
   });
 
   // What an attack does is said before it is started.
@@ -98,8 +134,8 @@
   document.addEventListener("focusin", say);
 
   document.addEventListener("keydown", (e) => {
-    if (e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input, pre")) return;
-    if (e.key !== "p" && (e.key !== " " || e.target.closest("button, a"))) return;
+    if (e.ctrlKey || e.metaKey || e.altKey || e.repeat || e.target.closest("input")) return;
+    if (e.key !== "p" && (e.key !== " " || e.target.closest("button, a, pre"))) return; // the space bar presses, or scrolls
     e.preventDefault();
     byId("freeze").click();
   });
@@ -109,11 +145,7 @@
     stream?.close();
     stream = new EventSource("/events?lang=" + document.documentElement.lang);
     stream.onopen = () => { lost.textContent = ""; };
-    stream.onmessage = (e) => {
-      for (const [id, html] of Object.entries(JSON.parse(e.data))) put(id, html);
-      count();
-      measure();
-    };
+    stream.onmessage = (e) => update(JSON.parse(e.data));
     stream.onerror = () => {
       lost.textContent = lost.dataset.text;
       if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 1000);
