@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"strings"
@@ -81,6 +82,32 @@ func TestReplacedKeyIsNotNoticed(t *testing.T) {
 		if o, err := a.Run(t.Context(), v.target); err != nil || o.Outcome != attacks.NotNoticed || len(o.Records) == 0 {
 			t.Errorf("%s: %+v, %v", name, o, err)
 		}
+	}
+}
+
+// Without this the scoreboard would praise rsa for refusing a replay, only because the vault had a new key that the pod had
+// not asked for yet.
+func TestAttackDuringRotation(t *testing.T) {
+	t.Parallel()
+	v := startAttacked(t, attackedBroker(t), defence{name: "rotated", topic: "rotated", format: envelope.FormatRSA}, 1)
+	if err := errors.Join(v.env.Prepare(1), v.env.Sidecar.Stop(), v.env.Rotate()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"forge", "replay"} { // when these begin, the producer has the old key, and then the new one
+		a, _ := attacks.Find(name)
+		if o, err := a.Run(t.Context(), v.target); err == nil {
+			t.Errorf("%s while the pod lacks the newest key: %+v", name, o)
+		}
+	}
+	if err := v.env.Sidecar.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := attacks.Ready(t.Context(), v.target); err != nil {
+		t.Fatal(err)
+	}
+	a, _ := attacks.Find("replay")
+	if o, err := a.Run(t.Context(), v.target); err != nil || o.Outcome != attacks.NotNoticed {
+		t.Errorf("replay after the rotation: %+v, %v", o, err)
 	}
 }
 

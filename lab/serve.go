@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 
+	"kafka-e2ee/lab/atomicfile"
 	"kafka-e2ee/lab/cloud"
 	"kafka-e2ee/lab/vault"
 )
@@ -24,7 +24,7 @@ func ServeCloud(ctx context.Context, cfg cloud.Config, caFile string, out io.Wri
 	}
 	defer c.Close()
 	// Only after Start: a cloud that already runs has written its own certificate there.
-	if err := os.WriteFile(caFile, c.Authority.PEM(), 0o644); err != nil { //nolint:gosec // a certificate is public
+	if err := atomicfile.Write(caFile, c.Authority.PEM(), 0o644); err != nil {
 		return fmt.Errorf("writing the authority's certificate: %w (hint: -ca-file names another file)", err)
 	}
 	fmt.Fprintf(out, cloudGreeting, cfg.AttestationHost, cfg.VaultHost, c.Addr(), c.MetadataURL(), caFile, c.Vault.Resource(), cloud.OperatorID, cloud.PodID) //nolint:errcheck // a closed terminal is not our failure

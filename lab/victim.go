@@ -37,6 +37,7 @@ func defences() []defence {
 // victim is a producer and a pod that holds the key, on a topic of their own.
 type victim struct {
 	target attacks.Target
+	env    *env.Environment
 	stop   func() error // ends them; its error is why they ended before
 }
 
@@ -110,6 +111,7 @@ func startVictim(ctx context.Context, dir string, brokers []string, d defence, l
 	})
 	return &victim{
 		target: attacks.Target{Brokers: brokers, Topic: d.topic, PublicKeyFile: producing.PublicKeyFile, Pod: "http://" + addr},
+		env:    environment,
 		stop: func() error {
 			cancel(nil)
 			parts.Wait()

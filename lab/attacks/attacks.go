@@ -13,7 +13,9 @@ package attacks
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -89,11 +91,14 @@ func Find(name string) (Attack, bool) {
 	return Attack{}, false
 }
 
-// patience is how long an attack may take.
-const patience = 2 * time.Minute
+const (
+	patience  = 2 * time.Minute  // an attack may take so long
+	undecided = 30 * time.Second // the pod may say so long that it cannot read a record yet
+)
 
 // Run does the attack, and waits until the pod shows the records. It puts back what later records would need: the
-// public key's file and the topic. It fails if the producer writes nothing, or if the pod does not show the records.
+// public key's file and the topic. It fails if the producer writes nothing, and if the pod does not show the records or
+// lacks what it needs to decide about them: its key, or a record's header.
 func (a Attack) Run(ctx context.Context, t Target) (Observation, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -111,9 +116,13 @@ func (a Attack) Run(ctx context.Context, t Target) (Observation, error) {
 }
 
 func (a Attack) run(ctx context.Context, t Target) ([]finding, error) {
-	pod := &page{url: t.Pod}
+	pod := &page{url: t.Pod, undecided: undecided}
 	o := &operator{target: t, page: pod}
-	newest, before, err := genuine(ctx, o, pod)
+	keyIDs, err := o.keyIDs()
+	if err != nil {
+		return nil, err
+	}
+	newest, before, err := genuine(ctx, o, pod, keyIDs)
 	if err != nil {
 		return nil, err
 	}
@@ -125,36 +134,50 @@ func (a Attack) run(ctx context.Context, t Target) ([]finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	if now, err := o.keyIDs(); err != nil || !slices.Equal(now, keyIDs) {
+		return nil, errors.Join(err, errKeyReplaced)
+	}
 	return compare(records, before), nil
 }
 
-// genuine returns the next record that the producer writes, and what the pod says of it.
-func genuine(ctx context.Context, o *operator, pod *page) (stored, reported, error) {
+// errKeyReplaced means that a record may be unreadable because its key is new, and not because of the attack. The format
+// rsa cannot tell.
+var errKeyReplaced = errors.New("the producer's key is being replaced, so nothing can be said (hint: try again)")
+
+// genuine returns the next record that the producer writes, and what the pod says of it: it has decrypted the record, with
+// one of the producer's present keys.
+func genuine(ctx context.Context, o *operator, pod *page, keyIDs []string) (stored, reported, error) {
 	newest, err := o.next(ctx)
 	if err != nil {
 		return stored{}, reported{}, err
 	}
-	said, err := pod.wait(ctx, newest.Position)
+	said, err := pod.waitUntil(ctx, func(r reported) bool { return r.State == stateDecrypted }, newest.Position)
 	if err != nil {
 		return stored{}, reported{}, err
+	}
+	if !slices.Contains(keyIDs, said[0].KeyID) {
+		return stored{}, reported{}, errKeyReplaced
 	}
 	return newest, said[0], nil
 }
 
-// Ready waits until the pod has its key and shows a record of the producer in plaintext. Before that an attack shows
-// nothing: the pod refuses every record.
+// Ready waits until the pod has its key and shows a record of the producer in plaintext. Before that nothing can be said
+// of an attack.
 func Ready(ctx context.Context, t Target) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		_, said, err := genuine(ctx, &operator{target: t}, &page{url: t.Pod})
+		o := &operator{target: t}
+		keyIDs, err := o.keyIDs()
+		if err == nil {
+			_, _, err = genuine(ctx, o, &page{url: t.Pod, undecided: undecided}, keyIDs)
+		}
 		switch {
+		case err == nil:
+			return nil
 		case ctx.Err() != nil:
 			return fmt.Errorf("waiting until the pod shows records in plaintext: %w", err)
-		case err == nil && said.State == stateDecrypted:
-			return nil
-		case err != nil: // the pod starts
-			time.Sleep(pollEvery)
 		}
+		time.Sleep(pollEvery) // the pod starts
 	}
 }

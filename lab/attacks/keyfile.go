@@ -10,25 +10,48 @@ import (
 	"os"
 
 	"kafka-e2ee/envelope"
+	"kafka-e2ee/lab/atomicfile"
 )
 
 // sealer encrypts with the producer's public keys. Whoever knows them can.
 func (o *operator) sealer(format envelope.Format) (*envelope.Sealer, error) {
-	text, err := os.ReadFile(o.target.PublicKeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("reading the public key: %w", err)
-	}
-	readers, err := envelope.ParsePublicKeys(text)
+	readers, err := o.publicKeys()
 	if err != nil {
 		return nil, err
 	}
 	return envelope.NewSealer(envelope.SealerConfig{Format: format, Topic: o.target.Topic, Readers: readers})
 }
 
+// publicKeys returns the producer's public keys.
+func (o *operator) publicKeys() ([]*rsa.PublicKey, error) {
+	text, err := os.ReadFile(o.target.PublicKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the public key: %w", err)
+	}
+	return envelope.ParsePublicKeys(text)
+}
+
+// keyIDs returns the ids of the producer's public keys.
+func (o *operator) keyIDs() ([]string, error) {
+	readers, err := o.publicKeys()
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(readers))
+	for i, reader := range readers {
+		ids[i] = envelope.KeyID(reader)
+	}
+	return ids, nil
+}
+
 // slipIn changes the public key's file. The result puts it back, unless somebody has replaced it since.
 func (o *operator) slipIn(key *rsa.PublicKey, add bool) (restore func() error, err error) {
 	file := o.target.PublicKeyFile
 	before, err := os.ReadFile(file) //nolint:gosec // the caller names it
+	if err != nil {
+		return nil, fmt.Errorf("reading the public key: %w", err)
+	}
+	info, err := os.Stat(file) //nolint:gosec // as above
 	if err != nil {
 		return nil, fmt.Errorf("reading the public key: %w", err)
 	}
@@ -40,19 +63,13 @@ func (o *operator) slipIn(key *rsa.PublicKey, add bool) (restore func() error, e
 	if add {
 		after = append(bytes.Clone(before), after...)
 	}
-	replace := func(text []byte) error {
-		if err := os.WriteFile(file, text, 0o600); err != nil { //nolint:gosec // the caller names it; it keeps its mode
-			return fmt.Errorf("writing the public key: %w", err)
-		}
-		return nil
-	}
 	restore = func() error {
 		if now, err := os.ReadFile(file); err == nil && !bytes.Equal(now, after) { //nolint:gosec // as above
 			return nil
 		}
-		return replace(before)
+		return atomicfile.Write(file, before, info.Mode().Perm())
 	}
-	if err := replace(after); err != nil {
+	if err := atomicfile.Write(file, after, info.Mode().Perm()); err != nil {
 		return nil, errors.Join(err, restore())
 	}
 	return restore, nil

@@ -3,6 +3,7 @@ package attacks
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -38,5 +39,35 @@ func TestSlipInKeepsARotatedKey(t *testing.T) {
 		if got, err := os.ReadFile(file); err != nil || string(got) != want {
 			t.Errorf("got %q, %v, want %q", got, err, want)
 		}
+	}
+}
+
+// Without this the producer could read an empty file while its key is replaced, and stop.
+func TestSlipInNeverLeavesHalfAFile(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(file, []byte("before"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	reading, err := os.Open(file) // as the producer does at that moment
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reading.Close()
+	restore, err := (&operator{target: Target{PublicKeyFile: file}}).slipIn(&key.PublicKey, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(reading); err != nil || string(got) != "before" {
+		t.Errorf("the file that was open has %q, %v", got, err)
+	}
+	if err := restore(); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("the file's mode has changed: %v, %v", info, err)
 	}
 }

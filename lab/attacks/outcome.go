@@ -12,6 +12,15 @@ const (
 	statePlain     = "plain"
 )
 
+// decided reports whether the pod has what it needs to decide about a record. If not, the state says nothing of the
+// record: any other one would have it, too.
+func (r reported) decided() bool {
+	return !slices.Contains([]string{"no_key", "unknown_key", "needs_header"}, r.State)
+}
+
+// normalFlag is what the pod says of the first records that it reads of a data key. It is no mark.
+const normalFlag = "unfollowed"
+
 // finding is what the pod says of one record, compared with a record that nobody attacked.
 type finding struct {
 	Position
@@ -20,7 +29,7 @@ type finding struct {
 	marks   []string // that the other record does not have
 }
 
-// compare judges each record. What the pod says of a record of the producer, too, is no mark.
+// compare judges each record, about which the pod must have decided. What the pod says of a record of the producer, too, is no mark.
 func compare(records []reported, genuine reported) []finding {
 	findings := make([]finding, len(records))
 	for i, r := range records {
@@ -48,7 +57,7 @@ func newMarks(r, genuine reported) (marks []string) {
 		marks = append(marks, r.State)
 	}
 	for _, flag := range r.Flags {
-		if !slices.Contains(genuine.Flags, flag) {
+		if flag != normalFlag && !slices.Contains(genuine.Flags, flag) {
 			marks = append(marks, flag)
 		}
 	}

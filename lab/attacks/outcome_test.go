@@ -36,7 +36,7 @@ func TestOutcome(t *testing.T) {
 		"one mark is enough":         {genuine, []reported{said("decrypted"), said("decrypted", "gap")}, anyRecord, Flagged, []string{"gap"}},
 		"no mark":                    {genuine, []reported{said("decrypted"), said("decrypted")}, anyRecord, NotNoticed, nil},
 		"all are refused":            {genuine, []reported{rejected, rejected}, anyRecord, Refused, []string{"rejected (sender)"}},
-		"no key":                     {said("no_key"), []reported{said("no_key")}, everyRecord, Refused, []string{"no_key"}},
+		"first of its data key":      {genuine, []reported{said("decrypted", "unfollowed")}, everyRecord, NotNoticed, nil},
 		"no record":                  {genuine, nil, everyRecord, NotNoticed, nil},
 	} {
 		findings := compare(c.records, c.genuine)

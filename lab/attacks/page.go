@@ -12,8 +12,9 @@ import (
 
 // page is the pod's page, whose API is asked for records.
 type page struct {
-	url  string
-	next uint64 // the revision after the last answer: older ones are of no interest
+	url       string
+	undecided time.Duration // how long records may be in a state that another one follows
+	next      uint64        // the revision after the last answer: older ones are of no interest
 }
 
 // reported is what the pod's API says of a record (docs/api.md), without its content.
@@ -21,6 +22,7 @@ type reported struct {
 	Partition    int32    `json:"partition"`
 	Offset       int64    `json:"offset"`
 	State        string   `json:"state"`
+	KeyID        string   `json:"key_id"`
 	RejectReason string   `json:"reject_reason"`
 	Flags        []string `json:"flags"`
 	Sender       struct {
@@ -33,28 +35,44 @@ const (
 	pollEvery   = 100 * time.Millisecond // how often the pod is asked
 )
 
-// wait returns what the pod says of the records, as soon as it says something of each.
+// wait returns what the pod says of the records, as soon as it has decided about each.
 func (p *page) wait(ctx context.Context, positions ...Position) ([]reported, error) {
+	return p.waitUntil(ctx, reported.decided, positions...)
+}
+
+// waitUntil returns what the pod says of the records, as soon as that is final for each. It fails if the pod shows all of
+// them, and some are not final for too long.
+func (p *page) waitUntil(ctx context.Context, final func(reported) bool, positions ...Position) ([]reported, error) {
 	known := make(map[Position]reported)
+	var allShown time.Time
 	for {
 		if err := p.poll(ctx, known); err != nil {
 			return nil, fmt.Errorf("asking the pod for its records: %w", err)
 		}
 		missing := slices.IndexFunc(positions, func(at Position) bool { _, ok := known[at]; return !ok })
-		if missing < 0 {
-			break
+		open := slices.IndexFunc(positions, func(at Position) bool { return !final(known[at]) })
+		switch {
+		case missing >= 0:
+		case open < 0:
+			records := make([]reported, len(positions))
+			for i, at := range positions {
+				records[i] = known[at]
+			}
+			return records, nil
+		case allShown.IsZero():
+			allShown = time.Now()
+		case time.Since(allShown) > p.undecided:
+			at := positions[open]
+			return nil, fmt.Errorf("the attack cannot be judged: for %s the pod shows partition %d, offset %d as %s (hint: try again when it shows the producer's records in plaintext)",
+				p.undecided, at.Partition, at.Offset, known[at].State)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting until the pod shows partition %d, offset %d: %w", positions[missing].Partition, positions[missing].Offset, ctx.Err())
+			at := positions[max(missing, open, 0)]
+			return nil, fmt.Errorf("waiting until the pod shows partition %d, offset %d: %w", at.Partition, at.Offset, ctx.Err())
 		case <-time.After(pollEvery):
 		}
 	}
-	records := make([]reported, len(positions))
-	for i, at := range positions {
-		records[i] = known[at]
-	}
-	return records, nil
 }
 
 // skip passes over what the pod says so far.

@@ -2,11 +2,13 @@ package attacks
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Without this an attack could be judged by what the pod said of another record at the same position before.
@@ -42,6 +44,38 @@ func TestPageThatDoesNotAnswer(t *testing.T) {
 			t.Errorf("status %d without records: got %+v", status, got)
 		}
 		server.Close()
+	}
+}
+
+// Without this a record whose key or header is still on its way would count as refused, and the scoreboard would say that
+// the format has stopped an attack that nobody notices.
+func TestPageThatHasNotDecided(t *testing.T) {
+	for _, state := range []string{"no_key", "unknown_key", "needs_header"} {
+		for _, later := range []string{"decrypted", ""} {
+			rev := 0
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				rev++
+				now := state
+				if rev > 2 && later != "" {
+					now = later
+				}
+				if _, err := fmt.Fprintf(w, `{"records":[{"partition":1,"offset":5,"state":%q}],"next":%d}`, now, rev); err != nil {
+					t.Error(err)
+				}
+			}))
+			p := page{url: server.URL, undecided: time.Second}
+			if later != "" {
+				p.undecided = time.Minute
+			}
+			got, err := p.wait(t.Context(), Position{1, 5})
+			switch {
+			case later == "" && (err == nil || !strings.Contains(err.Error(), "cannot be judged")):
+				t.Errorf("%s for ever: got %+v, %v", state, got, err)
+			case later != "" && (err != nil || got[0].State != later):
+				t.Errorf("%s before %s: got %+v, %v", state, later, got, err)
+			}
+			server.Close()
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"kafka-e2ee/envelope"
+	"kafka-e2ee/lab/atomicfile"
 	"kafka-e2ee/lab/cloud"
 	"kafka-e2ee/lab/sidecar"
 	"kafka-e2ee/lab/snp"
@@ -122,8 +123,8 @@ func (e *Environment) prepare() error {
 	e.keyIDs = []string{envelope.KeyID(&key.PublicKey)}
 	return errors.Join(
 		e.addVersion(key),
-		writeFile(filepath.Join(e.cfg.PublicDir, PolicyFile), expected, 0o644),
-		writeFile(filepath.Join(e.cfg.PublicDir, AuthorityFile), e.Cloud.Authority.PEM(), 0o644),
+		atomicfile.Write(filepath.Join(e.cfg.PublicDir, PolicyFile), expected, 0o644),
+		atomicfile.Write(filepath.Join(e.cfg.PublicDir, AuthorityFile), e.Cloud.Authority.PEM(), 0o644),
 		e.Restart(Pod{}),
 	)
 }
@@ -208,7 +209,7 @@ func (e *Environment) addVersion(key *rsa.PrivateKey) error {
 	if err != nil {
 		return fmt.Errorf("encoding the public key: %w", err)
 	}
-	return writeFile(filepath.Join(e.cfg.PublicDir, PublicKeyFile), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o644)
+	return atomicfile.Write(filepath.Join(e.cfg.PublicDir, PublicKeyFile), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o644)
 }
 
 // Close stops the sidecar and the cloud.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"kafka-e2ee/envelope"
+	"kafka-e2ee/lab/atomicfile"
 	"kafka-e2ee/lab/ca"
 )
 
@@ -66,24 +67,5 @@ func loadOrCreate(dir, name string, create func() ([]byte, error)) ([]byte, erro
 	if text, err = create(); err != nil {
 		return nil, err
 	}
-	return text, writeFile(file, text, 0o600)
-}
-
-// writeFile writes the whole file or nothing. Half a key would stay forever, and a
-// program that reads the file at that moment would see a damaged key.
-func writeFile(file string, text []byte, mode fs.FileMode) error {
-	draft, err := os.CreateTemp(filepath.Dir(file), ".draft-*")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", filepath.Base(file), err)
-	}
-	defer os.Remove(draft.Name()) //nolint:errcheck // after the rename there is nothing to remove
-	_, err = draft.Write(text)
-	err = errors.Join(err, draft.Chmod(mode), draft.Sync(), draft.Close())
-	if err == nil {
-		err = os.Rename(draft.Name(), file)
-	}
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", filepath.Base(file), err)
-	}
-	return nil
+	return text, atomicfile.Write(file, text, 0o600)
 }
