@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
+	"syscall"
 )
 
 // How much the ports of the other addresses are above the confidential pod's.
@@ -51,14 +53,25 @@ func reservePorts(ctx context.Context, port int) (addrs addresses, release func(
 	return addrs, release, nil
 }
 
+// The ports from which unusedAddr chooses are below those that systems give to connections, so that no connection takes one
+// before it is used.
+const (
+	firstPort = 10_000
+	lastPort  = 32_000
+)
+
 // unusedAddr returns a loopback address with a free port. The attestation
 // service's port is part of its name, so it must be known before the service
 // starts.
 func unusedAddr(ctx context.Context) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "localhost:0")
-	if err != nil {
-		return "", fmt.Errorf("finding a free port: %w", err)
+	for {
+		addr := net.JoinHostPort("localhost", strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort))) //nolint:gosec // any port will do
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+		switch {
+		case err == nil:
+			return addr, l.Close()
+		case !errors.Is(err, syscall.EADDRINUSE):
+			return "", fmt.Errorf("finding a free port: %w", err)
+		}
 	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return net.JoinHostPort("localhost", port), errors.Join(err, l.Close())
 }

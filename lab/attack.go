@@ -37,6 +37,8 @@ func (d *demo) Attack(ctx context.Context, name string) (console.Observation, er
 		return console.Observation{}, err
 	}
 	defer d.unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer context.AfterFunc(d.ctx, cancel)()
 	d.noteAttack(console.Attacked{Attack: console.AttackInfo{Name: name, Tries: attack.Tries}, Running: true})
 	observed, err := d.attack(ctx, attack)
 	d.noteAttack(console.Attacked{Attack: console.AttackInfo{Name: name, Tries: attack.Tries}, Ended: time.Now(), Seen: observed, Err: err})
@@ -94,14 +96,22 @@ func (d *demo) Scoreboard() map[string]map[string]string {
 	return board
 }
 
-// attackFromTerminal says what will be tried, tries it, and says what became of it.
+// attackFromTerminal says what will be tried, tries it, and says what became of it. It returns before that: the lines that
+// are typed meanwhile reach the producer, without which no attack ends.
 func (d *demo) attackFromTerminal(ctx context.Context, attack attacks.Attack) {
-	d.say("as Kafka's operator: %s", attack.Tries)
-	seen, err := d.Attack(ctx, attack.Name)
-	switch {
-	case err == nil:
-		d.say("%s (%s): %s, after %s", strings.ToUpper(strings.ReplaceAll(seen.Outcome, "_", " ")), d.Format(), seen.Detail, seen.Took.Round(time.Millisecond))
-	case ctx.Err() == nil:
-		d.say("nothing can be said: %v", err)
+	if !d.attacking.CompareAndSwap(false, true) {
+		d.say("/%s: another attack still runs", attack.Name)
+		return
 	}
+	d.say("as Kafka's operator: %s", attack.Tries)
+	go func() { // not a part: the lock of the parts waits for it
+		defer d.attacking.Store(false)
+		seen, err := d.Attack(ctx, attack.Name)
+		switch {
+		case err == nil:
+			d.say("%s (%s): %s, after %s", strings.ToUpper(strings.ReplaceAll(seen.Outcome, "_", " ")), d.Format(), seen.Detail, seen.Took.Round(time.Millisecond))
+		case ctx.Err() == nil:
+			d.say("nothing can be said of /%s: %v", attack.Name, err)
+		}
+	}()
 }

@@ -121,27 +121,27 @@ func TestInterruptedAttacksLeaveNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	interrupt := func(attack string, during func(cancel func())) {
+	interrupt := func(attack string, during func(ctx context.Context, cancel func())) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		during(cancel)
+		during(ctx, cancel)
 		a, found := attacks.Find(attack)
 		if _, err := a.Run(ctx, v.target); !found || ctx.Err() == nil || err == nil {
 			t.Errorf("%s was not interrupted: %v", attack, err)
 		}
 	}
-	request := func(key kmsg.Key) func(func()) {
-		return func(cancel func()) {
+	request := func(key kmsg.Key) func(context.Context, func()) {
+		return func(_ context.Context, cancel func()) {
 			broker.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) { cancel(); return nil, nil, false })
 		}
 	}
 	interrupt("drop", request(kmsg.DeleteRecords))
 	interrupt("copy", request(kmsg.CreateTopics))
 	interrupt("rewind", request(kmsg.DeleteTopics))
-	interrupt("reader", func(cancel func()) {
+	interrupt("reader", func(ctx context.Context, cancel func()) {
 		go func() {
 			defer cancel()
-			for text, err := before, error(nil); err == nil && string(text) == string(before); text, err = os.ReadFile(v.target.PublicKeyFile) {
+			for text, err := before, error(nil); ctx.Err() == nil && err == nil && string(text) == string(before); text, err = os.ReadFile(v.target.PublicKeyFile) {
 				time.Sleep(time.Millisecond)
 			}
 		}()

@@ -2,12 +2,14 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -43,8 +45,10 @@ type demo struct {
 	limit    messageLimit
 	pod      http.Transport // to the confidential pod's page
 
+	attacking atomic.Bool   // from the terminal
 	changing  chan struct{} // held while parts are replaced, or attacked
-	replaced  []*part       // the pods, and what belongs to their scenario
+	events    []*part       // of the scenario
+	replaced  []*part       // the pods, and what else belongs to the scenario
 	producing []*part       // what the producer sends by itself
 	typing    []*part       // what a person types
 
@@ -94,9 +98,10 @@ func (d *demo) open() (err error) {
 	return err
 }
 
-// close ends every part, and removes everything but the log. It may be called after a failed open.
+// close ends every part, and removes everything but the log. It may be called after a failed open, and once.
 func (d *demo) close() {
 	d.stop(nil)
+	d.changing <- struct{}{} // for good: a change that has begun ends first, and none begins any more
 	d.running.Wait()
 	d.pod.CloseIdleConnections()
 	if d.env != nil {
@@ -142,14 +147,24 @@ func end(parts []*part) {
 	}
 }
 
+// lock fails when ctx or the demo has ended. Callers are not parts, so the demo does not wait for them: what they start
+// after its end would never end.
 func (d *demo) lock(ctx context.Context) error {
 	select {
 	case d.changing <- struct{}{}:
-		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	case <-d.ctx.Done():
+		return errEnded
 	}
+	if d.ctx.Err() != nil {
+		d.unlock()
+		return errEnded
+	}
+	return nil
 }
+
+var errEnded = errors.New("the demo has ended")
 
 func (d *demo) unlock() { <-d.changing }
 
@@ -167,11 +182,7 @@ func (d *demo) change(ctx context.Context, restart bool, edit func(*choice)) err
 		return err
 	}
 	if restart || next.format != before.format {
-		if err := d.env.Prepare(plan.rotations); err != nil {
-			return err
-		}
-		end(d.replaced)
-		if err := d.restartPods(plan, next.format); err != nil { //nolint:contextcheck // parts end with the demo, not with the request that starts them
+		if err := d.replacePods(plan, next.format); err != nil { //nolint:contextcheck // parts end with the demo, not with the request that starts them
 			d.stop(err) // there is no pod any more
 			return err
 		}

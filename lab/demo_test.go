@@ -3,6 +3,7 @@ package lab
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"os"
 	"strings"
@@ -31,7 +32,7 @@ func startDemo(t *testing.T, cfg Config) (d *demo, event chan<- time.Time) {
 	t.Helper()
 	events := make(chan time.Time)
 	cfg.After = func(time.Duration) <-chan time.Time { return events }
-	for port := 20_000 + os.Getpid()%20_000; d == nil; port += 20 {
+	for port := 20_000 + os.Getpid()%10_000; d == nil; port += 20 { // below the ports that the system gives to connections
 		cfg.Port = port
 		ctx, stop := context.WithCancelCause(t.Context()) // close stops it
 		var err error
@@ -40,7 +41,7 @@ func startDemo(t *testing.T, cfg Config) (d *demo, event chan<- time.Time) {
 		}
 	}
 	t.Cleanup(func() {
-		if cause := context.Cause(d.ctx); cause != nil && t.Context().Err() == nil {
+		if cause := context.Cause(d.ctx); !errors.Is(cause, context.Canceled) { // t.Context has ended by now, and the demo with it
 			t.Errorf("the demo ended early: %v", cause)
 		}
 		d.close()
@@ -199,6 +200,62 @@ func TestRestartTakesFaultsBack(t *testing.T) {
 	}
 	if err := d.SetScenario(t.Context(), "unknown"); err == nil || d.Scenario().Name != goodScenario {
 		t.Errorf("an unknown scenario: %v, and %s is played", err, d.Scenario().Name)
+	}
+}
+
+// Without this a click while the demo ends could start pods that nobody ends, on a cloud that is being closed.
+func TestNothingBeginsAfterTheEnd(t *testing.T) {
+	d, _ := startDemo(t, Config{Format: envelope.FormatRSA})
+	if err := d.lock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.stop(nil)
+	waits := make(chan error)
+	go func() { waits <- d.SetScenario(context.Background(), goodScenario) }() // as the console does: no request's end stops it
+	if err := <-waits; !errors.Is(err, errEnded) {
+		t.Errorf("a change that waited: %v", err)
+	}
+	d.unlock()
+	for range 20 { // a free lock and the end are there at once
+		if err := d.SetScenario(context.Background(), goodScenario); !errors.Is(err, errEnded) {
+			t.Errorf("a change after the end: %v", err)
+		}
+	}
+	if _, err := d.Attack(context.Background(), "drop"); !errors.Is(err, errEnded) {
+		t.Errorf("an attack after the end: %v", err)
+	}
+}
+
+// Without this the new pods would name too few keys, and the demo would end at the last rotation, if the key is rotated
+// while the scenario begins once more.
+func TestRotationsWhileTheScenarioBeginsAgain(t *testing.T) {
+	d, event := startDemo(t, Config{Format: envelope.FormatRSA, Scenario: "rotate"})
+	ended := make(chan struct{})
+	var events sync.WaitGroup
+	defer events.Wait()
+	defer close(ended)
+	events.Go(func() {
+		for {
+			select {
+			case event <- time.Now():
+			case <-ended:
+				return
+			}
+		}
+	})
+	if err := d.SetScenario(t.Context(), "rotate"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "every rotation has happened", func() bool {
+		for _, event := range d.Scenario().Events {
+			if !event.Done {
+				return d.ctx.Err() != nil
+			}
+		}
+		return true
+	})
+	if err := context.Cause(d.ctx); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -36,13 +36,16 @@ const (
 // Run runs the demo in this process until ctx ends. Lines read from in become
 // messages, or are commands; see readTerminal. Run prints the addresses to out, and
 // writes logs to a file whose name it prints.
-func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
+func Run(parent context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	if cfg.Scenario == "help" {
 		return listScenarios(out)
 	}
-	ctx, stop := context.WithCancelCause(ctx)
+	ctx, stop := context.WithCancelCause(parent)
 	d, err := start(ctx, stop, cfg, out)
-	if err != nil {
+	switch {
+	case err != nil && parent.Err() != nil: // while it started
+		return nil
+	case err != nil:
 		return err
 	}
 	defer d.close()
@@ -50,7 +53,6 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out io.Writer) error {
 		go d.readTerminal(ctx, in) // not a part: a read from in may never return
 	}
 	<-ctx.Done()
-	d.running.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}

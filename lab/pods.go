@@ -14,6 +14,16 @@ import (
 	"kafka-e2ee/web/access"
 )
 
+// replacePods ends the pods and their scenario, and starts both in another one.
+func (d *demo) replacePods(plan scenario, format envelope.Format) error {
+	end(d.events) // first: they change the environment, too
+	if err := d.env.Prepare(plan.rotations); err != nil {
+		return err
+	}
+	end(d.replaced)
+	return d.restartPods(plan, format)
+}
+
 // restartPods brings the cloud back to good, then into the scenario, and starts both pods, which read their history from
 // Kafka.
 func (d *demo) restartPods(plan scenario, format envelope.Format) error {
@@ -53,9 +63,8 @@ func (d *demo) restartPods(plan scenario, format envelope.Format) error {
 	d.mu.Lock()
 	d.play = played
 	d.mu.Unlock()
-	d.replaced = append(d.replaced, d.start("watch", d.watchPod), d.start("scenario", func(ctx context.Context, _ *slog.Logger) error {
-		return d.run(ctx, played)
-	}))
+	d.replaced = append(d.replaced, d.start("watch", d.watchPod))
+	d.events = []*part{d.start("scenario", func(ctx context.Context, _ *slog.Logger) error { return d.run(ctx, played) })}
 	return nil
 }
 

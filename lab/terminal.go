@@ -41,19 +41,24 @@ func (d *demo) readTerminal(ctx context.Context, in io.Reader) {
 	}
 }
 
-// passLine passes a line whose first part was read to the producer. err is that read's, and the result the last read's.
+// passLine passes a line whose first part was read to the producer. err is that read's, and the result the last read's. If
+// the producer is replaced meanwhile, the rest of the line is skipped: the next producer would take it for a message.
 func (d *demo) passLine(r *bufio.Reader, part []byte, err error) error {
-	d.lines.turn.Lock()
-	defer d.lines.turn.Unlock()
-	for {
-		_, _ = d.lines.Write(part) //nolint:errcheck // only while the producer is replaced
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			break
-		}
+	d.lines.mu.Lock()
+	defer d.lines.mu.Unlock()
+	to := d.lines.producer()
+	_, lost := to.Write(part)
+	for errors.Is(err, bufio.ErrBufferFull) {
 		part, err = r.ReadSlice('\n')
+		if lost == nil {
+			_, lost = to.Write(part)
+		}
 	}
-	if err != nil { // the last line has no newline
-		_, _ = d.lines.Write([]byte("\n")) //nolint:errcheck // as above
+	if err != nil && lost == nil { // the last line has no newline
+		_, lost = to.Write([]byte("\n"))
+	}
+	if lost != nil && d.ctx.Err() == nil {
+		d.say("%v", errReplaced)
 	}
 	return err
 }

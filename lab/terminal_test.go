@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // typeInto returns what reaches the producer and the terminal if that is typed.
@@ -25,6 +27,9 @@ func typeInto(t *testing.T, typed string) (sent, printed string) {
 		done <- text
 	}()
 	d.readTerminal(t.Context(), strings.NewReader(typed))
+	for d.attacking.Load() {
+		time.Sleep(time.Millisecond)
+	}
 	d.lines.open() // ends the reader
 	return string(<-done), out.String()
 }
@@ -54,6 +59,58 @@ func TestTerminalTellsLinesFromCommands(t *testing.T) {
 		} else if strings.Contains(typed, "/unknown") && !strings.Contains(printed, "/unknown is not a command") {
 			t.Errorf("%.20q: the terminal says %q", typed, printed)
 		}
+	}
+}
+
+// Without this the end of a long line would become a message of its own, of the next producer, and nobody would say that the
+// beginning is lost.
+func TestLineOfAReplacedProducer(t *testing.T) {
+	t.Parallel()
+	out := new(terminal)
+	d := &demo{ctx: t.Context(), out: out}
+	first := d.lines.open()
+	in, typing := io.Pipe()
+	ended := make(chan struct{})
+	go func() { defer close(ended); d.readTerminal(t.Context(), in) }()
+	long := strings.Repeat("x", maxCommand)
+	if _, err := io.WriteString(typing, long); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(first, make([]byte, maxCommand)); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil { // as its producer does when it ends
+		t.Fatal(err)
+	}
+	second := bufio.NewReader(d.lines.open())
+	go io.WriteString(typing, long+"tail\nnext\n") //nolint:errcheck // the read below fails
+	if got, err := second.ReadString('\n'); err != nil || got != "next\n" {
+		t.Errorf("the next producer gets %.20q, %v", got, err)
+	}
+	typing.Close()
+	<-ended
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	if !strings.Contains(out.text.String(), errReplaced.Error()) {
+		t.Errorf("the terminal says %q", &out.text)
+	}
+}
+
+// Without this what the audience types after an attack would wait until the attack has ended.
+func TestLinesPassAnAttack(t *testing.T) {
+	t.Parallel()
+	out := new(terminal)
+	d := &demo{ctx: t.Context(), out: out, changing: make(chan struct{}, 1)}
+	d.changing <- struct{}{} // so the attack waits
+	lines := bufio.NewReader(d.lines.open())
+	go d.readTerminal(t.Context(), strings.NewReader("/drop\n/replay\ntyped\n"))
+	if got, err := lines.ReadString('\n'); err != nil || got != "typed\n" {
+		t.Errorf("the producer gets %q, %v", got, err)
+	}
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	if said := out.text.String(); !strings.Contains(said, "disappear") || !strings.Contains(said, "/replay: another attack still runs") {
+		t.Errorf("the terminal says %q", said)
 	}
 }
 

@@ -13,17 +13,17 @@ import (
 // typedLines passes lines from the terminal and from the console to the producer that reads them now. Each line stays
 // whole.
 type typedLines struct {
-	turn sync.Mutex // held while a line is written
+	mu sync.Mutex // held while a line is written
 
-	mu sync.Mutex
-	to *io.PipeWriter
+	toMu sync.Mutex
+	to   *io.PipeWriter
 }
 
 // open returns what the next producer reads. The one before gets no further line.
 func (t *typedLines) open() *io.PipeReader {
 	reader, writer := io.Pipe()
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.toMu.Lock()
+	defer t.toMu.Unlock()
 	if t.to != nil {
 		_ = t.to.Close() //nolint:errcheck // never fails
 	}
@@ -31,12 +31,11 @@ func (t *typedLines) open() *io.PipeReader {
 	return reader
 }
 
-// Write writes a part of a line. Hold the turn.
-func (t *typedLines) Write(part []byte) (int, error) {
-	t.mu.Lock()
-	to := t.to
-	t.mu.Unlock()
-	return to.Write(part)
+// producer returns what the present producer reads from. Hold mu until the whole line is written.
+func (t *typedLines) producer() io.Writer {
+	t.toMu.Lock()
+	defer t.toMu.Unlock()
+	return t.to
 }
 
 var (
@@ -55,9 +54,9 @@ func (t *typedLines) send(ctx context.Context, line string) error {
 	}
 	taken := make(chan error, 1)
 	go func() {
-		t.turn.Lock()
-		defer t.turn.Unlock()
-		_, err := io.WriteString(t, line+"\n")
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		_, err := io.WriteString(t.producer(), line+"\n")
 		taken <- err
 	}()
 	select {

@@ -62,7 +62,7 @@ type Config struct {
 	Logger   *slog.Logger
 }
 
-// Environment is a running environment.
+// Environment is a running environment. One goroutine at a time may call its methods.
 type Environment struct {
 	Cloud   *cloud.Cloud
 	Sidecar *skrtest.Server // it listens
