@@ -38,7 +38,7 @@ func (d *demo) Attack(ctx context.Context, name string) (console.Observation, er
 	}
 	defer d.unlock()
 	ctx, cancel := context.WithCancel(ctx)
-	defer context.AfterFunc(d.ctx, cancel)()
+	defer context.AfterFunc(d.ctx, cancel)() //nolint:contextcheck // the demo ends an attack, too
 	d.noteAttack(console.Attacked{Attack: console.AttackInfo{Name: name, Tries: attack.Tries}, Running: true})
 	observed, err := d.attack(ctx, attack)
 	d.noteAttack(console.Attacked{Attack: console.AttackInfo{Name: name, Tries: attack.Tries}, Ended: time.Now(), Seen: observed, Err: err})

@@ -51,7 +51,7 @@ func (o *operator) slipIn(key *rsa.PublicKey, add bool) (restore func() error, e
 	if err != nil {
 		return nil, fmt.Errorf("reading the public key: %w", err)
 	}
-	info, err := os.Stat(file) //nolint:gosec // as above
+	info, err := os.Stat(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading the public key: %w", err)
 	}
