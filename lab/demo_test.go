@@ -119,7 +119,7 @@ func TestConsoleIsToldWhatHappens(t *testing.T) {
 	if err := d.SetScenario(t.Context(), "no-role"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the vault has refused", func() bool { return stepNamed(d, console.StepPolicy).Measured == "Key Vault Crypto User" })
+	eventually(t, "the vault has refused", func() bool { return stepNamed(d, console.StepVault).Measured == "Key Vault Crypto User" })
 	played := d.Scenario()
 	if played.Name != "no-role" || len(played.Events) != 1 || played.Events[0].Done || !played.Events[0].At.Equal(played.Began.Add(20*time.Second)) {
 		t.Errorf("is played: %+v", played)

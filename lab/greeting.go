@@ -29,13 +29,13 @@ const greeting = `
 
 func printGreeting(d *demo, first choice) {
 	a := d.Addresses()
-	plan, _ := findScenario(first.scenario)                                                                                                                                                                                  //nolint:errcheck // it was checked
-	fmt.Fprintf(d.out, greeting, first.format, a.Console, a.Confidential, plan.summary, provenance(first.format), a.Attested, a.Verify, a.Ordinary, ciphertext(first.format), a.Broker, a.Broker, a.Topic, d.logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
+	plan, _ := findScenario(first.scenario)                                                                                                                                                                                        //nolint:errcheck // it was checked
+	fmt.Fprintf(d.out, greeting, first.format, a.Console, a.Confidential, plan.summary, provenance(plan, first.format), a.Attested, a.Verify, a.Ordinary, ciphertext(first.format), a.Broker, a.Broker, a.Topic, d.logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
 }
 
-// provenance says what is known of the sender of a record.
-func provenance(format envelope.Format) string {
-	if format == envelope.FormatRSA {
+// provenance says what is known of the sender of a record that the pod decrypts.
+func provenance(s scenario, format envelope.Format) string {
+	if format == envelope.FormatRSA || !s.decrypts() {
 		return ""
 	}
 	return ", from a proven sender"

@@ -32,6 +32,11 @@ type scenario struct {
 	rotations int  // of the key, among the events
 }
 
+// decrypts reports whether the pod has its key from the start.
+func (s scenario) decrypts() bool {
+	return s.pod.Change == nil && s.pod.Role == "" && !s.noSidecar && !s.unlocks
+}
+
 type action func(*env.Environment) error
 
 // scenarios returns all scenarios in the order to show them.

@@ -119,9 +119,16 @@ type Event struct {
 const (
 	StepReport = "report" // the hardware's report about the pod
 	StepToken  = "token"  // the attestation service's token
+	StepVault  = "vault"  // the vault takes the request: it has time, and the pod's identity has the role
 	StepPolicy = "policy" // the vault's release policy, compared with the token
 	StepKey    = "key"    // the wrapped key, unwrapped in the pod
 	StepOpen   = "open"   // the first record that opened after the release
+)
+
+// The failures that pass by themselves.
+const (
+	WaitSidecar = "sidecar" // there is none yet
+	WaitVault   = "vault"   // is too busy
 )
 
 // Step is one step of a key release.
@@ -130,6 +137,7 @@ type Step struct {
 	At     time.Time // zero: not reached
 	Failed bool
 	Reason string // of a failure, in English
+	Wait   string // code of a failure that passes by itself; empty: it does not
 	// Expected and Measured are the values that differ, if the step compares something.
 	Claim, Expected, Measured string
 	// Diff is the difference between the security policy that the key is for, and the pod's, in the lines of a diff.

@@ -31,8 +31,8 @@ type position struct {
 // storedRecord is a record as Kafka stores it: what its operators see.
 type storedRecord struct {
 	position
-	key, value []byte // their starts, if they are long
-	null       bool   // there is no value
+	key, value []byte            // their starts, if they are long
+	null       bool              // there is no value
 	sum        [sha256.Size]byte // of the whole value
 	size       int               // of the value
 	at         time.Time

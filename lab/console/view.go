@@ -134,6 +134,7 @@ type stepView struct {
 	Result         string // in words
 	Failed         bool
 	Reason         string
+	ReasonLang     string
 	Differs        string // what was compared
 	Expected       string
 	Measured       string
@@ -147,9 +148,14 @@ func stepViews(l localizer, steps []Step) []stepView {
 	for _, s := range steps {
 		v := stepView{
 			Name: s.Name, Label: l.or("step."+s.Name, s.Name), Severity: "neutral", Icon: "·", Result: l.T("release.not_reached"), Failed: s.Failed,
-			Reason: s.Reason, Differs: l.T("release.differs", "claim", l.or("claim."+s.Claim, s.Claim)), Expected: s.Expected, Measured: s.Measured, Diff: diffLines(s.Diff),
+			Reason: s.Reason, ReasonLang: "en", Differs: l.T("release.differs", "claim", l.or("claim."+s.Claim, s.Claim)), Expected: s.Expected, Measured: s.Measured, Diff: diffLines(s.Diff),
+		}
+		if wait, ok := l.texts["wait."+s.Wait]; ok {
+			v.Reason, v.ReasonLang = wait, l.lang
 		}
 		switch {
+		case s.Failed && s.Wait != "":
+			v.Severity, v.Icon, v.Result = "wait", "…", l.T("release.waits")
 		case s.Failed:
 			v.Severity, v.Icon, v.Result = "bad", "✗", l.T("release.failed")
 		case !s.At.IsZero():

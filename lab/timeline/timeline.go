@@ -36,7 +36,7 @@ type Timeline struct {
 
 	mu                 sync.Mutex
 	expected, measured string // security policies
-	steps              [5]console.Step
+	steps              [6]console.Step
 	released           string // id of the key; empty: not released
 	pod                Pod
 }
@@ -45,6 +45,7 @@ type Timeline struct {
 const (
 	report = iota
 	token
+	access
 	decision
 	key
 	open
@@ -59,7 +60,7 @@ func New(keyName string, roles func() []vault.Role) *Timeline {
 
 func (t *Timeline) clear() {
 	t.released = ""
-	for i, name := range []string{console.StepReport, console.StepToken, console.StepPolicy, console.StepKey, console.StepOpen} {
+	for i, name := range []string{console.StepReport, console.StepToken, console.StepVault, console.StepPolicy, console.StepKey, console.StepOpen} {
 		t.steps[i] = console.Step{Name: name}
 	}
 }
@@ -87,8 +88,8 @@ func (t *Timeline) OnStep(step sidecar.Step) {
 		t.reach(token, step.Err)
 	case sidecar.StepVault:
 		if step.Err != nil && t.steps[decision].At.IsZero() {
-			t.reach(decision, step.Err)
-			t.compareRole(step.Err)
+			t.reach(access, step.Err)
+			t.explainAccess(step.Err)
 		}
 	case sidecar.StepKey:
 		t.reach(key, step.Err)
@@ -102,8 +103,12 @@ func (t *Timeline) reach(i int, err error) {
 	t.steps[i].At, t.steps[i].Failed = time.Now(), err != nil
 }
 
-// compareRole explains a refusal that came before the vault looked at the token.
-func (t *Timeline) compareRole(err error) {
+// explainAccess explains a refusal that came before the vault looked at the token.
+func (t *Timeline) explainAccess(err error) {
+	step := &t.steps[access]
+	if strings.Contains(err.Error(), "Throttled") {
+		step.Wait = console.WaitVault
+	}
 	if !strings.Contains(err.Error(), "ForbiddenByRbac") {
 		return
 	}
@@ -111,7 +116,6 @@ func (t *Timeline) compareRole(err error) {
 	for _, role := range t.roles() {
 		roles = append(roles, string(role))
 	}
-	step := &t.steps[decision]
 	step.Claim, step.Expected, step.Measured = "role of the pod's identity", string(vault.ReleaseUser), strings.Join(roles, ", ")
 }
 
@@ -122,6 +126,7 @@ func (t *Timeline) OnPolicy(keyName string, unmet []policy.Check) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.reach(access, nil)
 	step := &t.steps[decision]
 	step.At, step.Failed = time.Now(), len(unmet) > 0
 	if !step.Failed {
@@ -172,7 +177,7 @@ func (t *Timeline) Steps() []console.Step {
 	defer t.mu.Unlock()
 	steps := t.steps
 	if steps[report].At.IsZero() && t.pod.State == string(web.KeyUnreachable) {
-		steps[report].At, steps[report].Failed = t.pod.Since, true
+		steps[report].At, steps[report].Failed, steps[report].Wait = t.pod.Since, true, console.WaitSidecar
 	}
 	for i := range steps {
 		if steps[i].Failed && t.pod.State != string(web.KeyReleased) {

@@ -60,10 +60,10 @@ func TestStepsAreThoseThatWereReported(t *testing.T) {
 		{"nothing", "", nil},
 		{"no report", "report! ", []func(*Timeline){step(sidecar.StepReport, refused)}},
 		{"no token", "report token! ", []func(*Timeline){step(sidecar.StepReport, nil), step(sidecar.StepToken, refused)}},
-		{"the policy is not satisfied", "report token policy! ", []func(*Timeline){step(sidecar.StepReport, nil), step(sidecar.StepToken, nil), unmet, step(sidecar.StepVault, refused)}},
-		{"the vault does not look at the token", "report token policy! ", []func(*Timeline){step(sidecar.StepReport, nil), step(sidecar.StepToken, nil), step(sidecar.StepVault, refused)}},
-		{"released", "report token policy key ", []func(*Timeline){step(sidecar.StepReport, nil), step(sidecar.StepToken, nil), satisfied, step(sidecar.StepVault, nil), unwrapped}},
-		{"a record opened", "report token policy key open ", []func(*Timeline){step(sidecar.StepReport, nil), satisfied, step(sidecar.StepToken, nil), unwrapped, func(tl *Timeline) { tl.OnOpen(tl.Awaited()) }}},
+		{"the policy is not satisfied", "report token vault policy! ", []func(*Timeline){step(sidecar.StepReport, nil), step(sidecar.StepToken, nil), unmet, step(sidecar.StepVault, refused)}},
+		{"the vault does not look at the token", "report token vault! ", []func(*Timeline){step(sidecar.StepReport, nil), step(sidecar.StepToken, nil), step(sidecar.StepVault, refused)}},
+		{"released", "report token vault policy key ", []func(*Timeline){step(sidecar.StepReport, nil), step(sidecar.StepToken, nil), satisfied, step(sidecar.StepVault, nil), unwrapped}},
+		{"a record opened", "report token vault policy key open ", []func(*Timeline){step(sidecar.StepReport, nil), satisfied, step(sidecar.StepToken, nil), unwrapped, func(tl *Timeline) { tl.OnOpen(tl.Awaited()) }}},
 		{"a record of another key opened", "report key ", []func(*Timeline){step(sidecar.StepReport, nil), unwrapped, func(tl *Timeline) { tl.OnOpen("other") }}},
 		{"a new attempt", "report ", []func(*Timeline){step(sidecar.StepReport, nil), unwrapped, step(sidecar.StepReport, nil)}},
 		{"another key", "", []func(*Timeline){func(tl *Timeline) {
@@ -104,8 +104,13 @@ func TestFailuresCompare(t *testing.T) {
 	}
 	tl.OnStep(sidecar.Step{KeyName: name, Name: sidecar.StepReport})
 	tl.OnStep(sidecar.Step{KeyName: name, Name: sidecar.StepVault, Err: errors.New(`{"innererror":{"code":"ForbiddenByRbac"}}`)})
-	if got := tl.Steps()[decision]; got.Expected != string(vault.ReleaseUser) || got.Measured != string(vault.User) {
+	if got := tl.Steps()[access]; got.Expected != string(vault.ReleaseUser) || got.Measured != string(vault.User) || got.Wait != "" {
 		t.Errorf("a missing role: %+v", got)
+	}
+	tl.OnStep(sidecar.Step{KeyName: name, Name: sidecar.StepReport})
+	tl.OnStep(sidecar.Step{KeyName: name, Name: sidecar.StepVault, Err: errors.New(`{"error":{"code":"Throttled"}}`)})
+	if got := tl.Steps(); got[access].Wait != console.WaitVault || !got[decision].At.IsZero() {
+		t.Errorf("a busy vault: %+v, and of the policy, which nobody looked at: %+v", got[access], got[decision])
 	}
 	if got := diff("a\nb\nb\nc", "a\nb\nd"); got != "- b\n- c\n+ d" {
 		t.Errorf("got the difference %q", got)
