@@ -37,6 +37,7 @@ type Config struct {
 	WebHistory int    `envconfig:"WEB_HISTORY" default:"1000" desc:"number of records kept for the page, 1 to 100000; together they take at most 32 MiB with their ciphertext"`
 	WebName    string `envconfig:"WEB_NAME" desc:"the pod's name, as the page's title and heading; confidential and ordinary select translated texts; at most 60 bytes"`
 	WebNotice  string `envconfig:"WEB_NOTICE" desc:"a line of text to show at the top of the page; lab and lab_ordinary select translated texts"`
+	WebExport  bool   `envconfig:"WEB_EXPORT" default:"false" desc:"true: the page offers the records that its filter selects as a file (JSON lines, CSV), and the log says who takes one; false: there is no such file"`
 	Access     access.Settings
 	health.Config
 

@@ -289,11 +289,7 @@ func (s *Server) writeRecord(w *bufio.Writer, r feed.Entry) error {
 		out.text(`,"encoding":` + encoding + "}")
 	}
 	out.text(`],"value":`)
-	message := r.Shown()
-	if r.State == feed.StateDecrypted && message == nil {
-		message = []byte{} // a message can be empty, but not null
-	}
-	encoding = out.value(message)
+	encoding = out.value(shownMessage(r.Record))
 	out.text(`,"encoding":` + encoding + `,"wire":`)
 	if r.Stored == nil {
 		out.text("null")
@@ -302,4 +298,13 @@ func (s *Server) writeRecord(w *bufio.Writer, r feed.Entry) error {
 	}
 	out.text("}")
 	return out.err
+}
+
+// shownMessage returns what the page shows of a record: nil only if Kafka stores null.
+func shownMessage(r *feed.Record) []byte {
+	message := r.Shown()
+	if r.State == feed.StateDecrypted && message == nil {
+		return []byte{} // a message can be empty, but not null
+	}
+	return message
 }

@@ -69,7 +69,7 @@ func (s *Server) sendChanges(w http.ResponseWriter, r *http.Request, f feed.Filt
 	if !ok {
 		return after, errNoMemory
 	}
-	defer func() { part.Release() }()
+	defer part.Release()
 	list, next, missed, err := s.nextChanges(r, f, after)
 	if err != nil {
 		return after, err
@@ -83,6 +83,7 @@ func (s *Server) sendChanges(w http.ResponseWriter, r *http.Request, f feed.Filt
 	if part, ok = s.streams.Reserve(r.Context(), int64(largest+len(refs)*refBytes)+handlerBytes); !ok {
 		return after, errNoMemory
 	}
+	defer part.Release()
 	return next, s.sendRecords(w, refs, revs, after, missed)
 }
 

@@ -25,7 +25,7 @@ import (
 )
 
 // protected serves a page over TLS to alice, and returns its address.
-func protected(t *testing.T) (url string) {
+func protected(t *testing.T, change ...func(*Options)) (url string) {
 	t.Helper()
 	dir := t.TempDir()
 	file := func(name string, text []byte) string {
@@ -53,7 +53,7 @@ func protected(t *testing.T) (url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := New(Options{
+	opts := Options{
 		Feed: feed.New(10), Key: func() KeyStatus { return KeyStatus{State: KeyNotConfigured} },
 		Kafka:      func() KafkaStatus { return KafkaStatus{State: KafkaReading, Topic: "t"} },
 		Registerer: prometheus.NewRegistry(),
@@ -63,7 +63,11 @@ func protected(t *testing.T) (url string) {
 			UsersFile:   file("users", append([]byte("alice:"), hash...)),
 			Hosts:       []string{"127.0.0.1"},
 		},
-	})
+	}
+	for _, f := range change {
+		f(&opts)
+	}
+	server, err := New(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +115,7 @@ func TestEveryAddressIsGuarded(t *testing.T) {
 	if status, page, _ := get(alice, "/", "right", ""); status != http.StatusOK || !strings.Contains(page, "<html") {
 		t.Fatalf("a viewer with the right password gets %d %.100s", status, page)
 	}
-	for _, path := range []string{"/", "/proof", "/records/t/0/1", "/static/app.js", "/favicon.ico", "/api", "/api/records", "/api/records/t/0/1", "/api/records/t/0/1/value", "/api/stream", "/api/openapi.json", "/api/key", "/api/key/evidence", "/api/key/token", "/api/key/check", "/api/events", "/nothing"} {
+	for _, path := range []string{"/", "/proof", "/records/t/0/1", "/static/app.js", "/favicon.ico", "/api", "/api/records", "/api/records/t/0/1", "/api/records/t/0/1/value", "/api/stream", "/api/export", "/api/openapi.json", "/api/key", "/api/key/evidence", "/api/key/token", "/api/key/check", "/api/events", "/nothing"} {
 		for host, want := range map[string]int{"": http.StatusUnauthorized, "evil.example": http.StatusMisdirectedRequest} {
 			status, body, header := get(newClient(), path, "", host)
 			if status != want || header.Get("Content-Security-Policy") == "" || strings.HasPrefix(path, "/api") != strings.HasPrefix(body, `{"type":"urn:kafka-e2ee:problem:`) {

@@ -62,7 +62,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	v.filter, v.rows, v.overview = v.localizer.filter(chosen, selected, len(held)), v.localizer.rows(list), s.overview(v.localizer)
 	v.selected, v.searched = selected, len(held)
 	markNewKeys(v.rows, v.T("row.new_key"))
-	v.connection = s.connection(v.localizer, r)
+	v.connection, v.exports = s.connection(v.localizer, r), s.exports
 	query := filterQuery(chosen)
 	if before == 0 {
 		v.cursor = s.cursor(rev)

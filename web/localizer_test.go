@@ -88,7 +88,7 @@ func families() map[string][]string {
 	}
 	attestations := names(AttestationChecked, AttestationUnchecked, AttestationFailed)
 	return map[string][]string{
-		"error.":             {"host", "client_certificate", "password", "too_many_passwords", "too_many_streams", "too_busy", "too_many_requests", "cross_site", "no_such_address", "method", "no_token", "not_held", "no_such_part", "rejected"},
+		"error.":             {"host", "client_certificate", "password", "too_many_passwords", "too_many_streams", "too_busy", "too_many_requests", "cross_site", "no_such_address", "method", "no_token", "not_held", "no_such_part", "rejected", "export_off"},
 		"access.":            {"no_sign_in", "no_sign_in_no_tls"},
 		"connection.":        {"no_attestation", "tls", "plain"},
 		"shortcuts.key.":     shortcuts(),

@@ -64,7 +64,7 @@ func newClient(t *testing.T) *http.Client {
 // examples are addresses of the API's paths that have an answer.
 var examples = map[string]string{
 	"/api/records": "/api/records?limit=1000", "/api/records/{topic}/{partition}/{offset}": "/api/records/t/0/3", "/api/records/{topic}/{partition}/{offset}/{part}": "/api/records/t/0/3/value",
-	"/api/stream": "/api/stream", "/api/events": "/api/events", "/api/key": "/api/key", "/api/key/evidence": "/api/key/evidence", "/api/key/token": "/api/key/token", "/api/key/check": "/api/key/check",
+	"/api/stream": "/api/stream", "/api/export": "/api/export?format=jsonl", "/api/events": "/api/events", "/api/key": "/api/key", "/api/key/evidence": "/api/key/evidence", "/api/key/token": "/api/key/token", "/api/key/check": "/api/key/check",
 	"/api/openapi.json": "/api/openapi.json", attestationPath: attestationPath,
 }
 
@@ -105,6 +105,10 @@ func TestAnswersAreAsTheOpenAPIDocumentSays(t *testing.T) {
 		}
 	}
 	d.ask(client, http.MethodGet, s.http.URL, "/api/key/token")
+	d.ask(client, http.MethodGet, s.http.URL, "/api/export?format=csv") // off
+	s.exports = true
+	d.ask(client, http.MethodGet, s.http.URL, "/api/export?format=csv")
+	d.ask(client, http.MethodGet, s.http.URL, "/api/export")
 	s.token = func() (string, bool) { return "e30.e30.", true }
 	for path, example := range examples {
 		if path == attestationPath {
@@ -123,13 +127,13 @@ func TestAnswersAreAsTheOpenAPIDocumentSays(t *testing.T) {
 	d.ask(client, http.MethodGet, s.http.URL, "/api/records/t/0/6006/value")
 
 	// No memory is left.
-	s.answers, s.broadcaster.budget = limit.NewBudget(0, time.Millisecond), limit.NewBudget(1, 0)
+	s.broadcaster.budget = limit.NewBudget(1, 0)
 	held, _ := s.broadcaster.budget.TryReserve(1)
 	defer held.Release()
 	s.answers = limit.NewBudget(1, time.Millisecond)
 	all, _ := s.answers.TryReserve(1)
 	defer all.Release()
-	for _, path := range []string{"/api/records", "/api/records/{topic}/{partition}/{offset}", "/api/records/{topic}/{partition}/{offset}/{part}", "/api/events"} {
+	for _, path := range []string{"/api/records", "/api/records/{topic}/{partition}/{offset}", "/api/records/{topic}/{partition}/{offset}/{part}", "/api/events", "/api/export"} {
 		if status, _ := d.ask(client, http.MethodGet, s.http.URL, examples[path]); status != http.StatusServiceUnavailable {
 			t.Errorf("%s without memory: got %d", path, status)
 		}
@@ -207,9 +211,15 @@ func TestOpenAPIDocumentIsComplete(t *testing.T) {
 		schema, property string
 		want             []string
 	}{
-		{"Record", "state", texts(feed.States())}, {"Record", "reject_reason", append(texts(feed.RejectReasons()), "")}, {"Record", "flags", flags}, {"Sender", "state", texts(feed.SenderStates())},
-		{"KeyState", "", texts(KeyStates())}, {"KeyInfo", "state", texts(KeyStates())}, {"Check", "result", texts([]CheckResult{CheckEqual, CheckDifferent, CheckNotChecked})},
-		{"Token", "state", append(texts([]AttestationState{AttestationChecked, AttestationUnchecked, AttestationFailed}), "")}, {"Problem", "type", codes},
+		{"Record", "state", texts(feed.States())},
+		{"Record", "reject_reason", append(texts(feed.RejectReasons()), "")},
+		{"Record", "flags", flags},
+		{"Sender", "state", texts(feed.SenderStates())},
+		{"KeyState", "", texts(KeyStates())},
+		{"KeyInfo", "state", texts(KeyStates())},
+		{"Check", "result", texts([]CheckResult{CheckEqual, CheckDifferent, CheckNotChecked})},
+		{"Token", "state", append(texts([]AttestationState{AttestationChecked, AttestationUnchecked, AttestationFailed}), "")},
+		{"Problem", "type", codes},
 	} {
 		got := api.Enum(test.schema, test.property)
 		slices.Sort(got)

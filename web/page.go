@@ -19,6 +19,7 @@ type pageView struct {
 	rows       []rowView
 	older      string // the address of the records before these, if any
 	newest     string // the address of the newest records, on a page of older ones
+	exports    bool   // whether the records can be taken away as a file
 }
 
 // layout is the part that all pages share.
@@ -132,3 +133,10 @@ func columns() []string {
 
 // shortcuts are the keys that the page's script knows.
 func shortcuts() []string { return []string{"/", "p", "j", "k", "Enter", "t", "z", "?", "Esc"} }
+
+// exportHref returns the address of a file of the records in view.
+func (v pageView) exportHref(format string) string {
+	query := filterQuery(v.filter.Filter)
+	query.Set("format", format)
+	return "/api/export?" + query.Encode()
+}

@@ -45,6 +45,7 @@ type Options struct {
 	// PreferVerified says that senders are trusted here: the sample box prefers their records, and names the sender of
 	// others beside the state.
 	PreferVerified bool
+	Export         bool         // viewers may take records away as a file
 	Log            *slog.Logger // nil: none
 }
 
@@ -59,6 +60,7 @@ type Server struct {
 	refreshKeys    func()
 	log            *slog.Logger
 	preferVerified bool
+	exports        bool
 	attested       *Attested
 	hosts          []string // of the page; empty: any
 	broadcaster    *broadcaster
@@ -100,7 +102,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		feed: opts.Feed, key: opts.Key, kafka: opts.Kafka, name: opts.Name, notices: opts.Notices, token: opts.Token, refreshKeys: opts.RefreshKeys,
-		broadcaster: newBroadcaster(), log: opts.Log, answers: limit.NewBudget(answerBytes, answerWait), streams: limit.NewBudget(programBytes, answerWait), searchSem: make(chan struct{}, 2), languages: languages, assets: files, preferVerified: opts.PreferVerified,
+		broadcaster: newBroadcaster(), log: opts.Log, answers: limit.NewBudget(answerBytes, answerWait), streams: limit.NewBudget(programBytes, answerWait), searchSem: make(chan struct{}, 2), languages: languages, assets: files, preferVerified: opts.PreferVerified, exports: opts.Export,
 		attested: opts.Attested, hosts: opts.Access.Hosts,
 	}
 	if s.guard, err = access.New(opts.Access, s.refuse, opts.Log); err != nil {
@@ -158,6 +160,7 @@ func (s *Server) apiRoutes() []route {
 		{"GET, HEAD", "/api/records/{topic}/{partition}/{offset}", s.oneRecord},
 		{"GET, HEAD", "/api/records/{topic}/{partition}/{offset}/{part}", s.bytes},
 		{"GET", "/api/stream", s.guard.LimitStreams(s.stream)}, // not HEAD, as for /api/events
+		{"GET", "/api/export", s.export},                       // not HEAD: each answer is logged
 		{"GET, HEAD", "/api/key", s.keyStatus},
 		{"GET, HEAD", "/api/key/evidence", s.evidence},
 		{"GET, HEAD", "/api/key/token", s.downloadToken},

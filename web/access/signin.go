@@ -109,3 +109,19 @@ func Network(remote string) string {
 	}
 	return netip.PrefixFrom(ip, 64).Masked().String()
 }
+
+// Viewer returns who makes a request that [Guard.Authenticate] has let through: the name that signed in, and the subject of
+// the client certificate. Each is empty if the page does not ask for it: nobody has checked it then.
+func Viewer(r *http.Request) (name, certificate string) {
+	c, ok := r.Context().Value(credentialsKey{}).(*credentials)
+	if !ok {
+		return "", ""
+	}
+	if c.users != nil {
+		name, _, _ = r.BasicAuth()
+	}
+	if c.clientRoots != nil && r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+		certificate = r.TLS.PeerCertificates[0].Subject.String()
+	}
+	return name, certificate
+}

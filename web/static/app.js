@@ -273,6 +273,7 @@
     cursor = records.dataset.cursor;
     rows.replaceChildren(...activate(page.getElementById("rows")).children);
     for (const id of ["none", "older", "clear", "languages"]) byId(id).replaceWith(page.getElementById(id));
+    byId("export")?.replaceWith(page.getElementById("export")); // there only if WEB_EXPORT is set
     skipped = unsearched = left = 0;
     showSkipped();
     showMatches();
