@@ -168,6 +168,10 @@ func serve(t *testing.T, change func(*Settings, string)) *server {
 	s.url = "https://" + listener.Addr().String()
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/viewer", func(w http.ResponseWriter, r *http.Request) {
+		name, certificate := Viewer(r)
+		w.Header().Set("Viewer", name+"|"+certificate)
+	})
 	mux.HandleFunc("/events", s.LimitStreams(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.RawQuery == "end" {
 			return

@@ -129,3 +129,26 @@ func TestRemovedUserIsOut(t *testing.T) {
 		t.Errorf("the log does not name the wrong line, or quotes it: %s", log)
 	}
 }
+
+// Without this the log could name as the viewer who takes records away whatever an unchecked request says, or nobody.
+func TestViewerIsWhoWasChecked(t *testing.T) {
+	friends := newAuthority(t, "friends")
+	byCertificate := serve(t, func(a *Settings, dir string) { a.ClientCAFile = put(t, dir, "clients.pem", friends.pem()) })
+	for name, test := range map[string]struct {
+		server *server
+		client *http.Client
+		want   string
+	}{
+		"signed in":   {serveUsers(t), nil, "bob|"},
+		"certificate": {byCertificate, byCertificate.client(friends.pair("carol")), "|CN=carol"},
+		"nobody asks": {serve(t, nil), nil, "|"},
+	} {
+		client := test.client
+		if client == nil {
+			client = test.server.client()
+		}
+		if got, err := test.server.get(client, "/viewer", "bob", "bob's"); err != nil || got.Header.Get("Viewer") != test.want {
+			t.Errorf("%s: got %d %s, %v, want %s", name, got.StatusCode, got.Header.Get("Viewer"), err, test.want)
+		}
+	}
+}
