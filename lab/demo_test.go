@@ -31,7 +31,13 @@ func (o *terminal) Write(p []byte) (int, error) {
 func startDemo(t *testing.T, cfg Config) (d *demo, event chan<- time.Time) {
 	t.Helper()
 	events := make(chan time.Time)
-	cfg.After = func(time.Duration) <-chan time.Time { return events }
+	return startDemoAfter(t, cfg, func(time.Duration) <-chan time.Time { return events }), events
+}
+
+// startDemoAfter starts a demo, whose events happen after a time.
+func startDemoAfter(t *testing.T, cfg Config, after func(time.Duration) <-chan time.Time) (d *demo) {
+	t.Helper()
+	cfg.After = after
 	for port := 20_000 + os.Getpid()%10_000; d == nil; port += 20 { // below the ports that the system gives to connections
 		cfg.Port = port
 		ctx, stop := context.WithCancelCause(t.Context()) // close stops it
@@ -49,7 +55,7 @@ func startDemo(t *testing.T, cfg Config) (d *demo, event chan<- time.Time) {
 			t.Error(err)
 		}
 	})
-	return d, events
+	return d
 }
 
 func eventually(t *testing.T, what string, holds func() bool) {
