@@ -15,6 +15,10 @@ const (
 	ordinaryPort = 1
 	consolePort  = 2
 	attestedPort = 10
+
+	confidentialMetricsPort = 11
+	ordinaryMetricsPort     = 12
+	producerMetricsPort     = 13
 )
 
 // noSidecarURL is an address at which nothing listens.
@@ -23,6 +27,8 @@ const noSidecarURL = "http://127.0.0.1:9"
 // addresses are HOST:PORT on loopback.
 type addresses struct {
 	confidential, ordinary, console, attested string
+
+	metrics struct{ confidential, ordinary, producer string }
 
 	relayed string // of the confidential pod's attested page while an impostor has the attested address
 	maa     string // of attestation service and vault
@@ -37,7 +43,10 @@ func reservePorts(ctx context.Context, port int) (addrs addresses, release func(
 			_ = l.Close() //nolint:errcheck // if the port is still taken, starting the page reports it
 		}
 	}
-	for above, addr := range map[int]*string{0: &addrs.confidential, ordinaryPort: &addrs.ordinary, consolePort: &addrs.console, attestedPort: &addrs.attested} {
+	for above, addr := range map[int]*string{
+		0: &addrs.confidential, ordinaryPort: &addrs.ordinary, consolePort: &addrs.console, attestedPort: &addrs.attested,
+		confidentialMetricsPort: &addrs.metrics.confidential, ordinaryMetricsPort: &addrs.metrics.ordinary, producerMetricsPort: &addrs.metrics.producer,
+	} {
 		*addr = net.JoinHostPort("localhost", strconv.Itoa(port+above))
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", *addr)
 		if err != nil {

@@ -11,13 +11,15 @@ import (
 // move a record to.
 const partitions = 3
 
-// retentionBytes bounds the topic, which the broker holds in this process's memory.
+// retentionBytes bounds each topic, which the broker holds in this process's memory.
 const retentionBytes = 64 << 20
 
-// newBroker starts a broker with the topic. Some time after a partition exceeds
-// its share of the retention, in bytes, the broker drops its oldest batches.
+// newBroker starts a broker with the topic. A client that uses or creates another one gets it, with one partition unless
+// it wants more. Some time after a partition of the topic exceeds its share of the retention, in bytes, or one of another
+// topic exceeds that of the topic, the broker drops its oldest batches.
 func newBroker(retention int) (*kfake.Cluster, error) {
-	broker, err := kfake.NewCluster(kfake.NumBrokers(1))
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.AllowAutoTopicCreation(), kfake.DefaultNumPartitions(1),
+		kfake.BrokerConfigs(map[string]string{"log.retention.bytes": strconv.Itoa(retention)}))
 	if err != nil {
 		return nil, fmt.Errorf("starting the embedded broker: %w", err)
 	}

@@ -19,6 +19,7 @@ import (
 // A demo that is left running, or a file that is piped into it, would fill the computer's memory.
 func TestBrokerDropsOldRecords(t *testing.T) {
 	const retention, lines = 50_000, 1000
+	const own = "of-a-person" // which the broker creates
 	broker, err := newBroker(retention)
 	if err != nil {
 		t.Fatal(err)
@@ -36,8 +37,12 @@ func TestBrokerDropsOldRecords(t *testing.T) {
 	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg := producer.Config{Settings: kafkaconf.Settings{Brokers: broker.ListenAddrs()}, Topic: topic, Format: envelope.FormatRSA, PublicKeyFile: file}
-	for range 3 * partitions { // at least three batches in each partition
+	cfg := producer.Config{Settings: kafkaconf.Settings{Brokers: broker.ListenAddrs()}, Format: envelope.FormatRSA, PublicKeyFile: file}
+	for i := range 3*partitions + 3 { // at least three batches in each partition
+		cfg.Topic = topic
+		if i >= 3*partitions {
+			cfg.Topic = own
+		}
 		sum, err := producer.Run(t.Context(), cfg, producer.Build{}, strings.NewReader(strings.Repeat("line\n", lines)), slog.New(slog.DiscardHandler))
 		if err != nil || sum.Failed != 0 {
 			t.Fatalf("%+v: %v", sum, err)
@@ -51,5 +56,8 @@ func TestBrokerDropsOldRecords(t *testing.T) {
 	}
 	if written != 3*partitions*lines || held > written*300/2 {
 		t.Errorf("%d bytes are held after %d records, want the oldest dropped", held, written)
+	}
+	if got := broker.PartitionInfo(own, 0); got == nil || got.HighWatermark != 3*lines || got.NumBytes > got.HighWatermark*300/2 {
+		t.Errorf("of another topic it holds %+v, want the oldest dropped", got)
 	}
 }

@@ -38,7 +38,7 @@ type demo struct {
 	broker   *kfake.Cluster
 	kafka    kafkaconf.Settings
 	env      *env.Environment
-	sender   sender
+	trusted  string // whom the pods trust as senders
 	stored   *stored
 	timeline *timeline.Timeline
 	lines    typedLines
@@ -87,7 +87,7 @@ func (d *demo) open() (err error) {
 		return err
 	}
 	d.kafka = kafkaconf.Settings{Brokers: d.broker.ListenAddrs()}
-	if d.sender, err = newSender(d.dir); err != nil {
+	if d.trusted, err = d.newSandbox(); err != nil {
 		return err
 	}
 	d.timeline = timeline.New(env.KeyName, d.roles)
@@ -211,7 +211,8 @@ func (d *demo) choice() choice {
 func (d *demo) Addresses() console.Addresses {
 	return console.Addresses{
 		Console: d.addrs.console, Confidential: d.addrs.confidential, Ordinary: d.addrs.ordinary, Attested: d.addrs.attested,
-		Broker: d.kafka.Brokers[0], Topic: topic, Folder: d.dir, Verify: verifyCommand(d.dir, d.addrs.attested),
+		Broker: d.kafka.Brokers[0], Topic: topic, Folder: d.dir, Verify: verifyCommand(d.dir, d.addrs.attested), Sandbox: sandboxCommand(d.dir),
+		Metrics: []console.Metrics{{Program: "confidential", Address: d.addrs.metrics.confidential}, {Program: "ordinary", Address: d.addrs.metrics.ordinary}, {Program: "producer", Address: d.addrs.metrics.producer}},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -269,7 +270,11 @@ func TestRotationsWhileTheScenarioBeginsAgain(t *testing.T) {
 func TestEverythingListensOnLoopback(t *testing.T) {
 	d, _ := startDemo(t, Config{Format: envelope.FormatRSA})
 	a := d.Addresses()
-	for _, addr := range []string{a.Console, a.Confidential, a.Ordinary, a.Attested, a.Broker, d.env.Cloud.Addr(), strings.TrimPrefix(d.env.Sidecar.URL(), "http://")} {
+	served := []string{a.Console, a.Confidential, a.Ordinary, a.Attested, a.Broker}
+	for _, m := range a.Metrics {
+		served = append(served, m.Address)
+	}
+	for _, addr := range append(slices.Clone(served), d.env.Cloud.Addr(), strings.TrimPrefix(d.env.Sidecar.URL(), "http://")) {
 		eventually(t, addr+" is served", func() bool {
 			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
 			if err != nil {
@@ -291,7 +296,7 @@ func TestEverythingListensOnLoopback(t *testing.T) {
 		if !ok || network.IP.IsLoopback() || network.IP.To4() == nil {
 			continue
 		}
-		for _, addr := range []string{a.Console, a.Confidential, a.Ordinary, a.Attested, a.Broker} {
+		for _, addr := range served {
 			_, port, err := net.SplitHostPort(addr)
 			if err != nil {
 				t.Fatal(err)

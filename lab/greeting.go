@@ -3,8 +3,10 @@ package lab
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"kafka-e2ee/envelope"
+	"kafka-e2ee/lab/console"
 	"kafka-e2ee/lab/env"
 )
 
@@ -22,6 +24,13 @@ const greeting = `
   Kafka              %s         holds only ciphertext:
                      kcat -C -b %s -t %s
 
+  sandbox            %s   for your own programs, in any language: a public key, a signing key that
+                     the pods trust if the format is jwe or envelope, the release policy. This gives a shell
+                     what examples/README.md needs; other topics are there as soon as you write to them:
+                     %s
+
+  metrics            %s
+
   Type a line and press Enter: it becomes a message, too. /help lists commands. Ctrl-C stops everything.
   Logs: %s
 
@@ -29,8 +38,16 @@ const greeting = `
 
 func printGreeting(d *demo, first choice) {
 	a := d.Addresses()
-	plan, _ := findScenario(first.scenario)                                                                                                                                                                                        //nolint:errcheck // it was checked
-	fmt.Fprintf(d.out, greeting, first.format, a.Console, a.Confidential, plan.summary, provenance(plan, first.format), a.Attested, a.Verify, a.Ordinary, ciphertext(first.format), a.Broker, a.Broker, a.Topic, d.logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
+	plan, _ := findScenario(first.scenario)                                                                                                                                                                                                                                     //nolint:errcheck // it was checked
+	fmt.Fprintf(d.out, greeting, first.format, a.Console, a.Confidential, plan.summary, provenance(plan, first.format), a.Attested, a.Verify, a.Ordinary, ciphertext(first.format), a.Broker, a.Broker, a.Topic, a.Folder, a.Sandbox, metricsLine(a.Metrics), d.logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
+}
+
+func metricsLine(metrics []console.Metrics) string {
+	var parts []string
+	for _, m := range metrics {
+		parts = append(parts, fmt.Sprintf("%s http://%s/metrics", m.Program, m.Address))
+	}
+	return strings.Join(parts, "\n                     ")
 }
 
 // provenance says what is known of the sender of a record that the pod decrypts.

@@ -45,11 +45,12 @@ func (d *demo) restartPods(plan scenario, format envelope.Format) error {
 	}
 	pod := d.podConfig(format)
 	d.replaced = nil
-	for name, differs := range map[string]struct{ page, attested, sidecar string }{
-		"confidential": {d.addrs.confidential, attested, sidecar}, "ordinary": {d.addrs.ordinary, "", noSidecarURL},
+	for name, differs := range map[string]struct{ page, attested, sidecar, metrics string }{
+		"confidential": {d.addrs.confidential, attested, sidecar, d.addrs.metrics.confidential}, "ordinary": {d.addrs.ordinary, "", noSidecarURL, d.addrs.metrics.ordinary},
 	} {
 		cfg := pod // the sidecar is the only difference between the pods, beside their addresses
 		cfg.Access.Addr, cfg.Access.AttestedAddr, cfg.Keys.SkrURL, cfg.Group, cfg.WebName = differs.page, differs.attested, differs.sidecar, name, name
+		cfg.MetricsAddr = differs.metrics
 		d.replaced = append(d.replaced, d.start(name+" pod", func(ctx context.Context, log *slog.Logger) error {
 			return consumer.Run(ctx, cfg, consumer.Build{Version: "lab"}, log)
 		}))
@@ -80,7 +81,7 @@ func (d *demo) podConfig(format envelope.Format) consumer.Config {
 		Access: access.Settings{Hosts: []string{"localhost", "127.0.0.1", "::1"}}, // against DNS rebinding
 	}
 	if format != envelope.FormatRSA {
-		pod.TrustedSenders = d.sender.trusted
+		pod.TrustedSenders = d.trusted
 	}
 	if format == envelope.FormatEnvelope {
 		requireProof(&pod, d.env.KeyIDs())

@@ -24,7 +24,7 @@ func (d *demo) producerConfig(format envelope.Format) producer.Config {
 		Headers: producer.Headers{HeaderRecords: 64, HeaderInterval: 500 * time.Millisecond}, // so only lines typed faster are lean
 	}
 	if format != envelope.FormatRSA {
-		cfg.SigningKeyFile = d.sender.signing
+		cfg.SigningKeyFile = filepath.Join(d.dir, signingFile)
 	}
 	return cfg
 }
@@ -32,6 +32,7 @@ func (d *demo) producerConfig(format envelope.Format) producer.Config {
 // startProducing starts what the producer sends by itself.
 func (d *demo) startProducing(c choice) []*part {
 	cfg := d.producerConfig(c.format)
+	cfg.MetricsAddr = d.addrs.metrics.producer
 	if c.data != console.DataPayments {
 		return []*part{d.start("producer", func(ctx context.Context, log *slog.Logger) error {
 			_, err := producer.Run(ctx, cfg, producer.Build{Version: "lab"}, nil, log)

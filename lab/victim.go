@@ -67,7 +67,7 @@ func startVictim(ctx context.Context, dir string, brokers []string, d defence, l
 	}
 	var from sender
 	if d.strict {
-		if from, err = newSender(dir); err != nil {
+		if from, err = newSender(dir, signingFile, senderName); err != nil {
 			return nil, err
 		}
 	}

@@ -120,11 +120,11 @@ func FreeAddr(t testing.TB) string {
 	return "127.0.0.1:" + strconv.Itoa(FreePort(t))
 }
 
-// LabPort returns a free port for [kafka-e2ee/lab.Config]: the ports up to its attested address's are free, too.
+// LabPort returns a free port for [kafka-e2ee/lab.Config]: the ports up to its producer's metrics' are free, too.
 func LabPort(t testing.TB) int {
 	t.Helper()
 	first := FreePort(t)
-	for last := first; last < first+10; {
+	for last := first; last < first+13; {
 		next := FreePort(t)
 		if next != last+1 {
 			first = next

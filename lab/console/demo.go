@@ -73,8 +73,16 @@ type Addresses struct {
 	Attested     string // HOST:PORT of the confidential pod's attested page, over HTTPS
 	Broker       string // HOST:PORT
 	Topic        string
-	Folder       string // the public key, the release policy and the authority's certificate
+	Folder       string // the public key, a signing key that the pods trust, the release policy and the authority's certificate
 	Verify       string // the command that verifies the attested page
+	Sandbox      string // the command that gives a shell what other programs need to join
+	Metrics      []Metrics
+}
+
+// Metrics are where a program serves its metrics: the confidential pod, the ordinary pod or the producer.
+type Metrics struct {
+	Program string // confidential, ordinary or producer
+	Address string // HOST:PORT
 }
 
 // Position is where a record is in the topic.
