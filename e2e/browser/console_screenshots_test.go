@@ -51,7 +51,7 @@ func TestConsoleScreenshots(t *testing.T) {
 	}
 	attacked := func() {
 		c.wait("the attacked record is shown", func() bool {
-			return chrome.Eval[string](view, "document.getElementById('stage').dataset.mode") == "attacked"
+			return chrome.Eval[string](view, "document.getElementById('columns').dataset.mode") == "attacked"
 		})
 	}
 	five := []string{"tamper", "replay", "move", "plain", "forge"}

@@ -75,15 +75,15 @@ func TestConsole(t *testing.T) {
 			return c.column("plain") == "hello from the audience" && c.column("confidential") == "hello from the audience" && c.column("ordinary") != ""
 		})
 		t.Logf("measured: a typed line is in all four columns after %v", time.Since(start).Round(10*time.Millisecond))
-		place := chrome.Eval[string](c.Tab, "document.getElementById('stage').dataset.place")
-		partition, offset, _ := strings.Cut(place, "/")
+		at := chrome.Eval[string](c.Tab, "document.getElementById('columns').dataset.position")
+		partition, offset, _ := strings.Cut(at, "/")
 		stored, ordinary := c.column("stored"), c.column("ordinary")
 		if stored != ordinary || len(stored) < 100 || strings.Contains(stored, "hello") {
 			t.Errorf("Kafka's operator sees %.80q, the ordinary pod %.80q", stored, ordinary)
 		}
 		for _, r := range lab.Confidential.Records() {
 			if fmt.Sprint(r.Partition) == partition && fmt.Sprint(r.Offset) == offset && (r.Value != "hello from the audience" || base64.StdEncoding.EncodeToString([]byte(stored)) != r.Wire) {
-				t.Errorf("the pod's API has another record at %s", place)
+				t.Errorf("the pod's API has another record at %s", at)
 			}
 		}
 		c.wait("a newer record is listed", func() bool {
@@ -102,7 +102,7 @@ func TestConsole(t *testing.T) {
 		chrome.Eval[bool](c.Tab, "document.activeElement.blur(), true")
 		c.Press("p")
 		c.wait("the console is frozen", func() bool {
-			return chrome.Eval[string](c.Tab, "document.getElementById('stage').dataset.mode") == "frozen"
+			return chrome.Eval[string](c.Tab, "document.getElementById('columns').dataset.mode") == "frozen"
 		})
 		frozen := c.column("plain")
 		newest := chrome.Eval[string](c.Tab, "document.querySelector('#log .cell').id")
@@ -136,11 +136,11 @@ func TestConsole(t *testing.T) {
 		c.wait("newer records have come", func() bool { return chrome.Eval[int](c.Tab, "updates") >= 4 })
 		c.mouse(input.DispatchMouseEventTypeMouseReleased, at[0], at[1])
 		c.wait("the record under the mouse is shown", func() bool {
-			return chrome.Eval[bool](c.Tab, "document.getElementById('stage').dataset.place === wanted && document.getElementById('stage').dataset.mode === 'selected'")
+			return chrome.Eval[bool](c.Tab, "document.getElementById('columns').dataset.position === wanted && document.getElementById('columns').dataset.mode === 'selected'")
 		})
 		c.choose("newest")
 		c.wait("the newest record is shown", func() bool {
-			return chrome.Eval[string](c.Tab, "document.getElementById('stage').dataset.mode") == "newest"
+			return chrome.Eval[string](c.Tab, "document.getElementById('columns').dataset.mode") == "newest"
 		})
 	})
 
@@ -168,7 +168,7 @@ func TestConsole(t *testing.T) {
 	t.Run("a line that is too long is refused at the field", func(t *testing.T) {
 		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
 		chrome.Eval[bool](c.Tab, "const l = document.getElementById('line'); l.value = 'x'.repeat(319); l.dispatchEvent(new Event('input')); true")
-		if got := c.Text("#room"); !strings.Contains(got, "Too long: 319 of 318 bytes") {
+		if got := c.Text("#length"); !strings.Contains(got, "Too long: 319 of 318 bytes") {
 			t.Errorf("the field says %q", got)
 		}
 		chrome.Eval[bool](c.Tab, "document.getElementById('line').value = '', document.getElementById('line').dispatchEvent(new Event('input')), true")
@@ -255,7 +255,7 @@ func TestConsole(t *testing.T) {
 }
 
 // Without this nobody would notice the moment in which the key arrives.
-func TestRecordsTurnWhenTheKeyArrives(t *testing.T) {
+func TestRecordsOpenWhenTheKeyArrives(t *testing.T) {
 	t.Parallel()
 	harness.Require(t, harness.Chromium)
 	browser := chrome.Start(t)

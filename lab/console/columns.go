@@ -12,15 +12,15 @@ import (
 	"kafka-e2ee/web/safetext"
 )
 
-// stageView is one record in four columns.
-type stageView struct {
+// recordView is one record in four columns.
+type recordView struct {
 	at    position
 	Found bool
 	None  string // in place of a record
 	Mode  mode
 	Held  countdown // until when a moment stays
 
-	Place        string
+	Position     string
 	Plain        columnView
 	Stored       columnView
 	Facts        []fact
@@ -42,23 +42,23 @@ type columnView struct {
 	Flags                 []string
 }
 
-// stageView shows the newest settled record, or any that is held.
-func (c *Console) stageView(l localizer, records, settled []storedRecord, reachable bool) stageView {
+// recordView shows the newest settled record, or any that is held.
+func (c *Console) recordView(l localizer, records, settled []storedRecord, reachable bool) recordView {
 	if len(settled) == 0 {
-		none := l.T("stage.none")
+		none := l.T("record.none")
 		if !reachable {
-			none = l.T("stage.kafka_away")
+			none = l.T("record.kafka_away")
 		}
-		return stageView{None: none, Mode: modeNewest}
+		return recordView{None: none, Mode: modeNewest}
 	}
-	at, mode := c.stage.show(settled[len(settled)-1].position, c.moments(settled)...)
-	v := stageView{at: at, Mode: mode, Place: placeOf(at)}
-	if until, held := c.stage.heldUntil(); held {
+	at, mode := c.selection.show(settled[len(settled)-1].position, c.moments(settled)...)
+	v := recordView{at: at, Mode: mode, Position: at.String()}
+	if until, held := c.selection.heldUntil(); held {
 		v.Held = newCountdown("", until)
 	}
 	r, found := findRecord(records, at)
 	if !found {
-		v.None = l.T("stage.gone", "place", v.Place)
+		v.None = l.T("record.gone", "position", v.Position)
 		return v
 	}
 	v.Found = true
@@ -126,7 +126,7 @@ func (c *Console) plain(l localizer, r storedRecord) columnView {
 		return message(columnView{Severity: "neutral", Icon: "✎", Label: l.T("plain.sent")}, wrote.Text)
 	}
 	if ok {
-		v := columnView{Severity: "bad", Icon: "⚠", Label: l.T("plain.copied", "place", placeOf(position{wrote.Partition, wrote.Offset})), Note: l.T("plain.copied_more")}
+		v := columnView{Severity: "bad", Icon: "⚠", Label: l.T("plain.copied", "position", position{wrote.Partition, wrote.Offset}.String()), Note: l.T("plain.copied_more")}
 		return message(v, wrote.Text)
 	}
 	if text, sent := c.demo.Sent(r.partition, r.offset); sent {
@@ -203,7 +203,7 @@ func (l localizer) facts(topic string, r storedRecord) []fact {
 	}
 	return []fact{
 		{l.T("fact.topic"), safetext.Visible(topic)},
-		{l.T("fact.place"), placeOf(r.position)},
+		{l.T("fact.position"), r.position.String()},
 		{l.T("fact.key"), key},
 		{l.T("fact.size"), l.T("fact.bytes", "n", strconv.Itoa(r.size))},
 		{l.T("fact.time"), clock(r.at)},

@@ -24,7 +24,7 @@ type Console struct {
 	stored       storedLog
 	confidential *pod
 	ordinary     *pod
-	stage        stage
+	selection    selection
 	attacks      attackQueue
 	changing     atomic.Bool
 	streams      chan struct{} // held by open streams
@@ -60,7 +60,7 @@ func New(demo Demo) (*Console, error) {
 	}
 	return &Console{
 		demo: demo, port: port, languages: words, assets: version, confidential: newPod(where.Confidential), ordinary: newPod(where.Ordinary),
-		stage: stage{now: time.Now, mode: modeNewest}, attacks: make(attackQueue), streams: make(chan struct{}, maxStreams),
+		selection: selection{now: time.Now, mode: modeNewest}, attacks: make(attackQueue), streams: make(chan struct{}, maxStreams),
 	}, nil
 }
 

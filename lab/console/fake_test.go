@@ -57,7 +57,7 @@ func (p *fakePod) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "after", http.StatusBadRequest)
 		return
 	}
-	newest := slices.Clone(p.records[min(after, len(p.records)):]) // their revisions are their places in the list
+	newest := slices.Clone(p.records[min(after, len(p.records)):]) // their revisions count them
 	slices.Reverse(newest)
 	if err := json.NewEncoder(w).Encode(map[string]any{"feed": p.feed, "records": append([]map[string]any{}, newest...), "next": len(p.records)}); err != nil {
 		panic(http.ErrAbortHandler)

@@ -29,7 +29,7 @@ func (c *Console) Handler() http.Handler {
 	mux.HandleFunc("GET /events", c.events)
 	mux.Handle("GET /static/{name}", assets())
 	mux.HandleFunc("POST /send", c.command(func(r *http.Request) error { return c.demo.Send(r.Context(), r.PostFormValue("line")) }))
-	mux.HandleFunc("POST /stage", c.command(c.changeStage))
+	mux.HandleFunc("POST /selection", c.command(c.changeSelection))
 	mux.HandleFunc("POST /data", c.change(func(r *http.Request) error { return c.demo.SetData(r.Context(), r.PostFormValue("data")) }))
 	mux.HandleFunc("POST /format", c.change(func(r *http.Request) error { return c.demo.SetFormat(r.Context(), r.PostFormValue("format")) }))
 	mux.HandleFunc("POST /scenario", c.change(func(r *http.Request) error { return c.demo.SetScenario(r.Context(), r.PostFormValue("scenario")) }))
@@ -97,19 +97,19 @@ func (c *Console) change(do func(*http.Request) error) http.HandlerFunc {
 	}
 }
 
-// changeStage selects, freezes or lets go of the record in the columns.
-func (c *Console) changeStage(r *http.Request) error {
+// changeSelection selects, freezes or lets go of the record in the columns.
+func (c *Console) changeSelection(r *http.Request) error {
 	switch do := r.PostFormValue("do"); do {
 	case "freeze":
-		c.stage.freeze()
+		c.selection.freeze()
 	case "newest":
-		c.stage.resume()
+		c.selection.resume()
 	default:
 		at, err := parsePosition(do)
 		if err != nil {
 			return err
 		}
-		c.stage.selectRecord(at)
+		c.selection.selectRecord(at)
 	}
 	return nil
 }
@@ -189,7 +189,7 @@ func (c *Console) changedParts(ctx context.Context, l localizer, sent map[string
 // parts are the parts of the page that change, by id.
 func parts(v view) map[string]templ.Component {
 	return map[string]templ.Component{
-		"format": formatSwitch(v), "data": dataSwitch(v), "stage": columns(v), "log": logStrip(v), "planned": planned(v), "scenario": scenarios(v), "release": release(v), "attacks": attacks(v), "room": room(v),
+		"format": formatSwitch(v), "data": dataSwitch(v), "columns": columns(v), "log": logStrip(v), "planned": planned(v), "scenario": scenarios(v), "release": release(v), "attacks": attacks(v), "length": messageLength(v),
 	}
 }
 

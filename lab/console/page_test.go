@@ -76,10 +76,10 @@ func TestFourColumns(t *testing.T) {
 	d.seals("Msg 1: Azure Confidential Computing")
 	record := d.seals("Msg 2: Azure Confidential Computing")
 	eventually(t, "the newest record is in all columns", func() bool {
-		s := english(c).Stage
-		return s.Place == placeOf(position{record.Partition, record.Offset}) && s.Confidential.Text != "" && s.Ordinary.Text != ""
+		s := english(c).Record
+		return s.Position == position{record.Partition, record.Offset}.String() && s.Confidential.Text != "" && s.Ordinary.Text != ""
 	})
-	s := english(c).Stage
+	s := english(c).Record
 	if s.Plain.Text != "Msg 2: Azure Confidential Computing" || s.Confidential.Text != s.Plain.Text || s.Confidential.Severity != "good" {
 		t.Errorf("the producer wrote %q, the confidential pod reads %q (%s)", s.Plain.Text, s.Confidential.Text, s.Confidential.Severity)
 	}
@@ -94,27 +94,27 @@ func TestFourColumns(t *testing.T) {
 		if failed := post(t, base, "/send", url.Values{"line": {"hello"}}); failed != "" {
 			t.Fatal(failed)
 		}
-		eventually(t, "the line is in the columns", func() bool { return english(c).Stage.Confidential.Text == "hello" })
+		eventually(t, "the line is in the columns", func() bool { return english(c).Record.Confidential.Text == "hello" })
 		for range 5 {
 			d.seals("of no interest")
 		}
-		eventually(t, "the newer records are listed", func() bool { return strings.HasSuffix(english(c).Log[0].Place, "/7") })
-		if s := english(c).Stage; s.Plain.Text != "hello" || s.Mode != modeTyped {
+		eventually(t, "the newer records are listed", func() bool { return strings.HasSuffix(english(c).Log[0].Position, "/7") })
+		if s := english(c).Record; s.Plain.Text != "hello" || s.Mode != modeTyped {
 			t.Errorf("after five more records the columns show %q (%s)", s.Plain.Text, s.Mode)
 		}
 	})
 
 	t.Run("an earlier record is shown when chosen", func(t *testing.T) {
-		if failed := post(t, base, "/stage", url.Values{"do": {"0/0"}}); failed != "" {
+		if failed := post(t, base, "/selection", url.Values{"do": {"0/0"}}); failed != "" {
 			t.Fatal(failed)
 		}
-		if s := english(c).Stage; s.Plain.Text != "Msg 1: Azure Confidential Computing" || s.Confidential.Text != s.Plain.Text {
+		if s := english(c).Record; s.Plain.Text != "Msg 1: Azure Confidential Computing" || s.Confidential.Text != s.Plain.Text {
 			t.Errorf("the columns show %q and %q", s.Plain.Text, s.Confidential.Text)
 		}
-		if failed := post(t, base, "/stage", url.Values{"do": {"somewhere"}}); failed == "" {
-			t.Error("a place that is none is accepted")
+		if failed := post(t, base, "/selection", url.Values{"do": {"somewhere"}}); failed == "" {
+			t.Error("a position that is none is accepted")
 		}
-		post(t, base, "/stage", url.Values{"do": {"newest"}})
+		post(t, base, "/selection", url.Values{"do": {"newest"}})
 	})
 
 	t.Run("a line that is too long is refused, with the reason", func(t *testing.T) {
@@ -131,19 +131,19 @@ func TestWarningsAreSeen(t *testing.T) {
 	for name, tc := range map[string]struct {
 		state string
 		more  map[string]any
-		check func(s stageView) bool
+		check func(s recordView) bool
 	}{
-		"a replay":             {"decrypted", map[string]any{"flags": []string{"repeat"}}, func(s stageView) bool { return s.Confidential.Severity == "bad" && len(s.Confidential.Flags) == 1 }},
-		"a flag that is new":   {"decrypted", map[string]any{"flags": []string{"unheard-of"}}, func(s stageView) bool { return s.Confidential.Flags[0] == "unheard-of" }},
-		"an unknown signature": {"decrypted", map[string]any{"sender": map[string]string{"state": "untrusted"}}, func(s stageView) bool { return s.Confidential.Severity == "bad" && len(s.Confidential.Flags) == 1 }},
-		"a rejected record": {"rejected", map[string]any{"reject_reason": "sender", "value": nil, "encoding": nil}, func(s stageView) bool {
+		"a replay":             {"decrypted", map[string]any{"flags": []string{"repeat"}}, func(s recordView) bool { return s.Confidential.Severity == "bad" && len(s.Confidential.Flags) == 1 }},
+		"a flag that is new":   {"decrypted", map[string]any{"flags": []string{"unheard-of"}}, func(s recordView) bool { return s.Confidential.Flags[0] == "unheard-of" }},
+		"an unknown signature": {"decrypted", map[string]any{"sender": map[string]string{"state": "untrusted"}}, func(s recordView) bool { return s.Confidential.Severity == "bad" && len(s.Confidential.Flags) == 1 }},
+		"a rejected record": {"rejected", map[string]any{"reject_reason": "sender", "value": nil, "encoding": nil}, func(s recordView) bool {
 			return s.Confidential.Severity == "bad" && strings.Contains(s.Confidential.Text, "no trusted sender")
 		}},
-		"an altered record": {"undecryptable", nil, func(s stageView) bool { return s.Confidential.Severity == "bad" && s.Confidential.Cipher }},
-		"a plain record": {"plain", nil, func(s stageView) bool {
+		"an altered record": {"undecryptable", nil, func(s recordView) bool { return s.Confidential.Severity == "bad" && s.Confidential.Cipher }},
+		"a plain record": {"plain", nil, func(s recordView) bool {
 			return s.Confidential.Severity == "bad" && s.Confidential.Label == "Not encrypted"
 		}},
-		"a state that is new": {"unheard-of", nil, func(s stageView) bool {
+		"a state that is new": {"unheard-of", nil, func(s recordView) bool {
 			return s.Confidential.Severity == "bad" && s.Confidential.Label == "unheard-of"
 		}},
 	} {
@@ -151,9 +151,9 @@ func TestWarningsAreSeen(t *testing.T) {
 			r := d.write(0, ciphertext(int(time.Now().UnixNano()%1000)))
 			d.confidential.shows(r, tc.state, "forged", tc.more)
 			d.ordinary.shows(r, "no_key", "", nil)
-			at := placeOf(position{r.Partition, r.Offset})
-			eventually(t, "the record is shown", func() bool { s := english(c).Stage; return s.Place == at && s.Confidential.Label != "Not read yet" })
-			s := english(c).Stage
+			at := position{r.Partition, r.Offset}.String()
+			eventually(t, "the record is shown", func() bool { s := english(c).Record; return s.Position == at && s.Confidential.Label != "Not read yet" })
+			s := english(c).Record
 			if !tc.check(s) {
 				t.Errorf("the confidential pod's column is %+v", s.Confidential)
 			}
@@ -173,10 +173,10 @@ func TestProducerOwnsItsBytes(t *testing.T) {
 	shows := func(r *kgo.Record) columnView {
 		d.confidential.shows(r, "decrypted", "", nil)
 		d.ordinary.shows(r, "no_key", "", nil)
-		at := placeOf(position{r.Partition, r.Offset})
-		c.stage.selectRecord(position{r.Partition, r.Offset})
-		eventually(t, "the record is shown", func() bool { s := english(c).Stage; return s.Place == at && s.Found })
-		return english(c).Stage.Plain
+		at := position{r.Partition, r.Offset}.String()
+		c.selection.selectRecord(position{r.Partition, r.Offset})
+		eventually(t, "the record is shown", func() bool { s := english(c).Record; return s.Position == at && s.Found })
+		return english(c).Record.Plain
 	}
 	replayed, moved := d.write(0, first.Value), d.write(1, second.Value)
 	d.mu.Lock()
@@ -233,8 +233,8 @@ func TestAttackIsReported(t *testing.T) {
 	}
 	eventually(t, "the attacked record that the pod warns of is shown, and stays", func() bool {
 		d.seals("of no interest")
-		s := english(c).Stage
-		return s.Mode == modeAttacked && s.Place == "1/1" && s.Confidential.Text == "forged" && strings.HasPrefix(english(c).Log[0].Place, "0/")
+		s := english(c).Record
+		return s.Mode == modeAttacked && s.Position == "1/1" && s.Confidential.Text == "forged" && strings.HasPrefix(english(c).Log[0].Position, "0/")
 	})
 	post(t, base, "/attack", url.Values{"attack": {"tamper"}})
 	proceed <- errors.New("no key yet")
@@ -306,7 +306,7 @@ func TestStream(t *testing.T) {
 	lines.Buffer(nil, 1<<20)
 	d.seals("Msg 1: Azure Confidential Computing")
 	parts := make(map[string]string)
-	for !strings.Contains(parts["stage"], "Msg 1: Azure") && lines.Scan() {
+	for !strings.Contains(parts["columns"], "Msg 1: Azure") && lines.Scan() {
 		data, found := strings.CutPrefix(lines.Text(), "data: ")
 		if !found {
 			continue
@@ -315,8 +315,8 @@ func TestStream(t *testing.T) {
 			t.Fatalf("%v: %.100s", err, data)
 		}
 	}
-	if !strings.Contains(parts["stage"], "機密ポッド") || !strings.HasPrefix(parts["stage"], `<section id="stage"`) {
-		t.Errorf("the stage is %.200s", parts["stage"])
+	if !strings.Contains(parts["columns"], "機密ポッド") || !strings.HasPrefix(parts["columns"], `<section id="columns"`) {
+		t.Errorf("the columns are %.200s", parts["columns"])
 	}
 	for range maxStreams - 1 {
 		if _, status := open(); status != http.StatusOK {

@@ -19,7 +19,7 @@ type view struct {
 	Busy      bool // an attack or a change runs: no other one starts
 	Where     Addresses
 
-	Stage    stageView
+	Record   recordView
 	Log      []logCell
 	Scenario scenarioView
 	Steps    []stepView
@@ -34,8 +34,8 @@ func (c *Console) view(l localizer) view {
 	v.Busy = c.busy()
 	records, reachable := c.stored.newest()
 	settled := c.settled(records)
-	v.Stage = c.stageView(l, records, settled, reachable)
-	v.Log = c.logView(l, settled, v.Stage.at)
+	v.Record = c.recordView(l, records, settled, reachable)
+	v.Log = c.logView(l, settled, v.Record.at)
 	v.Scenario = c.scenarioView(l)
 	if c.changing.Load() {
 		v.Scenario.Summary = l.T("scenario.changing")
@@ -47,7 +47,7 @@ func (c *Console) view(l localizer) view {
 
 // logCell is a record in the strip of earlier ones, in the state that the confidential pod shows.
 type logCell struct {
-	ID, Place       string
+	ID, Position    string
 	Severity, Icon  string
 	State           string
 	Shown           bool // in the columns
@@ -63,7 +63,7 @@ func (c *Console) logView(l localizer, records []storedRecord, shown position) [
 	attacked, _ := c.demo.Attacked()
 	for _, r := range slices.Backward(records[max(0, len(records)-shownCells):]) {
 		cell := logCell{
-			ID: "r-" + strconv.Itoa(int(r.partition)) + "-" + strconv.FormatInt(r.offset, 10), Place: placeOf(r.position), Shown: r.position == shown,
+			ID: "r-" + strconv.Itoa(int(r.partition)) + "-" + strconv.FormatInt(r.offset, 10), Position: r.position.String(), Shown: r.position == shown,
 			Typed:    isTyped && r.position == position{typed.Partition, typed.Offset},
 			Attacked: slices.Contains(attacked.Seen.Records, Position{r.partition, r.offset}),
 		}
@@ -77,8 +77,8 @@ func (c *Console) logView(l localizer, records []storedRecord, shown position) [
 	return cells
 }
 
-// placeOf returns PARTITION/OFFSET, as parsePosition reads it.
-func placeOf(at position) string {
+// String returns PARTITION/OFFSET, as parsePosition reads it.
+func (at position) String() string {
 	return strconv.Itoa(int(at.partition)) + "/" + strconv.FormatInt(at.offset, 10)
 }
 

@@ -12,17 +12,17 @@
     return t.content.firstElementChild;
   };
 
-  // Records that the key has just opened turn one after the other, within a second.
-  let healing = [];
-  const heal = (old, fresh) => {
-    for (const t of healing) clearTimeout(t);
-    healing = [];
+  // Records that the key has just opened change one after the other, within a second.
+  let revealing = [];
+  const reveal = (old, fresh) => {
+    for (const t of revealing) clearTimeout(t);
+    revealing = [];
     if (still.matches) return;
-    const turned = [...fresh.querySelectorAll(".cell.good")].filter((c) => byId(c.id)?.dataset.severity === "wait").reverse();
-    if (turned.length < 2) return;
-    turned.forEach((cell, i) => {
+    const opened = [...fresh.querySelectorAll(".cell.good")].filter((c) => byId(c.id)?.dataset.severity === "wait").reverse();
+    if (opened.length < 2) return;
+    opened.forEach((cell, i) => {
       cell.classList.replace("good", "wait");
-      healing.push(setTimeout(() => cell.classList.replace("wait", "good"), (i + 1) * 900 / turned.length));
+      revealing.push(setTimeout(() => cell.classList.replace("wait", "good"), (i + 1) * 900 / opened.length));
     });
   };
 
@@ -30,7 +30,7 @@
     const old = byId(id), fresh = parse(html);
     const focused = old.contains(document.activeElement) && document.activeElement.id;
     const scrolled = old.querySelector(".cells")?.scrollLeft;
-    if (id === "log") heal(old, fresh);
+    if (id === "log") reveal(old, fresh);
     old.replaceWith(fresh);
     if (scrolled) fresh.querySelector(".cells").scrollLeft = scrolled;
     if (focused) byId(focused)?.focus({ preventScroll: true });
@@ -80,12 +80,12 @@
   // What is typed: how long it is, and whether it is too long.
   const line = byId("line"), sendProblem = byId("send-problem");
   const measure = () => {
-    const room = byId("room"), limit = Number(room.dataset.limit), used = new TextEncoder().encode(line.value).length;
+    const length = byId("length"), limit = Number(length.dataset.limit), used = new TextEncoder().encode(line.value).length;
     const long = used > limit;
-    room.textContent = room.dataset[long ? "long" : "room"].replace("{used}", used).replace("{n}", limit);
-    room.classList.toggle("bad", long);
+    length.textContent = length.dataset[long ? "long" : "used"].replace("{used}", used).replace("{n}", limit);
+    length.classList.toggle("bad", long);
     line.setAttribute("aria-invalid", String(long));
-    if (long) line.setCustomValidity(room.textContent); else line.setCustomValidity("");
+    if (long) line.setCustomValidity(length.textContent); else line.setCustomValidity("");
   };
   line.addEventListener("input", () => { sendProblem.textContent = ""; measure(); });
 

@@ -8,9 +8,9 @@ import (
 // holdTime is how long a typed line, or an attacked record, stays, unless another one comes.
 const holdTime = 10 * time.Second
 
-// stage decides which record is in the four columns. All windows of the console show the same one, so that the presenter's
+// selection decides which record is in the four columns. All windows of the console show the same one, so that the presenter's
 // and the projector's agree.
-type stage struct {
+type selection struct {
 	now func() time.Time
 
 	mu     sync.Mutex
@@ -39,7 +39,7 @@ type moment struct {
 
 // show returns the record to show, given the newest one and the latest moments. A moment replaces all but a frozen record,
 // for a while. One that was over before the console could show it is not shown.
-func (s *stage) show(newest position, moments ...moment) (position, mode) {
+func (s *selection) show(newest position, moments ...moment) (position, mode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range moments {
@@ -59,17 +59,17 @@ func (s *stage) show(newest position, moments ...moment) (position, mode) {
 	return s.record, s.mode
 }
 
-func (s *stage) holds() bool { return s.mode == modeTyped || s.mode == modeAttacked }
+func (s *selection) holds() bool { return s.mode == modeTyped || s.mode == modeAttacked }
 
 // heldUntil returns when a moment makes way for the newest record. It is false if none is shown.
-func (s *stage) heldUntil() (time.Time, bool) {
+func (s *selection) heldUntil() (time.Time, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.until, s.holds()
 }
 
 // freeze holds the record that is shown, or lets the newest be shown again.
-func (s *stage) freeze() {
+func (s *selection) freeze() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mode == modeFrozen {
@@ -80,14 +80,14 @@ func (s *stage) freeze() {
 }
 
 // selectRecord shows a record until another command, or a moment.
-func (s *stage) selectRecord(at position) {
+func (s *selection) selectRecord(at position) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mode, s.record = modeSelected, at
 }
 
 // resume shows the newest record.
-func (s *stage) resume() {
+func (s *selection) resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mode = modeNewest

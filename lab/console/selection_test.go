@@ -8,7 +8,7 @@ import (
 // Without this the audience's sentence would be gone before anybody has read it.
 func TestTypedLineStays(t *testing.T) {
 	now := time.Now()
-	s := &stage{now: func() time.Time { return now }, mode: modeNewest}
+	s := &selection{now: func() time.Time { return now }, mode: modeNewest}
 	shows := func(step string, newest int64, typed *Typed, want int64, wantMode mode) {
 		t.Helper()
 		var moments []moment
@@ -36,7 +36,7 @@ func TestTypedLineStays(t *testing.T) {
 // Without this nobody would see what an attack did: the next record would push it out, or an older one would stay.
 func TestAttackedRecordStays(t *testing.T) {
 	now := time.Now()
-	s := &stage{now: func() time.Time { return now }, mode: modeNewest}
+	s := &selection{now: func() time.Time { return now }, mode: modeNewest}
 	typed := moment{modeTyped, position{0, 5}, now.Add(-time.Second)}
 	s.show(position{0, 5}, typed)
 	attacked := moment{modeAttacked, position{1, 7}, now}
@@ -56,7 +56,7 @@ func TestAttackedRecordStays(t *testing.T) {
 // Without this a record could not be discussed: the next one would push it out.
 func TestRecordStaysWhenAsked(t *testing.T) {
 	now := time.Now()
-	s := &stage{now: func() time.Time { return now }, mode: modeNewest}
+	s := &selection{now: func() time.Time { return now }, mode: modeNewest}
 	show := func(newest int64, typed Typed) (int64, mode) {
 		at, mode := s.show(position{0, newest}, moment{modeTyped, position{0, typed.Offset}, typed.At})
 		return at.offset, mode
@@ -87,7 +87,7 @@ func TestRecordStaysWhenAsked(t *testing.T) {
 		t.Errorf("selected while frozen: offset %d", at)
 	}
 	before := Typed{Offset: 8, Text: "long ago", At: now.Add(-time.Minute)}
-	s = &stage{now: func() time.Time { return now }, mode: modeNewest}
+	s = &selection{now: func() time.Time { return now }, mode: modeNewest}
 	if at, mode := show(80, before); at != 80 || mode != modeNewest {
 		t.Errorf("a console opened later holds an old line: offset %d (%s)", at, mode)
 	}
