@@ -14,8 +14,13 @@ type Range struct {
 	Done bool  // there are no more readable records before End
 	Err  error // of the partition; it is then not fetched any more
 
-	size int32 // bytes that the next request asks for
+	size   int32 // bytes that the next request asks for
+	cutOff int   // responses in a row whose first batch of the partition was cut off
 }
+
+// maxCutOff is how many responses in a row may have the first batch of a partition cut off. package fetchlimit does so now
+// and then, and not to the next response. If it lasts, the batch is damaged.
+const maxCutOff = 16
 
 // firstFetchSize is how many bytes of a partition the first request asks for.
 const firstFetchSize = 64 << 10

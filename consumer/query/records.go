@@ -24,8 +24,14 @@ func (r *Range) read(block *sarama.FetchResponseBlock, readCommitted bool, handl
 			for _, m := range records.MsgSet.Messages {
 				r.Next = max(r.Next, m.Offset+1)
 			}
+		case records.RecordBatch != nil && records.RecordBatch.PartialTrailingRecord: // to be requested again
+			if r.cutOff++; r.cutOff > maxCutOff {
+				r.Err = sarama.ErrInvalidMessage
+			}
+			return
 		case records.RecordBatch != nil:
 			batch := records.RecordBatch
+			r.cutOff = 0
 			if !aborted.skips(batch, readCommitted) {
 				eachOfBatch(batch, inRange)
 			}
