@@ -27,7 +27,7 @@ func (p *pipeline) backfill(ctx context.Context, topic group.TopicID, appendedAf
 		record.TopicID, record.AppendedAfter = topic, appendedAfter(record.Partition, record.Offset)
 		results[i].check(p.sequences.tracker()) // followAgain sets the other flags
 	}
-	separate(results)
+	separate(results, func(*feed.Record) bool { return true }) // not all may fit
 	for i, r := range results {
 		records[i] = r.record
 		s := p.sequences.get(r.record.Partition)
@@ -77,7 +77,7 @@ func (p *pipeline) followAgain(ctx context.Context, partitions []int32, complete
 	for id, records := range held {
 		s := p.sequences.get(id)
 		s.complete = s.complete || complete
-		before, after = append(before, records...), append(after, s.followAgain(records)...)
+		before, after = append(before, records...), append(after, s.followAgain(records, p.feed.IsJunk)...)
 	}
 	p.feed.Replace(before, after)
 	for i, record := range after {

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"bytes"
 	"crypto/rsa"
 	"errors"
 	"fmt"
@@ -151,15 +152,28 @@ func (d *decryptor) makeRoom(results []result) {
 	}
 }
 
-// noteDecrypted notes whether most of a batch could be decrypted.
+// noteDecrypted notes whether most of a batch could be decrypted. If most of the room for its messages is left, these leave
+// it: the feed counts only the messages.
 func (d *decryptor) noteDecrypted(results []result) {
-	decrypted := 0
+	decrypted, used, unused := 0, 0, 0
 	for i := range results {
-		if results[i].room = nil; results[i].record.State == feed.StateDecrypted {
+		r := &results[i]
+		if r.record.State == feed.StateDecrypted {
 			decrypted++
+			used += cap(r.room)
+		} else {
+			unused += cap(r.room)
 		}
+		r.room = nil
 	}
 	d.decrypting.Store(decrypted > len(results)/2)
+	if unused <= used {
+		return
+	}
+	for i := range results {
+		results[i].record.Value = bytes.Clone(results[i].record.Value)
+		results[i].msg.Plaintext = results[i].record.Value
+	}
 }
 
 // decrypt decrypts a record, into the buffer if it is large enough, and sets everything but its flags. They depend on

@@ -93,9 +93,11 @@ func TestReplayOfExpiredRecordsIsRejected(t *testing.T) {
 func TestStalePlaintextIsCleared(t *testing.T) {
 	key := newKey(t)
 	p, alice := freshPipeline(t, key)
-	b := live()
-	p.process(b, messages(0, sealedAgo(t, alice, key, 24*time.Hour, 1)...))
-	if plaintext := b.results[0].msg.Plaintext; len(plaintext) > 0 {
+	results := p.decryptor.decryptBatch(messages(0, sealedAgo(t, alice, key, 24*time.Hour, 1)...), nil)
+	results[0].record.AppendedAfter = time.Now()
+	p.sequences.get(0).follow(results)
+	wantStale(t, "read", results[0].record)
+	if plaintext := results[0].msg.Plaintext; len(plaintext) > 0 {
 		t.Errorf("it is %q", plaintext)
 	}
 }

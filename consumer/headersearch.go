@@ -6,6 +6,7 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -17,14 +18,22 @@ import (
 )
 
 // Bounds of the search for headers. Whoever may write can make up the names of headers, so a search is for all that records
-// of a partition wait for, the next one waits, and none reads again what was read before. The library's limits of records
-// and bytes hold for each, too.
+// of a partition wait for, the next one waits, and none reads again what was read before.
 const (
 	searchInterval  = 10 * time.Second
-	searchFetches   = 1024
 	searchFetchSize = 1 << 20
 	searchPoll      = 200 * time.Millisecond
 )
+
+// searchLimits are how much may still be read. A fetch may bring no record that counts, as of aborted transactions.
+type searchLimits struct{ fetches, records, bytes int }
+
+// take takes a record from the limits, and reports whether they allow it.
+func (l *searchLimits) take(value []byte) bool {
+	ok := l.records > 0 && l.bytes > 0
+	l.records, l.bytes = l.records-1, l.bytes-len(value)
+	return ok
+}
 
 // searchHeaders looks for the headers that records wait for, until ctx ends, with the session. The headers stand in
 // earlier records, which it reads backwards once the history of their partition is loaded. It asks on the history's
@@ -40,7 +49,7 @@ func (h *history) searchHeaders(ctx context.Context) {
 		}
 		failed := make(map[*sarama.Broker]bool) // it may take ten seconds to find that out
 		for _, s := range h.pipeline.sequences.ofSession() {
-			search := &headerSearch{history: h, sequence: s}
+			search := &headerSearch{history: h, sequence: s, limits: &searchLimits{fetches: 1024, records: 1 << 18, bytes: 256 << 20}}
 			if !search.isDue(ctx) {
 				continue
 			}
@@ -66,7 +75,8 @@ type headerSearch struct {
 	asked    map[*feed.Record]bool // those that wait
 	names    []envelope.HeaderName // of their headers
 	from     int64                 // offsets from here on are read already
-	lost     bool                  // the earlier records do not have all headers
+	limits   *searchLimits
+	result   error // why some headers were not found, if the search itself did not fail
 }
 
 // isDue reports whether to search now.
@@ -131,36 +141,41 @@ func (s *headerSearch) find(ctx context.Context, leader *sarama.Broker) error {
 	}
 	err := s.opener.FindHeaders(envelope.HeaderSearch{
 		Topic: s.pipeline.decryptor.topic, Names: s.names, Offset: s.from, LogStart: first, Read: s.reader(ctx, leader),
+		MaxRecords: math.MaxInt, MaxBytes: math.MaxInt, // the reader counts them
 	})
 	for _, final := range []error{envelope.ErrHeaderLost, envelope.ErrHeaderFar, envelope.ErrUndecryptable, envelope.ErrMalformed} {
 		if errors.Is(err, final) {
-			s.lost, err = true, nil
+			s.result = err
+			return nil
 		}
 	}
-	s.locked(ctx, func(*pipeline) {
-		if s.lost {
-			s.sequence.waiting.sought = 0 // there is nothing more to find
-		}
-	})
 	return err
 }
 
+// isLost reports whether no record before those that wait has their headers. It does not follow from a header that was found
+// and never opens anything: the records before it are not read yet.
+func (s *headerSearch) isLost() bool { return errors.Is(s.result, envelope.ErrHeaderLost) }
+
+// isFar reports whether the limits ended the search.
+func (s *headerSearch) isFar() bool { return errors.Is(s.result, envelope.ErrHeaderFar) }
+
 // reader returns what reads windows of offsets. Before each, it opens the records whose headers were in the one before.
 func (s *headerSearch) reader(ctx context.Context, leader *sarama.Broker) func(from, to int64) iter.Seq2[[]byte, error] {
-	fetches := 0
 	return func(from, to int64) iter.Seq2[[]byte, error] {
 		return func(yield func([]byte, error) bool) {
 			s.locked(ctx, func(*pipeline) { s.sequence.waiting.sought = to })
 			window, more := &query.Range{Partition: s.sequence.partition, Next: from, End: to}, true
-			for ; more && !window.Done; fetches++ {
-				err := ctx.Err()
-				if err == nil && fetches >= searchFetches {
-					err = envelope.ErrHeaderFar
-				}
-				if err == nil {
+			for ; more && !window.Done; s.limits.fetches-- {
+				err, far := ctx.Err(), s.limits.fetches <= 0
+				if err == nil && !far {
 					err = s.query.Fetch(leader, []*query.Range{window}, searchFetchSize, func(m *sarama.ConsumerMessage) {
-						more = more && yield(m.Value, nil)
+						far = far || more && !s.limits.take(m.Value)
+						more = more && !far && yield(m.Value, nil)
 					})
+				}
+				if far {
+					yield(nil, envelope.ErrHeaderFar)
+					return
 				}
 				if err = cmp.Or(err, window.Err); err != nil && more {
 					yield(nil, err)
@@ -182,7 +197,10 @@ func (s *headerSearch) end(ctx context.Context, err error) {
 			_ = s.query.RefreshMetadata(p.cfg.Topic) //nolint:errcheck // the next try reports it
 			p.log.WarnContext(ctx, "headers not looked for yet", slog.Int("partition", int(s.sequence.partition)),
 				slog.String("cause", group.Explain(p.cfg.Settings, err).String()), slog.String("retry_in", searchInterval.String()))
-		case s.lost:
+		case s.result != nil:
+			if s.isLost() || s.isFar() {
+				w.sought = 0 // no search will read more
+			}
 			p.showMissing(s.sequence, s.asked)
 		}
 	})

@@ -9,23 +9,31 @@ import (
 	"kafka-e2ee/envelope"
 )
 
-// findHeaders finds the headers that older records need before they are shown: in these records, then in those before
-// them. What it does not find is looked for again like those of new records. The messages are sorted within each partition.
+// findHeaders finds the headers that older records need before they are shown: in these records, then in a few before
+// them, in all partitions together: whoever may write can make up names, and must not hold up the history with them. What
+// it does not find is looked for again like those of new records. The messages are sorted within each partition.
 func (h *history) findHeaders(ctx context.Context, leader *sarama.Broker, messages []*sarama.ConsumerMessage) {
 	byPartition := make(map[int32][]*sarama.ConsumerMessage)
 	for _, m := range messages {
 		byPartition[m.Partition] = append(byPartition[m.Partition], m)
 	}
+	limits := &searchLimits{fetches: 64, records: 4096, bytes: 8 << 20}
 	for partition, list := range byPartition {
-		search := &headerSearch{history: h, sequence: h.pipeline.sequences.get(partition)}
+		search := &headerSearch{history: h, sequence: h.pipeline.sequences.get(partition), limits: limits}
 		search.locked(ctx, func(p *pipeline) {
 			search.begin(p, unknownNames(p.decryptor.opener.Load(), list), list[0].Offset)
 		})
 		if len(search.names) == 0 || search.findIn(list) == nil {
 			continue
 		}
-		if err := search.find(ctx, leader); err != nil {
-			return // the broker may need ten seconds for each partition
+		err := search.find(ctx, leader)
+		search.locked(ctx, func(*pipeline) {
+			if search.isLost() {
+				search.sequence.waiting.sought = 0
+			}
+		})
+		if err != nil || search.isFar() { // the broker may need ten seconds for each partition
+			return
 		}
 	}
 }

@@ -76,6 +76,8 @@ func (p *pipeline) process(b *batchBuffers, batch []*sarama.ConsumerMessage) {
 	p.publish(p.sequences.get(batch[0].Partition), b)
 	p.metrics.countRead(b.results)
 	p.refreshUnknownKeys(b.results)
+	clear(b.results) // a partition to which nobody writes must not keep its last batch, which the feed drops
+	clear(b.records)
 }
 
 func (p *pipeline) publish(s *sequence, b *batchBuffers) {
@@ -84,7 +86,7 @@ func (p *pipeline) publish(s *sequence, b *batchBuffers) {
 	p.openWaiting(s)
 	again := s.readBefore(b.results)
 	s.follow(b.results)
-	separate(b.results)
+	separate(b.results, func(r *feed.Record) bool { return again > 0 || p.feed.IsJunk(r) }) // it may hold some that come again
 	b.records = b.records[:0]
 	for _, r := range b.results {
 		s.noteWaiting(r.record, b.learned)

@@ -78,7 +78,7 @@ func (d *redecryption) switchKeys() {
 		after[i] = d.tried[record]
 	}
 	p.sequences.follow(after)
-	separate(after)
+	separate(after, p.feed.IsJunk)
 	p.showAgain(before, after)
 	d.showReaders()
 	p.decryptor.opener.Store(d.opener)
@@ -100,7 +100,7 @@ func (d *redecryption) tryUncounted(stop func() bool) {
 		for i := range after {
 			after[i].check(d.pipeline.sequences.tracker())
 		}
-		separate(after)
+		separate(after, d.pipeline.feed.IsJunk)
 		d.pipeline.showAgain(chunk, after)
 	}
 }

@@ -42,10 +42,10 @@ func rejectionOf(err error) feed.Rejection {
 	return rejection
 }
 
-// separate gives each record memory of its own if some of them are rejected. The feed drops rejected records earlier
-// than others, and a record that stays would keep the whole memory that it shares with them.
-func separate(results []result) {
-	if !slices.ContainsFunc(results, func(r result) bool { return r.record.State == feed.StateRejected }) {
+// separate gives each record memory of its own if the feed drops some of them earlier than others, as it does with junk:
+// a record that stays would keep all the memory that it shares with them, which the feed does not count.
+func separate(results []result, dropsEarly func(*feed.Record) bool) {
+	if !slices.ContainsFunc(results, func(r result) bool { return dropsEarly(r.record) }) {
 		return
 	}
 	for i := range results {

@@ -205,14 +205,3 @@ func TestHistoryPassesRejectedRecords(t *testing.T) {
 		t.Errorf("%d rejected records are held", held)
 	}
 }
-
-// Without it one good record in a batch of rejected ones would keep the memory of the whole batch.
-func TestKeptRecordHoldsNoRejectedMemory(t *testing.T) {
-	p := strict(t, envelope.OpenerConfig{Require: envelope.Requirements{Formats: []envelope.Format{envelope.FormatEnvelope}}})
-	value := seal(t, newSealer(t, newKey(t), envelope.FormatEnvelope), "good", 0)
-	var b batchBuffers
-	p.process(&b, messages(0, bytes.Repeat([]byte("junk"), 1000), value))
-	if r := p.feed.Records()[1]; cap(r.Stored) >= 4000 || len(r.Stored) != len(value) {
-		t.Errorf("the record has %d bytes of %d", cap(r.Stored), len(value))
-	}
-}

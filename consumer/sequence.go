@@ -156,6 +156,7 @@ func (s *sequence) resume(offset int64) (first int64, complete bool) {
 		s.begin(offset)
 	}
 	s.extendBack(offset)
+	s.waiting.askAgain() // the session that looked for them may have ended before
 	return s.start, s.complete
 }
 
@@ -199,7 +200,7 @@ func (s *sequence) follow(results []result) {
 // It returns their copies with the new flags; nil for those that do not change. The feed drops the oldest records of a
 // partition first, so none is missing between those that it holds. (It drops rejected ones earlier, even stale ones. They
 // then count as missing.) The caller holds mu.
-func (s *sequence) followAgain(held []*feed.Record) (after []*feed.Record) {
+func (s *sequence) followAgain(held []*feed.Record, isJunk func(*feed.Record) bool) (after []*feed.Record) {
 	after = make([]*feed.Record, len(held))
 	first := slices.IndexFunc(held, func(r *feed.Record) bool { return r.Offset >= s.start })
 	if first < 0 || held[first].Offset >= s.followedFrom {
@@ -207,18 +208,18 @@ func (s *sequence) followAgain(held []*feed.Record) (after []*feed.Record) {
 	}
 	s.followedFrom = held[first].Offset
 	s.tracker.Rewind(s.partition, s.followedFrom)
-	results, rejected := make([]result, 0, len(held)), false
+	results, junk := make([]result, 0, len(held)), false
 	for _, r := range held[first:] {
 		next := *r
 		results = append(results, result{record: &next, msg: messageOf(r)})
 		results[len(results)-1].follow(s.tracker)
-		rejected = rejected || next.State != r.State
+		junk = junk || isJunk(&next) && !isJunk(r)
 	}
-	if rejected {
-		separate(results)
+	if junk {
+		separate(results, isJunk)
 	}
 	for i, r := range results {
-		if before := held[first+i]; rejected || r.record.Flags != before.Flags {
+		if before := held[first+i]; junk || r.record.Flags != before.Flags {
 			after[first+i] = r.record
 		}
 	}

@@ -26,6 +26,9 @@ func (w *waiting) add(learned uint64) {
 	w.any, w.asks, w.tried = true, w.asks || w.sought > 0, min(w.tried, learned)
 }
 
+// askAgain has the records that wait looked for, as far as there is something left to read.
+func (w *waiting) askAgain() { w.asks = w.asks || w.any && w.sought > 0 }
+
 // openWaiting decrypts the records of a partition that wait for their headers, as far as headers have come since it was
 // called last. The records that brought the headers are followed after them, or a gap would show that there is not. It
 // costs a look at the number of headers if none came, and then a look-up for each record that waits. The caller holds
@@ -57,7 +60,7 @@ func (p *pipeline) openWaiting(s *sequence) {
 			after[i].follow(tracker)
 		}
 	}
-	separate(after)
+	separate(after, p.feed.IsJunk)
 	p.showAgain(before, after)
 	p.refreshUnknownKeys(after)
 }
