@@ -2,6 +2,7 @@ package web
 
 import (
 	"strconv"
+	"time"
 
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/safetext"
@@ -22,8 +23,8 @@ type alertView struct {
 	Text, About string
 }
 
-// alerts counts the problems. Unsigned records are one only if senders are trusted here.
-func (l localizer) alerts(summary feed.Summary, sendersTrusted bool) alertsView {
+// alerts counts the problems since this process started. Unsigned records are one only if senders are trusted here.
+func (l localizer) alerts(summary feed.Summary, started time.Time, sendersTrusted bool) alertsView {
 	v := alertsView{Limits: l.limits(summary.Sample)}
 	for _, p := range feed.Problems() {
 		n := summary.Counts.Of(p)
@@ -40,7 +41,7 @@ func (l localizer) alerts(summary feed.Summary, sendersTrusted bool) alertsView 
 	case v.Limits != "":
 		v.Severity, v.Icon = "wait", "⊘"
 	default:
-		v.Severity, v.Icon, v.Calm = "good", "✓", l.T("alerts.none")
+		v.Severity, v.Icon, v.Calm = "good", "✓", l.T("alerts.none", "time", clock(started))
 	}
 	return v
 }

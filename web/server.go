@@ -56,6 +56,7 @@ type Server struct {
 	kafka          func() KafkaStatus
 	name           string
 	notices        []string
+	started        time.Time // the counts begin here
 	token          func() (string, bool)
 	refreshKeys    func()
 	log            *slog.Logger
@@ -101,7 +102,7 @@ func New(opts Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		feed: opts.Feed, key: opts.Key, kafka: opts.Kafka, name: opts.Name, notices: opts.Notices, token: opts.Token, refreshKeys: opts.RefreshKeys,
+		feed: opts.Feed, key: opts.Key, kafka: opts.Kafka, name: opts.Name, notices: opts.Notices, started: time.Now(), token: opts.Token, refreshKeys: opts.RefreshKeys,
 		broadcaster: newBroadcaster(), log: opts.Log, answers: limit.NewBudget(answerBytes, answerWait), streams: limit.NewBudget(programBytes, answerWait), searchSem: make(chan struct{}, 2), languages: languages, assets: files, preferVerified: opts.PreferVerified, exports: opts.Export,
 		attested: opts.Attested, hosts: opts.Access.Hosts,
 	}
