@@ -216,5 +216,13 @@ func (d *demo) Addresses() console.Addresses {
 	}
 }
 
+// Keys returns the ids of the keys that the confidential pod holds, the newest first.
+func (d *demo) Keys() (ids []string) {
+	for _, key := range d.timeline.Pod().Keys {
+		ids = append(ids, key.ID)
+	}
+	return ids
+}
+
 // Timeline returns the steps of the newest key release.
 func (d *demo) Timeline() []console.Step { return d.timeline.Steps() }

@@ -37,6 +37,7 @@ type columnView struct {
 	Size                  string // class of the text: the shorter, the larger
 	Skipped               string // says what is left out at the start
 	Cipher                bool   // Text is ciphertext
+	Key                   string // start of the id of the key that opened it
 	Note                  string // says more than Label, below the text
 	Sender                string
 	Flags                 []string
@@ -203,9 +204,9 @@ func (l localizer) facts(topic string, r storedRecord) []fact {
 	}
 	return []fact{
 		{l.T("fact.topic"), safetext.Visible(topic)},
+		{l.T("fact.size"), l.T("fact.bytes", "n", strconv.Itoa(r.size))},
 		{l.T("fact.position"), r.position.String()},
 		{l.T("fact.key"), key},
-		{l.T("fact.size"), l.T("fact.bytes", "n", strconv.Itoa(r.size))},
 		{l.T("fact.time"), clock(r.at)},
 	}
 }
@@ -224,6 +225,7 @@ func (c *Console) seen(l localizer, p *pod, r storedRecord) columnView {
 	v.Flags = l.flags(shown)
 	switch shown.State {
 	case "decrypted", "plain":
+		v.Key = shortKey(shown.KeyID)
 		v = message(v, shown.text())
 		v.Sender = l.sender(shown)
 	case "rejected":
@@ -237,6 +239,9 @@ func (c *Console) seen(l localizer, p *pod, r storedRecord) columnView {
 	}
 	return v
 }
+
+// shortKey returns enough of a key's id to tell it from a few others.
+func shortKey(id string) string { return safetext.Visible(id[:min(len(id), 8)]) }
 
 func severity(state string) (name, icon string) {
 	switch state {

@@ -26,8 +26,8 @@ type Console struct {
 	ordinary     *pod
 	selection    selection
 	attacks      attackQueue
-	changing     atomic.Bool
-	streams      chan struct{} // held by open streams
+	changing     atomic.Pointer[string] // nil: nothing; else the scenario that was asked for, or empty
+	streams      chan struct{}          // held by open streams
 }
 
 // Run serves the console at the demo's address for it until ctx ends.

@@ -45,6 +45,8 @@ type Demo interface {
 	SetScenario(ctx context.Context, name string) error
 	// NextAttempt returns when the confidential pod asks for its key again. It is false if no attempt is planned.
 	NextAttempt() (time.Time, bool)
+	// Keys returns the ids of the keys that the confidential pod holds, the newest first.
+	Keys() []string
 	// Timeline returns the steps of the newest key release, in order, as they happened. Steps that were not reached have a
 	// zero time.
 	Timeline() []Step

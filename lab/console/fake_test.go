@@ -34,6 +34,8 @@ type fakeDemo struct {
 	scenario string
 	format   string
 	timeline []Step
+	keys     []string
+	began    time.Time // of the scenario
 	board    map[string]map[string]string
 	attack   func(ctx context.Context, name string) (Observation, error)
 	limit    int
@@ -179,6 +181,7 @@ func (d *fakeDemo) SetScenario(_ context.Context, n string) error { d.scenario =
 func (d *fakeDemo) NextAttempt() (time.Time, bool) {
 	return time.Now().Add(8 * time.Second), d.scenario != "good"
 }
+func (d *fakeDemo) Keys() []string   { return d.keys }
 func (d *fakeDemo) Timeline() []Step { return d.timeline }
 
 func (d *fakeDemo) Scenarios() []ScenarioInfo {
@@ -189,7 +192,9 @@ func (d *fakeDemo) Scenarios() []ScenarioInfo {
 	return all
 }
 
-func (d *fakeDemo) Scenario() Scenario { return Scenario{ScenarioInfo: ScenarioInfo{Name: d.scenario}} }
+func (d *fakeDemo) Scenario() Scenario {
+	return Scenario{ScenarioInfo: ScenarioInfo{Name: d.scenario}, Began: d.began}
+}
 
 func (d *fakeDemo) Attacks() []AttackInfo {
 	var all []AttackInfo

@@ -50,7 +50,7 @@ var errBusy = CommandError{ProblemBusy, errors.New("another attack, or a change,
 // busy reports whether an attack or a change runs.
 func (c *Console) busy() bool {
 	attacked, _ := c.demo.Attacked()
-	return attacked.Running || c.changing.Load()
+	return attacked.Running || c.changing.Load() != nil
 }
 
 // refuse answers a request that the guard does not let in.
@@ -85,10 +85,11 @@ func (c *Console) command(do func(*http.Request) error) http.HandlerFunc {
 // for the one before.
 func (c *Console) change(do func(*http.Request) error) http.HandlerFunc {
 	command := c.command(func(r *http.Request) error {
-		if c.busy() || !c.changing.CompareAndSwap(false, true) {
+		scenario := r.PostFormValue("scenario")
+		if c.busy() || !c.changing.CompareAndSwap(nil, &scenario) {
 			return errBusy
 		}
-		defer c.changing.Store(false)
+		defer c.changing.Store(nil)
 		return do(r)
 	})
 	return func(w http.ResponseWriter, r *http.Request) {

@@ -29,6 +29,7 @@ type podRecord struct {
 	Millis       *int64   `json:"timestamp_ms"`
 	Flags        []string `json:"flags"`
 	RejectReason string   `json:"reject_reason"`
+	KeyID        string   `json:"key_id"`
 	Sender       struct {
 		State string `json:"state"`
 		Name  string `json:"name"`

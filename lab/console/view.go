@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -23,6 +24,7 @@ type view struct {
 	Log      []logCell
 	Scenario scenarioView
 	Steps    []stepView
+	Keys     []string // that the confidential pod holds, the newest first
 	Attacks  attacksView
 }
 
@@ -37,10 +39,10 @@ func (c *Console) view(l localizer) view {
 	v.Record = c.recordView(l, records, settled, reachable)
 	v.Log = c.logView(l, settled, v.Record.at)
 	v.Scenario = c.scenarioView(l)
-	if c.changing.Load() {
-		v.Scenario.Summary = l.T("scenario.changing")
-	}
 	v.Steps = stepViews(l, c.demo.Timeline())
+	for _, id := range c.demo.Keys() {
+		v.Keys = append(v.Keys, shortKey(id))
+	}
 	v.Attacks = c.attacksView(l)
 	return v
 }
@@ -52,6 +54,7 @@ type logCell struct {
 	State           string
 	Shown           bool // in the columns
 	Typed, Attacked bool
+	NewKey          string // in words, if the record is the first one for a new version of the key
 }
 
 // shownCells is how many records the strip holds.
@@ -61,7 +64,9 @@ func (c *Console) logView(l localizer, records []storedRecord, shown position) [
 	var cells []logCell
 	typed, isTyped := c.demo.Typed()
 	attacked, _ := c.demo.Attacked()
-	for _, r := range slices.Backward(records[max(0, len(records)-shownCells):]) {
+	records = records[max(0, len(records)-shownCells):]
+	firsts := c.firstOfKeys(records)
+	for _, r := range slices.Backward(records) {
 		cell := logCell{
 			ID: "r-" + strconv.Itoa(int(r.partition)) + "-" + strconv.FormatInt(r.offset, 10), Position: r.position.String(), Shown: r.position == shown,
 			Typed:    isTyped && r.position == position{typed.Partition, typed.Offset},
@@ -72,9 +77,28 @@ func (c *Console) logView(l localizer, records []storedRecord, shown position) [
 		if len(s.Flags) > 0 {
 			cell.State += ", " + s.Flags[0]
 		}
+		if key, ok := firsts[r.position]; ok {
+			cell.NewKey = l.T("key.new", "id", shortKey(key))
+		}
 		cells = append(cells, cell)
 	}
 	return cells
+}
+
+// firstOfKeys returns the first record of each key that the confidential pod opened records with, but for the oldest key.
+func (c *Console) firstOfKeys(records []storedRecord) map[position]string {
+	firsts, known := make(map[position]string), make(map[string]bool)
+	for _, r := range records {
+		shown, ok, _ := c.confidential.at(r)
+		if !ok || shown.State != "decrypted" || shown.KeyID == "" || known[shown.KeyID] {
+			continue
+		}
+		if len(known) > 0 {
+			firsts[r.position] = shown.KeyID
+		}
+		known[shown.KeyID] = true
+	}
+	return firsts
 }
 
 // String returns PARTITION/OFFSET, as parsePosition reads it.
@@ -107,8 +131,12 @@ type countdown struct {
 func (c *Console) scenarioView(l localizer) scenarioView {
 	current := c.demo.Scenario()
 	v := scenarioView{Summary: l.or("scenario."+current.Name+".summary", current.Summary)}
+	chosen := current.Name
+	if wanted := c.changing.Load(); wanted != nil {
+		v.Summary, chosen = l.T("scenario.changing"), cmp.Or(*wanted, chosen)
+	}
 	for _, s := range c.demo.Scenarios() {
-		v.All = append(v.All, scenarioChoice{s.Name, l.or("scenario."+s.Name+".name", s.Name), s.Name == current.Name})
+		v.All = append(v.All, scenarioChoice{s.Name, l.or("scenario."+s.Name+".name", s.Name), s.Name == chosen})
 	}
 	for _, e := range current.Events {
 		if !e.Done {
@@ -169,6 +197,18 @@ func stepViews(l localizer, steps []Step) []stepView {
 	return views
 }
 
+// commandParts splits a command before its options and its address, so that a line breaks in none.
+func commandParts(command string) (parts []string) {
+	for _, word := range strings.Fields(command) {
+		if n := len(parts); n > 0 && !strings.HasPrefix(word, "-") && !strings.HasPrefix(word, "https:") {
+			parts[n-1] += " " + word
+			continue
+		}
+		parts = append(parts, word)
+	}
+	return parts
+}
+
 type attacksView struct {
 	Formats []formatColumn
 	Rows    []attackRow
@@ -205,6 +245,9 @@ type lastAttack struct {
 func (c *Console) attacksView(l localizer) attacksView {
 	board, format := c.demo.Scoreboard(), c.demo.Format()
 	last, tried := c.demo.Attacked()
+	if began := c.demo.Scenario().Began; !last.Running && last.Ended.Before(began) { // it says nothing of these pods
+		tried = false
+	}
 	v := attacksView{Running: last.Running}
 	formats := []string{"rsa", "envelope"}
 	for _, outcomes := range board {
@@ -228,21 +271,42 @@ func (c *Console) attacksView(l localizer) attacksView {
 			row.Cells = append(row.Cells, cell)
 		}
 		if tried && last.Attack.Name == a.Name {
-			v.Last = lastAttack{Name: a.Name, Tries: row.Tries, DetailLang: "en"}
+			v.Last = lastAttack{Name: a.Name, Tries: row.Tries}
 		}
 		v.Rows = append(v.Rows, row)
 	}
 	switch {
 	case v.Last.Name == "":
 	case last.Running:
-		v.Last.Outcome = outcomeCell{Severity: "wait", Icon: "…", Words: l.T("outcome.running")}
+		v.Last.Outcome = outcomeCell{Severity: "wait", Icon: "…", Words: l.T("attacks.waits")}
 	case last.Err != nil:
 		v.Last.Outcome = outcomeCell{Severity: "bad", Icon: "⚠", Words: l.T("outcome.failed")}
 		v.Last.Detail, v.Last.DetailLang = l.problem(last.Err)
 	default:
-		v.Last.Outcome, v.Last.Detail = l.outcome(last.Seen.Outcome), last.Seen.Detail
+		v.Last.Outcome, v.Last.Detail, v.Last.DetailLang = l.outcome(last.Seen.Outcome), l.said(last.Seen.Detail), l.lang
 	}
 	return v
+}
+
+// said returns what the pod said of the attacked records in words: states, reasons and flags, separated by commas and
+// semicolons, and counted.
+func (l localizer) said(detail string) string {
+	records := strings.Split(detail, "; ")
+	for i, record := range records {
+		count, names, counted := strings.Cut(record, " × ")
+		if !counted {
+			count, names = "", record
+		}
+		words := strings.Split(names, ", ")
+		for j, name := range words {
+			words[j] = l.word("said.", name)
+		}
+		records[i] = strings.Join(words, ", ")
+		if counted {
+			records[i] = count + " × " + records[i]
+		}
+	}
+	return strings.Join(records, "; ")
 }
 
 // outcome shows what became of an attack. An outcome that the console does not know is shown as it is.

@@ -26,7 +26,13 @@ type Pod struct {
 	State       string    `json:"state"`
 	Since       time.Time `json:"since"`
 	Reason      string    `json:"reason"`
-	NextAttempt time.Time `json:"-"` // zero: none is planned
+	Keys        []Key     `json:"keys"` // that the pod holds, the newest first
+	NextAttempt time.Time `json:"-"`    // zero: none is planned
+}
+
+// Key names a key of the pod.
+type Key struct {
+	ID string `json:"key_id"`
 }
 
 // Timeline holds the steps of the newest release of one key. It is safe for concurrent use.

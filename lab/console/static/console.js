@@ -13,7 +13,7 @@
   };
 
   // Records that the key has just opened change one after the other, within a second.
-  let revealing = [];
+  let revealing = [], shownID, wasInView;
   const reveal = (old, fresh) => {
     for (const t of revealing) clearTimeout(t);
     revealing = [];
@@ -26,13 +26,30 @@
     });
   };
 
+  // The record in the columns is in view when it is chosen, and stays there while the strip grows. A viewer may scroll away.
+  const outside = (cells, cell) => {
+    const frame = cells.getBoundingClientRect(), box = cell.getBoundingClientRect();
+    return Math.max(0, box.right - frame.right) || Math.min(0, box.left - frame.left);
+  };
+  const keepInView = (fresh, scrolled) => {
+    const cells = fresh.querySelector(".cells"), shown = cells.querySelector(".shown");
+    cells.scrollLeft = scrolled;
+    if (shown && (shown.id !== shownID || wasInView)) cells.scrollLeft += outside(cells, shown);
+    shownID = shown?.id;
+  };
+
   const put = (id, html) => {
     const old = byId(id), fresh = parse(html);
     const focused = old.contains(document.activeElement) && document.activeElement.id;
     const scrolled = old.querySelector(".cells")?.scrollLeft;
-    if (id === "log") reveal(old, fresh);
+    if (id === "log") {
+      reveal(old, fresh);
+      const shown = old.querySelector(".shown");
+      wasInView = shown && outside(old.querySelector(".cells"), shown) === 0;
+    }
     old.replaceWith(fresh);
-    if (scrolled) fresh.querySelector(".cells").scrollLeft = scrolled;
+    if (id === "log") keepInView(fresh, scrolled);
+    if (id === "release") offerCopy();
     if (focused) byId(focused)?.focus({ preventScroll: true });
     if (id === "attacks") {
       said = byId("attack-line").cloneNode(true);
@@ -139,6 +156,15 @@
     e.preventDefault();
     byId("freeze").click();
   });
+
+  // The command that verifies the page, into the clipboard. The button is there when the page may do that.
+  const offerCopy = () => { if (navigator.clipboard) byId("copy").hidden = false; };
+  document.addEventListener("click", async (e) => {
+    if (e.target.id !== "copy") return;
+    try { await navigator.clipboard.writeText(byId("verify-command").textContent.trim().replace(/\s+/g, " ")); } catch { return; }
+    e.target.textContent = e.target.dataset.copied;
+  });
+  offerCopy();
 
   let stream;
   const connect = () => {
