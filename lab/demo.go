@@ -219,7 +219,9 @@ func (d *demo) Addresses() console.Addresses {
 // Keys returns the ids of the keys that the confidential pod holds, the newest first.
 func (d *demo) Keys() (ids []string) {
 	for _, key := range d.timeline.Pod().Keys {
-		ids = append(ids, key.ID)
+		if key.ID != "" { // the pod has it
+			ids = append(ids, key.ID)
+		}
 	}
 	return ids
 }

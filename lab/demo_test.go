@@ -89,6 +89,7 @@ func TestConsoleIsToldWhatHappens(t *testing.T) {
 		}
 		last = step.At
 	}
+	eventually(t, "the pod says which key it holds", func() bool { return len(d.Keys()) == 1 })
 	if next, planned := d.NextAttempt(); planned {
 		t.Errorf("the key is there, and asked for again at %v", next)
 	}
@@ -115,6 +116,9 @@ func TestConsoleIsToldWhatHappens(t *testing.T) {
 	eventually(t, "the pod says why", func() bool { return strings.Contains(stepNamed(d, console.StepPolicy).Reason, "refused") })
 	if step := stepNamed(d, console.StepPolicy); step.Expected == "" || step.Measured == "" || step.Expected == step.Measured || step.Diff != "+ allow_exec := true" {
 		t.Errorf("the refusal compares %+v", step)
+	}
+	if keys := d.Keys(); len(keys) != 0 {
+		t.Errorf("a pod that got no key holds %q", keys)
 	}
 	if !stepNamed(d, console.StepKey).At.IsZero() || stepNamed(d, console.StepToken).At.IsZero() {
 		t.Errorf("the steps are %+v", d.Timeline())
