@@ -205,7 +205,7 @@ func (l localizer) facts(topic string, r storedRecord) []fact {
 	return []fact{
 		{l.T("fact.topic"), safetext.Visible(topic)},
 		{l.T("fact.size"), l.T("fact.bytes", "n", strconv.Itoa(r.size))},
-		{l.T("fact.position"), r.position.String()},
+		{l.T("fact.position"), r.String()},
 		{l.T("fact.key"), key},
 		{l.T("fact.time"), clock(r.at)},
 	}

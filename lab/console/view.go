@@ -68,7 +68,7 @@ func (c *Console) logView(l localizer, records []storedRecord, shown position) [
 	firsts := c.firstOfKeys(records)
 	for _, r := range slices.Backward(records) {
 		cell := logCell{
-			ID: "r-" + strconv.Itoa(int(r.partition)) + "-" + strconv.FormatInt(r.offset, 10), Position: r.position.String(), Shown: r.position == shown,
+			ID: "r-" + strconv.Itoa(int(r.partition)) + "-" + strconv.FormatInt(r.offset, 10), Position: r.String(), Shown: r.position == shown,
 			Typed:    isTyped && r.position == position{typed.Partition, typed.Offset},
 			Attacked: slices.Contains(attacked.Seen.Records, Position{r.partition, r.offset}),
 		}
