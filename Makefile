@@ -35,7 +35,7 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 .PHONY: demo
-demo: ## Run the demo on this computer: pages at PORT (3333), the next two ports and, attested, PORT+10, metrics at PORT+11 to 13; FORMAT rsa, envelope or jwe; DATA msg or payments; SCENARIO=help lists the scenarios
+demo: ## Run the demo on this computer: pages at PORT (3333), the next two ports and, attested, PORT+10, metrics at PORT+11 to 13; FORMAT rsa, envelope-unsigned, envelope or jwe; DATA msg or payments; SCENARIO=help lists the scenarios
 	@echo 'Building; the first time takes a minute or two.' >&2; go build -o $(CACHE)/lab ./lab/cmd/lab && exec $(CACHE)/lab -port '$(PORT)' -format '$(FORMAT)' -scenario '$(SCENARIO)' -data '$(DATA)'
 
 .PHONY: attacks

@@ -14,7 +14,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
-	"kafka-e2ee/envelope"
 	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/lab/console"
 	"kafka-e2ee/lab/env"
@@ -62,7 +61,7 @@ type demo struct {
 // choice is what can be chosen while the demo runs.
 type choice struct {
 	scenario string
-	format   envelope.Format
+	format   format
 	data     string
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -12,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"kafka-e2ee/envelope"
 	"kafka-e2ee/lab/console"
 )
 
@@ -80,7 +80,7 @@ func stepNamed(d *demo, name string) console.Step {
 
 // Without this the console would tell another story than the one that happens.
 func TestConsoleIsToldWhatHappens(t *testing.T) {
-	d, event := startDemo(t, Config{Format: envelope.FormatEnvelope})
+	d, event := startDemo(t, Config{Format: string(formatEnvelope)})
 	eventually(t, "a record has opened", func() bool { return !stepNamed(d, console.StepOpen).At.IsZero() })
 	var last time.Time
 	for _, step := range d.Timeline() {
@@ -159,7 +159,7 @@ func TestConsoleIsToldWhatHappens(t *testing.T) {
 // Without this the console would show, beside a record of a recreated topic, what was in another record at its position, and
 // mark it as typed.
 func TestRewindForgetsWhatWasSent(t *testing.T) {
-	d, _ := startDemo(t, Config{Format: envelope.FormatRSA})
+	d, _ := startDemo(t, Config{Format: string(formatRSA)})
 	eventually(t, "a record has opened", func() bool { return !stepNamed(d, console.StepOpen).At.IsZero() })
 	if err := d.Send(t.Context(), "typed before"); err != nil {
 		t.Fatal(err)
@@ -191,9 +191,30 @@ func TestRewindForgetsWhatWasSent(t *testing.T) {
 	})
 }
 
+// Without this the scoreboard would credit the format with what the signature and the policy do.
+func TestFormatsAreAttackedApart(t *testing.T) {
+	d, _ := startDemo(t, Config{Format: string(formatUnsigned)})
+	for _, chosen := range []format{formatUnsigned, formatEnvelope} {
+		if err := d.SetFormat(t.Context(), string(chosen)); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the key is released", func() bool {
+			pod, err := d.askKey(t.Context())
+			return err == nil && pod.State == podReleased
+		})
+		if _, err := d.Attack(t.Context(), "forge"); err != nil {
+			t.Fatalf("%s: %v", chosen, err)
+		}
+	}
+	got := d.Scoreboard()["forge"]
+	if want := map[string]string{"envelope-unsigned": "not_noticed", "envelope": "refused"}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 // Without this an obstacle that a scenario put in the way could stay, and the presenter would see another one's fault.
 func TestRestartTakesFaultsBack(t *testing.T) {
-	d, _ := startDemo(t, Config{Format: envelope.FormatRSA, Scenario: "throttled"})
+	d, _ := startDemo(t, Config{Format: string(formatRSA), Scenario: "throttled"})
 	for _, scenario := range d.Scenarios() {
 		if scenario.Name == "rotate" { // makes five keys
 			continue
@@ -216,7 +237,7 @@ func TestRestartTakesFaultsBack(t *testing.T) {
 
 // Without this a click while the demo ends could start pods that nobody ends, on a cloud that is being closed.
 func TestNothingBeginsAfterTheEnd(t *testing.T) {
-	d, _ := startDemo(t, Config{Format: envelope.FormatRSA})
+	d, _ := startDemo(t, Config{Format: string(formatRSA)})
 	if err := d.lock(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +261,7 @@ func TestNothingBeginsAfterTheEnd(t *testing.T) {
 // Without this the new pods would name too few keys, and the demo would end at the last rotation, if the key is rotated
 // while the scenario begins once more.
 func TestRotationsWhileTheScenarioBeginsAgain(t *testing.T) {
-	d, event := startDemo(t, Config{Format: envelope.FormatRSA, Scenario: "rotate"})
+	d, event := startDemo(t, Config{Format: string(formatRSA), Scenario: "rotate"})
 	ended := make(chan struct{})
 	var events sync.WaitGroup
 	defer events.Wait()
@@ -272,7 +293,7 @@ func TestRotationsWhileTheScenarioBeginsAgain(t *testing.T) {
 
 // Without this somebody else in the network could change the demo, or read its plaintext.
 func TestEverythingListensOnLoopback(t *testing.T) {
-	d, _ := startDemo(t, Config{Format: envelope.FormatRSA})
+	d, _ := startDemo(t, Config{Format: string(formatRSA)})
 	a := d.Addresses()
 	served := []string{a.Console, a.Confidential, a.Ordinary, a.Attested, a.Broker}
 	for _, m := range a.Metrics {

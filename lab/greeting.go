@@ -51,16 +51,16 @@ func metricsLine(metrics []console.Metrics) string {
 }
 
 // provenance says what is known of the sender of a record that the pod decrypts.
-func provenance(s scenario, format envelope.Format) string {
-	if format == envelope.FormatRSA || !s.decrypts() {
+func provenance(s scenario, chosen format) string {
+	if !chosen.signed() || !s.decrypts() {
 		return ""
 	}
 	return ", from a proven sender"
 }
 
 // ciphertext describes a record without its key.
-func ciphertext(format envelope.Format) string {
-	switch format {
+func ciphertext(chosen format) string {
+	switch chosen.records() {
 	case envelope.FormatEnvelope:
 		return "ciphertext, shown as base64"
 	case envelope.FormatJWE:

@@ -2,8 +2,6 @@ package lab
 
 import (
 	"testing"
-
-	"kafka-e2ee/envelope"
 )
 
 // Without this the greeting would say that a pod without a key shows messages from a proven sender.
@@ -14,10 +12,10 @@ func TestGreetingPromisesOnlyWhatThePodShows(t *testing.T) {
 		case goodScenario, "rotate", "impostor":
 			want = ", from a proven sender"
 		}
-		if got := provenance(s, envelope.FormatEnvelope); got != want {
+		if got := provenance(s, formatEnvelope); got != want {
 			t.Errorf("%s: the greeting adds %q, want %q", s.name, got, want)
 		}
-		if got := provenance(s, envelope.FormatRSA); got != "" {
+		if got := provenance(s, formatRSA); got != "" {
 			t.Errorf("%s: records of the format rsa have no sender, and the greeting adds %q", s.name, got)
 		}
 	}

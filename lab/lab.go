@@ -9,21 +9,19 @@ package lab
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"time"
 
-	"kafka-e2ee/envelope"
 	"kafka-e2ee/lab/console"
 )
 
 // Config configures Run.
 type Config struct {
-	Port     int             // of the confidential pod's page; the ordinary pod's is Port+1, the console's Port+2, the attested address Port+10
-	Format   envelope.Format // of the records
-	Scenario string          // the first one: a name in scenarios, or help, which only lists them; empty: good
-	Data     string          // what the producer sends by itself: console.DataMsg (also if empty) or console.DataPayments
+	Port     int    // of the confidential pod's page; the ordinary pod's is Port+1, the console's Port+2, the attested address Port+10
+	Format   string // of the records: rsa, envelope-unsigned, envelope (signed, in strict pods) or jwe
+	Scenario string // the first one: a name in scenarios, or help, which only lists them; empty: good
+	Data     string // what the producer sends by itself: console.DataMsg (also if empty) or console.DataPayments
 	// After replaces time.After for the scenarios' events. Nil means time.After.
 	After func(time.Duration) <-chan time.Time
 }
@@ -106,13 +104,6 @@ func (c Config) firstChoice() (choice, error) {
 	if err != nil {
 		return choice{}, err
 	}
-	return choice{scenario: plan.name, format: c.Format, data: data}, checkFormat(c.Format)
-}
-
-func checkFormat(format envelope.Format) error {
-	switch format {
-	case envelope.FormatRSA, envelope.FormatEnvelope, envelope.FormatJWE:
-		return nil
-	}
-	return fmt.Errorf("the format %q is not known (hint: rsa, envelope, jwe)", format)
+	chosen, err := checkFormat(c.Format)
+	return choice{scenario: plan.name, format: chosen, data: data}, err
 }

@@ -34,7 +34,7 @@ func (d *demo) Limit() int {
 	if err != nil {
 		return 0
 	}
-	now := limitedBy{d.choice().format, keys.ModTime(), keys.Size()}
+	now := limitedBy{d.choice().format.records(), keys.ModTime(), keys.Size()}
 	d.limit.mu.Lock()
 	defer d.limit.mu.Unlock()
 	if d.limit.of != now {

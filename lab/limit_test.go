@@ -5,15 +5,14 @@ import (
 	"path/filepath"
 	"testing"
 
-	"kafka-e2ee/envelope"
 	"kafka-e2ee/lab/env"
 )
 
 // Without this the field would refuse what a record can hold, or accept what it cannot, after another choice.
 func TestLimitFollowsFormatAndKey(t *testing.T) {
-	d, _ := startDemo(t, Config{Format: envelope.FormatRSA})
+	d, _ := startDemo(t, Config{Format: string(formatRSA)})
 	rsa := d.Limit()
-	if err := d.SetFormat(t.Context(), string(envelope.FormatEnvelope)); err != nil {
+	if err := d.SetFormat(t.Context(), string(formatEnvelope)); err != nil {
 		t.Fatal(err)
 	}
 	if got := d.Limit(); rsa != 318 || got != maxTyped {

@@ -7,7 +7,6 @@ import (
 
 	"kafka-e2ee/consumer"
 	"kafka-e2ee/consumer/keys"
-	"kafka-e2ee/envelope"
 	"kafka-e2ee/lab/cloud"
 	"kafka-e2ee/lab/env"
 	"kafka-e2ee/lab/vault"
@@ -15,18 +14,18 @@ import (
 )
 
 // replacePods ends the pods and their scenario, and starts both in another one.
-func (d *demo) replacePods(plan scenario, format envelope.Format) error {
+func (d *demo) replacePods(plan scenario, chosen format) error {
 	end(d.events) // first: they change the environment, too
 	if err := d.env.Prepare(plan.rotations); err != nil {
 		return err
 	}
 	end(d.replaced)
-	return d.restartPods(plan, format)
+	return d.restartPods(plan, chosen)
 }
 
 // restartPods brings the cloud back to good, then into the scenario, and starts both pods, which read their history from
 // Kafka.
-func (d *demo) restartPods(plan scenario, format envelope.Format) error {
+func (d *demo) restartPods(plan scenario, chosen format) error {
 	if err := d.env.Restart(plan.pod); err != nil {
 		return err
 	}
@@ -43,7 +42,7 @@ func (d *demo) restartPods(plan scenario, format envelope.Format) error {
 	if plan.impostor {
 		attested = d.addrs.relayed
 	}
-	pod := d.podConfig(format)
+	pod := d.podConfig(chosen)
 	d.replaced = nil
 	for name, differs := range map[string]struct{ page, attested, sidecar, metrics string }{
 		"confidential": {d.addrs.confidential, attested, sidecar, d.addrs.metrics.confidential}, "ordinary": {d.addrs.ordinary, "", noSidecarURL, d.addrs.metrics.ordinary},
@@ -70,7 +69,7 @@ func (d *demo) restartPods(plan scenario, format envelope.Format) error {
 }
 
 // podConfig returns what both pods have in common.
-func (d *demo) podConfig(format envelope.Format) consumer.Config {
+func (d *demo) podConfig(chosen format) consumer.Config {
 	pod := consumer.Config{
 		Settings: d.kafka, Topic: topic,
 		Keys: keys.Settings{
@@ -80,10 +79,10 @@ func (d *demo) podConfig(format envelope.Format) consumer.Config {
 		WebHistory: 1000, UnpackedBytes: 16 << 20, WebNotice: "lab",
 		Access: access.Settings{Hosts: []string{"localhost", "127.0.0.1", "::1"}}, // against DNS rebinding
 	}
-	if format != envelope.FormatRSA {
+	if chosen.signed() {
 		pod.TrustedSenders = d.trusted
 	}
-	if format == envelope.FormatEnvelope {
+	if chosen.strict() {
 		requireProof(&pod, d.env.KeyIDs())
 	}
 	return pod

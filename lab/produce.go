@@ -9,21 +9,20 @@ import (
 	"path/filepath"
 	"time"
 
-	"kafka-e2ee/envelope"
 	"kafka-e2ee/lab/console"
 	"kafka-e2ee/lab/env"
 	"kafka-e2ee/producer"
 )
 
 // producerConfig returns what the producers have in common: one message a second, without rests.
-func (d *demo) producerConfig(format envelope.Format) producer.Config {
+func (d *demo) producerConfig(chosen format) producer.Config {
 	cfg := producer.Config{
-		Settings: d.kafka, Topic: topic, Format: format, Message: "Azure Confidential Computing",
+		Settings: d.kafka, Topic: topic, Format: chosen.records(), Message: "Azure Confidential Computing",
 		PublicKeyFile: filepath.Join(d.dir, env.PublicKeyFile), OnStored: d.stored.add,
 		Pace:    producer.Pace{Rate: 1, SendDuration: 1},
 		Headers: producer.Headers{HeaderRecords: 64, HeaderInterval: 500 * time.Millisecond}, // so only lines typed faster are lean
 	}
-	if format != envelope.FormatRSA {
+	if chosen.signed() {
 		cfg.SigningKeyFile = filepath.Join(d.dir, signingFile)
 	}
 	return cfg
@@ -51,8 +50,8 @@ func (d *demo) startProducing(c choice) []*part {
 }
 
 // startTyping starts the producer of the lines that a person types.
-func (d *demo) startTyping(format envelope.Format) []*part {
-	cfg := d.producerConfig(format)
+func (d *demo) startTyping(chosen format) []*part {
+	cfg := d.producerConfig(chosen)
 	cfg.OnStored = d.stored.addTyped
 	lines := d.lines.open()
 	return []*part{d.start("typed lines", func(ctx context.Context, log *slog.Logger) error {

@@ -26,9 +26,9 @@ func TestHelpListsScenarios(t *testing.T) {
 func TestMistakesAreReportedFirst(t *testing.T) {
 	t.Parallel()
 	for want, cfg := range map[string]lab.Config{
-		"hint: rsa, envelope, jwe": {Format: "foo"},
-		"hint: msg, payments":      {Data: "foo", Format: "rsa"},
-		"hint: good, tampered":     {Scenario: "foo", Format: "rsa"},
+		"hint: rsa, envelope-unsigned, envelope, jwe": {Format: "foo"},
+		"hint: msg, payments":                         {Data: "foo", Format: "rsa"},
+		"hint: good, tampered":                        {Scenario: "foo", Format: "rsa"},
 	} {
 		var out bytes.Buffer
 		if err := lab.Run(t.Context(), cfg, nil, &out); err == nil || !strings.Contains(err.Error(), want) || out.Len() > 0 {

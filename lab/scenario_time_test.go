@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"kafka-e2ee/envelope"
 	"kafka-e2ee/lab/console"
 )
 
@@ -17,7 +16,7 @@ func TestScenariosKeepTheirTimes(t *testing.T) {
 	for _, scenario := range []string{"no-role", "late", "throttled"} {
 		t.Run(scenario, func(t *testing.T) {
 			t.Parallel()
-			d := startDemoAfter(t, Config{Format: envelope.FormatRSA}, time.After)
+			d := startDemoAfter(t, Config{Format: string(formatRSA)}, time.After)
 			eventually(t, "a record has opened", func() bool { return !stepNamed(d, console.StepOpen).At.IsZero() })
 
 			pressed := time.Now()
@@ -40,7 +39,7 @@ func TestScenariosKeepTheirTimes(t *testing.T) {
 	}
 	t.Run("rotate", func(t *testing.T) {
 		t.Parallel()
-		d := startDemoAfter(t, Config{Format: envelope.FormatRSA}, time.After)
+		d := startDemoAfter(t, Config{Format: string(formatRSA)}, time.After)
 		eventually(t, "a record has opened", func() bool { return !stepNamed(d, console.StepOpen).At.IsZero() })
 		pressed := time.Now()
 		press(t, d, "/scenario", url.Values{"scenario": {"rotate"}})

@@ -22,40 +22,40 @@ type stored struct {
 	mu     sync.Mutex
 	size   int
 	order  []*written // the oldest first
-	places map[place]*written
+	places map[position]*written
 	values map[[sha256.Size]byte]*written
 	forgot bool // the oldest were dropped
 	typed  console.Typed
 }
 
-type place struct {
+type position struct {
 	partition int32
 	offset    int64
 }
 
 // written is a message that Kafka has stored.
 type written struct {
-	place
+	position
 	text  string
 	value [sha256.Size]byte // SHA-256 of the record's value
 }
 
 func newStored(limit int) *stored {
-	return &stored{limit: limit, places: make(map[place]*written), values: make(map[[sha256.Size]byte]*written)}
+	return &stored{limit: limit, places: make(map[position]*written), values: make(map[[sha256.Size]byte]*written)}
 }
 
 // add takes a message that Kafka has stored, with the value of its record.
 func (s *stored) add(partition int32, offset int64, text, value []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.put(place{partition, offset}, text, value)
+	s.put(position{partition, offset}, text, value)
 }
 
 // addTyped takes a message that a person typed.
 func (s *stored) addTyped(partition int32, offset int64, text, value []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.put(place{partition, offset}, text, value)
+	s.put(position{partition, offset}, text, value)
 	s.typed = console.Typed{Partition: partition, Offset: offset, Text: string(text), At: time.Now()}
 }
 
@@ -69,7 +69,7 @@ func (s *stored) forget() {
 }
 
 // put needs the lock.
-func (s *stored) put(at place, text, value []byte) {
+func (s *stored) put(at position, text, value []byte) {
 	w := &written{at, string(text), sha256.Sum256(value)}
 	s.order, s.size = append(s.order, w), s.size+len(w.text)+entryBytes
 	s.places[at], s.values[w.value] = w, w
@@ -82,8 +82,8 @@ func (s *stored) put(at place, text, value []byte) {
 func (s *stored) dropOldest() {
 	w := s.order[0]
 	s.order, s.size, s.forgot = s.order[1:], s.size-len(w.text)-entryBytes, true
-	if s.places[w.place] == w {
-		delete(s.places, w.place)
+	if s.places[w.position] == w {
+		delete(s.places, w.position)
 	}
 	if s.values[w.value] == w {
 		delete(s.values, w.value)
@@ -94,7 +94,7 @@ func (s *stored) dropOldest() {
 func (d *demo) Sent(partition int32, offset int64) (string, bool) {
 	d.stored.mu.Lock()
 	defer d.stored.mu.Unlock()
-	w, ok := d.stored.places[place{partition, offset}]
+	w, ok := d.stored.places[position{partition, offset}]
 	if !ok {
 		return "", false
 	}

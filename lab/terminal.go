@@ -8,7 +8,6 @@ import (
 	"io"
 	"strings"
 
-	"kafka-e2ee/envelope"
 	"kafka-e2ee/lab/attacks"
 )
 
@@ -78,7 +77,7 @@ func (d *demo) say(format string, args ...any) {
 
 const help = `
   /scenario NAME   restart the pods in a scenario: %s
-  /format NAME     change the format of the records: rsa, envelope, jwe
+  /format NAME     change the format of the records: rsa, envelope-unsigned, envelope, jwe
   /data NAME       change what the producer sends by itself: msg, payments
   //TEXT           send /TEXT
 %s
@@ -135,10 +134,11 @@ func (d *demo) Format() string { return string(d.choice().format) }
 
 // SetFormat changes the format of the records, and restarts both pods: what they require depends on it.
 func (d *demo) SetFormat(ctx context.Context, name string) error {
-	if err := checkFormat(envelope.Format(name)); err != nil {
+	chosen, err := checkFormat(name)
+	if err != nil {
 		return err
 	}
-	return d.change(ctx, false, func(next *choice) { next.format = envelope.Format(name) })
+	return d.change(ctx, false, func(next *choice) { next.format = chosen })
 }
 
 // Data returns what the producer sends by itself.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"kafka-e2ee/consumer"
 	"kafka-e2ee/consumer/keys"
@@ -93,7 +94,8 @@ func startVictim(ctx context.Context, dir string, brokers []string, d defence, l
 	producing := producer.Config{
 		Settings: kafka, Topic: d.topic, Format: d.format, Message: "Azure Confidential Computing",
 		PublicKeyFile: filepath.Join(dir, env.PublicKeyFile), SigningKeyFile: from.signing,
-		Pace: producer.Pace{Rate: 5, SendDuration: 1}, // five messages a second, without rests
+		Pace:    producer.Pace{Rate: 5, SendDuration: 1},                          // five messages a second, without rests
+		Headers: producer.Headers{HeaderRecords: 64, HeaderInterval: time.Second}, // the program's defaults: most records are lean
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	var parts sync.WaitGroup

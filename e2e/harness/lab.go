@@ -64,7 +64,7 @@ func StartLab(t *testing.T, scenario string, format envelope.Format) *Lab {
 	lines, typed := io.Pipe()
 	l.typed = typed
 	go func() {
-		done <- lab.Run(ctx, lab.Config{Port: port, Format: format, Scenario: scenario, After: func(time.Duration) <-chan time.Time { return l.events }}, lines, output)
+		done <- lab.Run(ctx, lab.Config{Port: port, Format: string(format), Scenario: scenario, After: func(time.Duration) <-chan time.Time { return l.events }}, lines, output)
 	}()
 	t.Cleanup(func() {
 		cancel()

@@ -28,7 +28,7 @@ func labTellsTheStory(t *testing.T, format envelope.Format) {
 	out := new(harness.LogBuffer)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- lab.Run(ctx, lab.Config{Port: port, Format: format}, lines, out) }()
+	go func() { done <- lab.Run(ctx, lab.Config{Port: port, Format: string(format)}, lines, out) }()
 
 	confidential := &harness.Pod{T: t, Page: "http://localhost:" + strconv.Itoa(port), Log: out}
 	ordinary := &harness.Pod{T: t, Page: "http://localhost:" + strconv.Itoa(port+1), Log: out}
@@ -79,7 +79,7 @@ func labTellsTheStory(t *testing.T, format envelope.Format) {
 	}
 
 	// A second lab on the same ports must say what to do.
-	if err := lab.Run(ctx, lab.Config{Port: port, Format: format}, lines, out); err == nil || !strings.Contains(err.Error(), "PORT=") {
+	if err := lab.Run(ctx, lab.Config{Port: port, Format: string(format)}, lines, out); err == nil || !strings.Contains(err.Error(), "PORT=") {
 		t.Errorf("ports in use: %v", err)
 	}
 	start := time.Now()

@@ -49,7 +49,7 @@ func (h *hold) begin(ctx context.Context, partitions []int32) error {
 	for _, partition := range partitions {
 		h.read[partition] = 0
 	}
-	markers, err := h.mark(ctx)
+	markers, err := h.writeMarkers(ctx)
 	if err != nil {
 		return err
 	}
@@ -64,8 +64,8 @@ func (h *hold) begin(ctx context.Context, partitions []int32) error {
 	return err
 }
 
-// mark writes a record of the transaction to each partition, and returns the offsets. Nobody will see them.
-func (h *hold) mark(ctx context.Context) (map[int32]int64, error) {
+// writeMarkers writes a record of the transaction to each partition, and returns the offsets. Nobody will see them.
+func (h *hold) writeMarkers(ctx context.Context) (map[int32]int64, error) {
 	var markers []*kgo.Record
 	for partition := range h.read {
 		markers = append(markers, &kgo.Record{Topic: h.o.target.Topic, Partition: partition, Value: []byte("held")})
@@ -83,7 +83,7 @@ func (h *hold) mark(ctx context.Context) (map[int32]int64, error) {
 
 // catchUp reads what is in the partitions by now.
 func (h *hold) catchUp(ctx context.Context) error {
-	markers, err := h.mark(ctx)
+	markers, err := h.writeMarkers(ctx)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 type Demo interface {
 	// Addresses returns where the parts of the demo are. They never change.
 	Addresses() Addresses
-	// Format returns the format of the records: rsa, envelope or jwe.
+	// Format returns how records are protected: rsa, envelope-unsigned, envelope (signed, in strict pods) or jwe.
 	Format() string
 	// SetFormat changes the format of the records, and restarts both pods: what they require depends on it.
 	SetFormat(ctx context.Context, name string) error

@@ -288,10 +288,10 @@ func TestAttackIsReported(t *testing.T) {
 		t.Errorf("the failure is %+v", got)
 	}
 	d.mu.Lock()
-	d.board = map[string]map[string]string{"replay": {"rsa": "not_noticed", "envelope": "flagged"}}
+	d.board = map[string]map[string]string{"replay": {"rsa": "not_noticed", "envelope-unsigned": "flagged", "envelope": "refused"}}
 	d.mu.Unlock()
 	for _, row := range english(c).Attacks.Rows {
-		for i, want := range map[string][2]string{"replay": {"not_noticed", "flagged"}}[row.Name] {
+		for i, want := range map[string][3]string{"replay": {"not_noticed", "flagged", "refused"}}[row.Name] {
 			if row.Cells[i].Outcome != want {
 				t.Errorf("%s: the scoreboard says %q, want %q", row.Name, row.Cells[i].Outcome, want)
 			}

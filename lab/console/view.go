@@ -249,7 +249,7 @@ func (c *Console) attacksView(l localizer) attacksView {
 		tried = false
 	}
 	v := attacksView{Running: last.Running}
-	formats := []string{"rsa", "envelope"}
+	formats := []string{"rsa", "envelope-unsigned", "envelope"}
 	for _, outcomes := range board {
 		if outcomes["jwe"] != "" && format != "jwe" && !slices.Contains(formats, "jwe") {
 			formats = append(formats, "jwe")

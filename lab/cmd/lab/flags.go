@@ -35,7 +35,7 @@ type options struct {
 
 func (o *options) demoFlags(flags *flag.FlagSet) {
 	flags.IntVar(&o.demo.Port, "port", 3333, "`port` of the confidential pod's page; the ordinary pod's is the next one, the console's 2 higher, the\nattested address's 10 higher")
-	flags.StringVar((*string)(&o.demo.Format), "format", string(envelope.FormatRSA), "`format` of the records: rsa, envelope or jwe")
+	flags.StringVar(&o.demo.Format, "format", string(envelope.FormatRSA), "`format` of the records: rsa, envelope-unsigned (no signatures, no policy), envelope (signed, and the pods are\nstrict) or jwe")
 	flags.StringVar(&o.demo.Scenario, "scenario", "", "what happens to the confidential pod first; `name` is good, tampered, debug, no-role, late, rotate,\nthrottled, impostor or ordinary, or help, which lists them (default good)")
 	flags.StringVar(&o.demo.Data, "data", "", "what the producer sends by itself; `name` is msg or payments (default msg)")
 }
