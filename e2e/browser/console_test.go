@@ -165,6 +165,19 @@ func TestConsole(t *testing.T) {
 		c.fits(t, "problem", 1280, 720)
 	})
 
+	t.Run("who wants to join finds broker and folder", func(t *testing.T) {
+		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		c.fits(t, "sandbox-closed", 1280, 720)
+		c.Click("[popovertarget='sandbox']")
+		if open := chrome.Eval[bool](c.Tab, "document.getElementById('sandbox').matches(':popover-open')"); !open {
+			t.Error("the button opens nothing")
+		}
+		if got := c.Text("#sandbox"); !strings.Contains(got, "sandbox.env") || !strings.Contains(got, "127.0.0.1:") {
+			t.Errorf("it says %q", got)
+		}
+		c.fits(t, "sandbox", 1280, 720)
+		c.Click("[popovertarget='sandbox']")
+	})
 	t.Run("a line that is too long is refused at the field", func(t *testing.T) {
 		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
 		chrome.Eval[bool](c.Tab, "const l = document.getElementById('line'); l.value = 'x'.repeat(319); l.dispatchEvent(new Event('input')); true")
