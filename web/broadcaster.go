@@ -3,6 +3,7 @@ package web
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -37,6 +38,7 @@ type group struct {
 	localizer localizer
 	parts     map[string]string // of the page, as last sent
 	viewers   map[*viewer]struct{}
+	recount   bool // the viewers' counts of matches are due
 }
 
 func newBroadcaster() *broadcaster {
@@ -81,8 +83,8 @@ func (g *group) changed(parts map[string]string) map[string]string {
 	return changed
 }
 
-// send queues a frame for an audience. If there is no memory for it, it drops the viewers that are furthest behind. The
-// caller holds mu.
+// send queues a frame for an audience. If there is no memory for it, it drops the viewers that are furthest behind, one
+// after the other. The caller holds mu.
 func (b *broadcaster) send(to audience, body []byte) {
 	g := b.groups[to]
 	f, ok := newFrame(body, b.budget)
@@ -105,15 +107,14 @@ func (b *broadcaster) send(to audience, body []byte) {
 	}
 }
 
-// slowest returns the viewer with the most frames queued, of these the one with the most bytes; nil if none has any. One
-// frame can be large, so bytes alone would drop a viewer that keeps up.
+// slowest returns the viewer whose next frame has been queued for longest; nil if no frame is queued. Neither the number of
+// frames nor their size says who is slow: a viewer that keeps up may have several at one moment, and one can be large.
 func (b *broadcaster) slowest() (slowest *viewer, of audience) {
-	mostFrames, mostBytes := 0, int64(0)
+	var longest time.Time
 	for a, g := range b.groups {
 		for v := range g.viewers {
-			frames, bytes := len(v.frames), v.queued.Load()
-			if frames > mostFrames || frames == mostFrames && frames > 0 && bytes > mostBytes {
-				slowest, of, mostFrames, mostBytes = v, a, frames, bytes
+			if since, behind := v.behindSince(); behind && (slowest == nil || since.Before(longest)) {
+				slowest, of, longest = v, a, since
 			}
 		}
 	}
@@ -183,8 +184,13 @@ func (f *frame) release() {
 
 // viewer is a live page with its queue of frames.
 type viewer struct {
-	frames chan *frame // closed when the viewer is dropped
-	queued atomic.Int64
+	frames chan *frame  // closed when the viewer is dropped
+	queued atomic.Int64 // bytes
+	taken  atomic.Int64 // frames, out of the queue
+
+	// Only the broadcaster uses these.
+	added int64                // frames, into the queue
+	since [maxQueued]time.Time // when the frame with a number was added, at the number modulo maxQueued
 }
 
 func newViewer() *viewer { return &viewer{frames: make(chan *frame, maxQueued)} }
@@ -199,16 +205,27 @@ func (v *viewer) enqueue(f *frame) bool {
 	v.queued.Add(size)
 	select {
 	case v.frames <- f:
+		v.since[v.added%maxQueued] = time.Now()
+		v.added++
 		return true
 	default:
-		v.dequeued(f)
+		v.queued.Add(-size)
 		f.release()
 		return false
 	}
 }
 
 // dequeued counts a frame that left the queue.
-func (v *viewer) dequeued(f *frame) { v.queued.Add(-int64(len(f.body))) }
+func (v *viewer) dequeued(f *frame) {
+	v.queued.Add(-int64(len(f.body)))
+	v.taken.Add(1)
+}
+
+// behindSince returns when the next frame was queued, if there is one. The caller holds the broadcaster's mu.
+func (v *viewer) behindSince() (at time.Time, behind bool) {
+	next := v.taken.Load()
+	return v.since[next%maxQueued], next < v.added
+}
 
 // clear empties the queue.
 func (v *viewer) clear() {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ const (
 	heartbeat    = 15 * time.Second
 	flushEvery   = 250 * time.Millisecond // at least, between two updates
 	refreshEvery = time.Second            // for what changes with time alone, such as the rate
+	countTime    = 50 * time.Millisecond  // at most, in one update to all: the pages that remain get their counts with the next
 
 	firstRows = 200         // on a page when it is opened
 	maxRows   = 500         // on a page, and in one update
@@ -36,11 +38,13 @@ type update struct {
 	Fresh   int               `json:"fresh,omitempty"`   // new records, whether in Rows or not
 	Gone    []string          `json:"gone,omitempty"`    // ids of rows that left the filter
 	Read    int               `json:"read,omitempty"`    // new records, whether selected or not
-	Matches *matches          `json:"matches,omitempty"` // with Reset
+	Matches *matches          `json:"matches,omitempty"` // with Reset, and after records changed
 	Skipped int               `json:"skipped,omitempty"` // selected changes that are not in Rows
 	Parts   map[string]string `json:"parts,omitempty"`   // HTML of the parts of the page that changed, by id
 
 	Unsearched int `json:"unsearched,omitempty"` // changes that left the feed before the filter saw them
+
+	recount bool // the page cannot know Matches from Fresh and Read
 }
 
 // matches says how many of the searched records a filter selects.
@@ -87,13 +91,21 @@ func (s *Server) flush(ctx context.Context) {
 	missed := missedSince(b.sent, rev, list)
 	b.sent = rev
 	parts := make(map[string]map[string]string) // by language
+	counted := time.Now().Add(countTime)
 	for to, g := range b.groups {
 		if parts[to.lang] == nil {
 			parts[to.lang] = s.parts(ctx, g.localizer)
 		}
 		u := update{Parts: g.changed(parts[to.lang])}
 		selected := s.selectChanges(&u, to.filter, list, missed)
-		if len(selected) == 0 && len(u.Parts) == 0 && len(u.Gone) == 0 && !u.Reset && missed == 0 {
+		g.recount = g.recount || u.recount
+		switch {
+		case u.Reset: // it may hold records that are newer than rev, which the next update counts again
+			g.recount = true
+		case g.recount && time.Now().Before(counted):
+			u.Matches, g.recount = s.matches(to.filter, rev), false
+		}
+		if len(selected) == 0 && len(u.Parts) == 0 && len(u.Gone) == 0 && !u.Reset && u.Matches == nil && missed == 0 {
 			continue
 		}
 		b.send(to, s.event(ctx, g.localizer, selected, rev, u))
@@ -106,13 +118,15 @@ func (s *Server) join(ctx context.Context, l localizer, f feed.Filter, after uin
 	b, to := s.broadcaster, audience{l.lang, f}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	// The next flush may send some of these changes again. That is harmless: a row replaces itself.
+	// The next flush may send some of these changes again. A row replaces itself, but a count would count twice.
 	u := update{Parts: s.parts(ctx, l)}
 	var list []feed.Entry
 	var rev uint64
 	if known {
 		list, rev = s.feed.Since(after)
-		list = s.selectChanges(&u, f, list, missedSince(after, rev, list))
+		if list = s.selectChanges(&u, f, list, missedSince(after, rev, list)); u.recount {
+			u.Matches = s.matches(f, rev)
+		}
 	} else {
 		list, rev = s.feed.Before(0)
 		list = u.reset(f, list)
@@ -122,7 +136,9 @@ func (s *Server) join(ctx context.Context, l localizer, f feed.Filter, after uin
 		return to, nil, false
 	}
 	defer first.release()
-	return to, b.add(to, l, first), true
+	v := b.add(to, l, first)
+	b.groups[to].recount = b.groups[to].recount || f != feed.Filter{} && rev != b.sent
+	return to, v, true
 }
 
 // selectChanges returns the entries to send to a page with a filter, and completes the update. Without a filter, missed
@@ -146,7 +162,16 @@ func (s *Server) selectChanges(u *update, f feed.Filter, list []feed.Entry, miss
 	for _, e := range gone {
 		u.Gone = append(u.Gone, rowID(e.Record))
 	}
+	u.recount = len(gone) > 0 || slices.ContainsFunc(selected, feed.Entry.Replaces)
 	return selected
+}
+
+// matches counts the records that a filter selects, of those held at a revision.
+func (s *Server) matches(f feed.Filter, rev uint64) *matches {
+	held, _ := s.feed.Before(0)
+	held = slices.DeleteFunc(held, func(e feed.Entry) bool { return e.Rev > rev }) // the next update counts these
+	_, selected := f.Select(held, 0)
+	return &matches{selected, len(held)}
 }
 
 // reset makes an update that replaces all rows of a page with a filter, and returns their entries.

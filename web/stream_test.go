@@ -307,6 +307,64 @@ func TestRowsLeaveTheFilter(t *testing.T) {
 	}
 }
 
+// Without this "n of m" beside the filter would go wrong for good as soon as a key arrives late or records are loaded late.
+func TestMatchesFollowChanges(t *testing.T) {
+	s := newSite(t, 1000)
+	for i := range 3 {
+		s.feed.Append(rec(int64(i), feed.StateNoKey, fmt.Sprint("message ", i)))
+	}
+	s.feed.Append(rec(10, feed.StatePlain, "a message"))
+	type page struct {
+		viewer             *viewer
+		selected, searched int
+	}
+	pages := make(map[feed.Filter]*page)
+	for _, f := range []feed.Filter{{State: feed.StateNoKey}, {State: feed.StateDecrypted}, {Text: "wire"}, {Text: "message"}} {
+		_, v := s.mustJoin(t, f, 0, false)
+		pages[f] = &page{viewer: v}
+	}
+	// check receives all updates as the script does.
+	check := func(when string) {
+		t.Helper()
+		s.flush(t.Context())
+		held, _ := s.feed.Before(0)
+		for f, p := range pages {
+			for range pages { // counts that took too long come with a later update
+				for len(p.viewer.frames) > 0 {
+					var u update
+					_, data, _ := strings.Cut(string(take(p.viewer)), "data: ")
+					if err := json.Unmarshal([]byte(data), &u); err != nil {
+						t.Fatal(err)
+					}
+					p.selected, p.searched = p.selected+u.Fresh, p.searched+u.Read
+					if u.Matches != nil {
+						p.selected, p.searched = u.Matches.Selected, u.Matches.Searched
+					}
+				}
+				s.flush(t.Context())
+			}
+			if _, want := f.Select(held, 0); p.selected != want || p.searched != len(held) {
+				t.Errorf("%s, with the filter %+v: %d of %d, want %d of %d", when, f, p.selected, p.searched, want, len(held))
+			}
+		}
+	}
+	check("at first")
+	s.feed.Append(rec(20, feed.StateNoKey, "one more message"))
+	check("after a new record")
+	decryptAll(s.feed, "opened")
+	check("after the key arrived")
+	s.feed.Append(rec(10, feed.StateDecrypted, "of a recreated topic"))
+	check("after a record took another one's place")
+	older := rec(5, feed.StateDecrypted, "from before")
+	older.Partition = 7
+	s.feed.Backfill(older)
+	check("after an older record was loaded")
+	_, again := s.mustJoin(t, feed.Filter{State: feed.StateDecrypted}, s.feed.Rev()-1, true)
+	if body := string(take(again)); !strings.Contains(body, `"matches":{"selected":`) {
+		t.Errorf("a page that reconnects is not told how many match: %s", body)
+	}
+}
+
 // Without this a key that arrives late would make one update as large as the history.
 func TestManyRowsLeaveTheFilter(t *testing.T) {
 	s := newSite(t, 5000)

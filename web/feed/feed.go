@@ -83,6 +83,10 @@ func (e *entry) export() Entry { return Entry{e.record, e.seq, e.rev, e.reused} 
 // IsNew reports whether the record has not changed since it was appended.
 func (e Entry) IsNew() bool { return e.Seq == seqOf(e.Rev) }
 
+// Replaces reports whether a page may show something else at the record's position: the record changed, was loaded late, or
+// took another one's place.
+func (e Entry) Replaces() bool { return !e.IsNew() || e.reused }
+
 // Ref identifies an entry without its record: whoever keeps a Ref does not keep the record in memory.
 type Ref struct {
 	Position

@@ -53,7 +53,7 @@ func (f Filter) Split(list []Entry) (selected, gone []Entry) {
 		switch {
 		case f.match(e.Record, text):
 			selected = append(selected, e)
-		case !e.IsNew() || e.reused:
+		case e.Replaces():
 			gone = append(gone, e)
 		}
 	}
