@@ -14,7 +14,7 @@ type alertsView struct {
 	Severity, Icon string
 	List           []alertView
 	Calm           string // in place of the list
-	Limits         string // what the records' format cannot show
+	Limits         string // what cannot be seen here: see limits
 }
 
 // alertView counts the records with a problem.
@@ -25,7 +25,7 @@ type alertView struct {
 
 // alerts counts the problems since this process started. Unsigned records are one only if senders are trusted here.
 func (l localizer) alerts(summary feed.Summary, started time.Time, sendersTrusted bool) alertsView {
-	v := alertsView{Limits: l.limits(summary.Sample)}
+	v := alertsView{Limits: l.limits(summary, sendersTrusted)}
 	for _, p := range feed.Problems() {
 		n := summary.Counts.Of(p)
 		if n == 0 || p == feed.ProblemUnsigned && !sendersTrusted {
@@ -37,7 +37,7 @@ func (l localizer) alerts(summary feed.Summary, started time.Time, sendersTruste
 	case len(v.List) > 0:
 		v.Severity, v.Icon = "bad", "⚠"
 	case summary.Counts.Decrypted == 0:
-		v.Severity, v.Icon, v.Calm, v.Limits = "neutral", "–", l.T("alerts.unchecked"), ""
+		v.Severity, v.Icon, v.Calm = "neutral", "–", l.T("alerts.unchecked")
 	case v.Limits != "":
 		v.Severity, v.Icon = "wait", "⊘"
 	default:
@@ -46,12 +46,19 @@ func (l localizer) alerts(summary feed.Summary, started time.Time, sendersTruste
 	return v
 }
 
-// limits says what the format of a decrypted record cannot show, if its records are neither counted nor signed.
-func (l localizer) limits(r *feed.Record) string {
-	if r == nil || r.State != feed.StateDecrypted || r.DataKey.ID != "" {
+// limits says which attacks nobody would notice here: those that the format of the sample cannot show, because its records
+// are neither counted nor signed, or a forgery, because no senders are trusted.
+func (l localizer) limits(summary feed.Summary, sendersTrusted bool) string {
+	switch r := summary.Sample; {
+	case summary.Counts.Decrypted == 0:
+		return ""
+	case r != nil && r.State == feed.StateDecrypted && r.DataKey.ID == "":
+		return l.T("alerts.limits", "format", safetext.Visible(r.Format))
+	case !sendersTrusted:
+		return l.T("alerts.limits_senders")
+	default:
 		return ""
 	}
-	return l.T("alerts.limits", "format", safetext.Visible(r.Format))
 }
 
 // thousands writes a number with commas.

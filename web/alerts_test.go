@@ -22,18 +22,19 @@ func TestAlertsSayWhatIsWrong(t *testing.T) {
 	good.Format, good.Sender, good.DataKey.ID = "envelope", feed.Sender{State: feed.SenderVerified, Name: "lab"}, "data-key"
 	s.feed.Append(good)
 	// What an earlier run of the pod counted is forgotten: the line must not speak for it.
-	s.started = then
+	s.started, s.preferVerified = then, true
 	if got := line(); !strings.Contains(got, "No sign of tampering since this pod started, 03:02:01 UTC:") || s.doc(t, "/").Find("#alerts.good").Length() != 1 {
 		t.Errorf("with a good record: %s", got)
 	}
 	if got := s.doc(t, "/?lang=ja").Find(testid("alerts")).Text(); !strings.Contains(got, "このポッドの起動 (03:02:01 UTC) 以降") {
 		t.Errorf("with a good record, in Japanese: %s", got)
 	}
+	s.preferVerified = false
 	unsigned := *good
 	unsigned.Offset, unsigned.Sender = 2, feed.Sender{State: feed.SenderUnverified, Reason: feed.SenderUnsigned}
 	s.feed.Append(&unsigned)
-	if got := line(); strings.Contains(got, "unsigned") {
-		t.Errorf("nobody is trusted here: %s", got)
+	if got := line(); strings.Contains(got, "unsigned") || !strings.Contains(got, "No senders are configured: anyone with the public key can write") || s.doc(t, "/").Find("#alerts.wait").Length() != 1 {
+		t.Errorf("nobody is trusted here, so a forgery would not be noticed: %s", got)
 	}
 	s.preferVerified = true
 	if got := line(); !strings.Contains(got, "1 unsigned") {
@@ -65,6 +66,10 @@ func TestAlertsSayWhatIsWrong(t *testing.T) {
 			t.Errorf("%s leads to %s, want %s", p, link.AttrOr("href", ""), want)
 		}
 	}
+	s.preferVerified = false
+	if got := line(); !strings.HasSuffix(got, "3,000 replays or retries · No senders are configured: anyone with the public key can write. Set TRUSTED_SENDERS.") {
+		t.Errorf("what is wrong hides what nobody would notice: %s", got)
+	}
 	if got := s.doc(t, "/?lang=ja").Find(testid("alerts")).Text(); !strings.Contains(got, "3,000") || !strings.Contains(got, "改ざん") {
 		t.Errorf("in Japanese: %s", got)
 	}
@@ -72,13 +77,17 @@ func TestAlertsSayWhatIsWrong(t *testing.T) {
 
 func (s *site) feedRev() int64 { return int64(s.feed.Rev()) }
 
-// Without this two keys would look like one, or a record could choose what a chip does.
+// Without this two keys would look like one, a record could choose what a chip does, or whoever may write could announce a
+// new key that there is not.
 func TestKeysAreToldApart(t *testing.T) {
 	s := newSite(t, 10)
-	for i, id := range []string{"", "first-key", "first-key", `second"><script>`, "first-key", `second"><script>`} {
+	for i, id := range []string{"", "first-key", "named-only", `second"><script>`, "first-key", `second"><script>`} {
 		r := rec(int64(i), feed.StateDecrypted, "x")
-		if r.KeyID = id; i == 2 {
+		switch r.KeyID = id; id {
+		case "named-only":
 			r.State, r.Value, r.KeyID, r.NeededKeys = feed.StateUnknownKey, nil, "", []string{id, "other"}
+		case "":
+			r.State, r.Value, r.NeededKeys = feed.StateUndecryptable, nil, []string{"made-up"}
 		}
 		s.feed.Append(r)
 	}
@@ -86,11 +95,14 @@ func TestKeysAreToldApart(t *testing.T) {
 	s.doc(t, "/").Find(testid("row")).Each(func(_ int, row *selection) {
 		chip := row.Find(".chip")
 		got = append(got, fmt.Sprint(chip.Text(), " ", row.Find(testid("new-key")).Length()))
+		if opened := row.HasClass("good"); (row.AttrOr("data-key", "") != "") != opened { // the script reads it
+			t.Errorf("the script takes a key for used that is only named: %s", row.AttrOr("data-key", ""))
+		}
 		if chip.Length() > 0 && (!chip.HasClass("chip") || !strings.Contains(chip.AttrOr("class", ""), "chip-") || len(chip.AttrOr("title", "")) < len(chip.Text())) {
 			t.Errorf("the chip of %s: %s", row.Text(), chip.AttrOr("class", ""))
 		}
 	})
-	if want := "second 0,first- 0,second 1,first- 0,first- 0, 0"; strings.Join(got, ",") != want { // newest first
+	if want := "second 0,first- 0,second 1,named- 0,first- 0,made-u 0"; strings.Join(got, ",") != want { // newest first
 		t.Errorf("got %s, want %s", strings.Join(got, ","), want)
 	}
 	if a, b := newChip("first-key"), newChip("first-key"); a != b || newChip("") != (chip{}) {
@@ -136,8 +148,9 @@ func TestRecordIsTheSample(t *testing.T) {
 	if locked.Text() != "wire of the second" || !locked.HasClass("ciphertext") {
 		t.Errorf("without a key the pod sees %s", locked.Text())
 	}
-	if got := s.doc(t, "/records/t/0/3?part=sample").Text(); strings.Contains(got, "the third") || !strings.Contains(got, "rejected") {
-		t.Errorf("a rejected record: %s", got)
+	rejected := s.doc(t, "/records/t/0/3?part=sample").Find("#sample").Text()
+	if strings.Contains(rejected, "the third") || strings.Contains(rejected, "All records") || strings.Count(rejected, "This record was rejected: its content is not shown") != 2 || !strings.Contains(rejected, "offset 3") {
+		t.Errorf("a rejected record: %s", rejected)
 	}
 	if status, body, _ := s.get(t, "/records/t/0/4?part=sample"); status != 204 || body != "" {
 		t.Errorf("a record that is not held: %d %s", status, body)

@@ -1200,7 +1200,7 @@ func sample(l localizer, h sampleView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if h.Found {
+		if h.Place != "" {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 98, "<small data-testid=\"sample-place\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

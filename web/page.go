@@ -84,7 +84,7 @@ type sampleView struct {
 	Found        bool
 	Stored, Seen safetext.Preview
 	Skipped      string // says how much is left out at the start
-	Place        string // of the record
+	Place        string // of the record; empty if there is none
 	Ciphertext   bool   // Seen is not a message
 	State, Icon  string
 	Label        string
@@ -98,13 +98,14 @@ func (l localizer) sample(summary feed.Summary, preferVerified bool) sampleView 
 	switch {
 	case summary.Empty:
 		return sampleView{None: l.T("sample.none")}
-	case r == nil || r.State == feed.StateRejected:
-		return sampleView{None: l.T("sample.rejected")}
+	case r == nil:
+		return sampleView{None: l.T("sample.all_rejected")}
 	}
-	v := sampleView{
-		Found: true, Seen: safetext.NewPreview(r.Shown()), Label: l.label(r),
-		Place: l.T("sample.place", "partition", strconv.Itoa(int(r.Partition)), "offset", strconv.FormatInt(r.Offset, 10)),
+	place := l.T("sample.place", "partition", strconv.Itoa(int(r.Partition)), "offset", strconv.FormatInt(r.Offset, 10))
+	if r.State == feed.StateRejected { // a viewer has opened it
+		return sampleView{None: l.T("sample.rejected"), Place: place}
 	}
+	v := sampleView{Found: true, Seen: safetext.NewPreview(r.Shown()), Label: l.label(r), Place: place}
 	same := 0
 	if before != nil && r.State != feed.StatePlain && r.Format != formatRSA {
 		same = safetext.SharedStart(r.Stored, before.Stored)

@@ -21,7 +21,8 @@ type rowView struct {
 	NamesSender                bool // see namesSender
 	Flags                      []flagView
 	Chip                       chip   // of the key that it is encrypted for
-	NewKey                     string // says that the rows below are encrypted for other keys; empty if they are not
+	OpenedWith                 string // the key's id; empty if the record was not decrypted
+	NewKey                     string // says that the rows below were decrypted with other keys; empty if they were not
 	Key, Place, Time, Datetime string
 }
 
@@ -44,12 +45,12 @@ func encryptedFor(r *feed.Record) string {
 	return r.KeyID
 }
 
-// markNewKeys marks the rows at which a key is used for the first time, after others. The script does the same for later
-// rows.
+// markNewKeys marks the rows that were decrypted with a key for the first time, after others. What a record says of its key
+// does not count until it is decrypted: anyone can write that. The script does the same for later rows.
 func markNewKeys(rows []rowView, text string) {
 	seen := make(map[string]bool)
 	for i := range slices.Backward(rows) { // the newest row is the first
-		if id := rows[i].Chip.Full; id != "" && !seen[id] {
+		if id := rows[i].OpenedWith; id != "" && !seen[id] {
 			if len(seen) > 0 {
 				rows[i].NewKey = text
 			}
@@ -78,6 +79,9 @@ func (l localizer) row(r feed.Entry) rowView {
 		NamesSender: namesSender(r.Record), Sender: l.sender(r.Sender), Short: l.shortSender(r.Sender),
 		Flags: l.flags(r.Record), Key: safetext.PreviewKey(r.Key),
 		Place: fmt.Sprintf("%d / %d", r.Partition, r.Offset), Chip: newChip(encryptedFor(r.Record)),
+	}
+	if r.State == feed.StateDecrypted && r.KeyID != "" {
+		v.OpenedWith = v.Chip.Full
 	}
 	v.Time, v.Datetime = l.time(r.Record)
 	v.State, v.Icon = severity(r.State)
@@ -114,7 +118,7 @@ const rowBytes = 24 << 10
 
 // size estimates the memory that a row takes.
 func (v rowView) size() int {
-	size := 512 + len(v.ID) + len(v.Href) + len(v.Why) + len(v.Value.Text) + len(v.Sender) + len(v.Short) + len(v.Key) + len(v.Place) + 2*len(v.Chip.Full)
+	size := 512 + len(v.ID) + len(v.Href) + len(v.Why) + len(v.Value.Text) + len(v.Sender) + len(v.Short) + len(v.Key) + len(v.Place) + len(v.Chip.Full) + len(v.OpenedWith)
 	for _, flag := range v.Flags {
 		size += len(flag.Why)
 	}

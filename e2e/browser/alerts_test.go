@@ -72,7 +72,7 @@ func TestWhatIsWrongIsSeen(t *testing.T) {
 	page.Click(chrome.TestID("alert-repeat"))
 	p.Wait("only the replays are listed", func() bool { return rows() == 3 })
 	page.Shows(p, chrome.TestID("matches"), "3 of 15")
-	if got := page.Text("#rows"); strings.Count(got, "Replayed") != 3 {
+	if got := page.Text("#rows"); strings.Count(got, "Seen before") != 3 {
 		t.Errorf("the rows: %s", got)
 	}
 	if got := chrome.Eval[string](page, "location.search"); got != "?problem=repeat" {
@@ -95,7 +95,7 @@ func TestWhatIsWrongIsSeen(t *testing.T) {
 	harness.Write(t, c, 0, many...)
 	page.Shows(p, "#rows li:first-child", "later 59")
 	page.Visit(p.Page)
-	if got := page.Text("#rows"); strings.Contains(got, "Replayed") {
+	if got := page.Text("#rows"); strings.Contains(got, "Seen before") {
 		t.Errorf("the history still holds the replays: %s", got)
 	}
 	for problem, want := range map[string]string{"repeat": "4 replays or retries", "altered": "1 altered or damaged", "gap": "1 gap"} {

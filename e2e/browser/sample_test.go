@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
 	"kafka-e2ee/e2e/harness"
@@ -54,6 +55,31 @@ func TestSampleIsHeld(t *testing.T) {
 	page.Click("#rows li:nth-child(5) summary")
 	page.Shows(p, "#sample .seen", "while a row was open")
 
+	t.Run("of two rows opened quickly the later one is the sample", func(t *testing.T) {
+		page := &chrome.Tab{T: t, Ctx: page.Ctx}
+		page.Visit(p.Page)
+		page.Shows(p, "#live", "Live")
+		// The answer for the first row is the slower one.
+		chrome.Eval[bool](page, `(send => {
+			window.fetch = async (url, options) => {
+				if (!url.endsWith("/0/28?part=sample")) return send(url, options);
+				await new Promise(r => window.deliver = r);
+				try { return await send(url, options); } finally { setTimeout(() => window.delivered = true, 200); }
+			};
+		})(window.fetch), true`)
+		page.Click("#rows li[id$='-0-28'] summary")
+		p.Wait("the first sample is asked for", func() bool { return chrome.Eval[bool](page, "'deliver' in window") })
+		page.Click("#rows li[id$='-0-30'] summary")
+		page.Shows(p, "#sample .seen", "while it was paused")
+		chrome.Eval[bool](page, "window.deliver(), true")
+		p.Wait("the first answer has come", func() bool { return chrome.Eval[bool](page, "window.delivered === true") })
+		if got := page.Text("#sample .seen"); got != "while it was paused" {
+			t.Errorf("the slower answer became the sample: %q", got)
+		}
+		page.Visit(p.Page)
+		page.Shows(p, "#live", "Live")
+	})
+
 	t.Run("a row opened by keyboard scrolls into view", func(t *testing.T) {
 		page := &chrome.Tab{T: t, Ctx: page.Ctx}
 		for range 9 {
@@ -98,6 +124,38 @@ func TestSampleIsHeld(t *testing.T) {
 		if got := chrome.Eval[string](page, "location.search + document.getElementById('q').value"); got != "" {
 			t.Errorf("the filter is still %q", got)
 		}
+	})
+
+	t.Run("a filter that gets no answer leaves the page as it is, and applies later", func(t *testing.T) {
+		page := &chrome.Tab{T: t, Ctx: page.Ctx}
+		page.Visit(p.Page)
+		page.Shows(p, "#live", "Live")
+		if _, err := chromedp.Call(page.Ctx, network.Enable, network.EnableParams{}); err != nil {
+			t.Fatal(err)
+		}
+		block := func(patterns ...*network.BlockPattern) {
+			t.Helper()
+			if _, err := chromedp.Call(page.Ctx, network.SetBlockedURLs, network.SetBlockedURLsParams{URLPatterns: patterns}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		block(&network.BlockPattern{URLPattern: p.Page + `/\?*`, Block: true})
+		page.Click("#q")
+		page.Press("message 100")
+		page.Shows(p, "#unfiltered:not([hidden])", "The filter is not applied")
+		if got := chrome.Eval[string](page, "location.pathname + location.search + document.activeElement.id + document.getElementById('q').value"); got != "/qmessage 100" {
+			t.Errorf("the viewer who types is now at %q", got)
+		}
+		if !strings.Contains(page.Text("#rows"), "message 20") {
+			t.Error("the rows are gone")
+		}
+		block()
+		page.Shows(p, chrome.TestID("matches"), "1 of 33")
+		if got := page.Text("#unfiltered:not([hidden])"); got != "" {
+			t.Errorf("the filter is applied, but the page says %q", got)
+		}
+		page.Click("#clear")
+		page.Shows(p, "#rows", "while it was paused")
 	})
 
 	t.Run("printed, it is complete and has no buttons", func(t *testing.T) {

@@ -18,27 +18,7 @@
     status.textContent = text;
   };
 
-  // Times. The server writes UTC; only the browser knows its time zone.
-  let local = recall("zone") === "local";
-  const pad = (n, width = 2) => String(n).padStart(width, "0");
-  const localTime = (iso) => {
-    const d = new Date(iso), off = -d.getTimezoneOffset(), abs = Math.abs(off);
-    return `${d.getFullYear()}-${pad(d.getMonth() + 1)}-${pad(d.getDate())} ${pad(d.getHours())}:${pad(d.getMinutes())}:${pad(d.getSeconds())}.${pad(d.getMilliseconds(), 3)} ` +
-      `${off < 0 ? "-" : "+"}${pad(Math.floor(abs / 60))}:${pad(abs % 60)}`;
-  };
-  const utcTime = (iso) => iso.replace("T", " ").replace("Z", " UTC");
-  const ago = (iso) => {
-    const s = Math.round((new Date(iso) - Date.now()) / 1000), f = new Intl.RelativeTimeFormat(root.lang);
-    for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
-      if (Math.abs(s) >= size) return f.format(Math.trunc(s / size), unit);
-    }
-    return f.format(s, "second");
-  };
-  document.addEventListener("mouseover", (e) => {
-    const time = e.target.closest && e.target.closest("time");
-    if (time) time.title = ago(time.dateTime);
-  });
-
+  let local = recall("zone") === "local"; // times are shown in the browser's zone
   // A row's time has its day apart, which a narrow list leaves out.
   const setTime = (t, text) => {
     const space = text.indexOf(" ");
@@ -50,10 +30,10 @@
   const activate = (part) => {
     for (const b of part.querySelectorAll(".copy")) b.hidden = false;
     for (const t of part.querySelectorAll("time[data-local]")) {
-      t.textContent = localTime(t.dateTime);
+      t.textContent = times.local(t.dateTime);
       t.closest(".localtime").hidden = false;
     }
-    if (local) for (const t of part.querySelectorAll(".row summary time")) setTime(t, localTime(t.dateTime));
+    if (local) for (const t of part.querySelectorAll(".row summary time")) setTime(t, times.local(t.dateTime));
     return part;
   };
 
@@ -63,7 +43,9 @@
     try {
       const answer = await fetch(href); // for a record that is no longer held, the answer says so
       if (!answer.ok) throw new Error("not now");
-      into.replaceChildren(activate(parse(await answer.text())));
+      const html = await answer.text();
+      await new Promise(afterPress);
+      into.replaceChildren(activate(parse(html)));
     } catch { // the link to the record's page stays, and opening the row again tries again
       const row = into.closest("details");
       if (row) delete row.dataset.loaded;
@@ -111,7 +93,7 @@
   const rows = byId("rows"), zone = byId("zone");
   const setZone = () => {
     zone.textContent = zone.dataset[local ? "local" : "utc"];
-    for (const t of rows.querySelectorAll("summary time")) setTime(t, (local ? localTime : utcTime)(t.dateTime));
+    for (const t of rows.querySelectorAll("summary time")) setTime(t, (local ? times.local : times.utc)(t.dateTime));
   };
   const changeZone = () => { local = !local; remember("zone", local ? "local" : "utc"); setZone(); };
   zone.addEventListener("click", changeZone);
@@ -125,7 +107,7 @@
   };
   Object.assign(actions, { "/": () => byId("q").focus(), j: () => step(1), k: () => step(-1), z: changeZone });
 
-  // markNewKeys marks the rows at which a key is used for the first time, after others.
+  // markNewKeys marks the rows that were decrypted with a key for the first time, after others.
   const markNewKeys = () => {
     const seen = new Set();
     for (const row of [...rows.children].reverse()) { // the newest row is the first
@@ -142,10 +124,14 @@
   };
 
   // An opened row is the sample.
+  let sampleRequest;
   const showSample = async (row) => {
+    if (sampleRequest) sampleRequest.abort(); // its answer may be the slower one
+    const { signal } = sampleRequest = new AbortController();
     try {
-      const answer = await fetch(row.dataset.href + "?part=sample"), html = await answer.text();
-      if (answer.ok && html && row.open && row.isConnected) byId("sample").replaceWith(activate(parse(html)));
+      const answer = await fetch(row.dataset.href + "?part=sample", { signal }), html = await answer.text();
+      await new Promise(afterPress);
+      if (answer.ok && html && !signal.aborted && row.open && row.isConnected) byId("sample").replaceWith(activate(parse(html)));
     } catch { /* the sample stays as it is */ }
   };
 
@@ -175,7 +161,7 @@
     const lost = !on && !document.hidden;
     root.classList.toggle("stale", lost);
     stale.hidden = !lost;
-    if (lost) stale.textContent = stale.dataset.text.replace("{time}", (local ? localTime : utcTime)(new Date(receivedAt).toISOString()));
+    if (lost) stale.textContent = stale.dataset.text.replace("{time}", (local ? times.local : times.utc)(new Date(receivedAt).toISOString()));
     show();
   };
   const disconnected = () => {
@@ -233,7 +219,7 @@
   };
 
   // The filter. It applies as one types: the server renders the page with it, and its rows replace the present ones.
-  const form = byId("filter"), problem = byId("problem"), matches = byId("matches");
+  const form = byId("filter"), problem = byId("problem"), matches = byId("matches"), unfiltered = byId("unfiltered");
   let typing, pending;
   const markProblem = () => {
     for (const a of byId("alerts").querySelectorAll("[data-problem]")) {
@@ -254,18 +240,24 @@
   };
   const applyFilter = async () => {
     clearTimeout(typing);
+    typing = undefined;
     if (pending) pending.abort();
-    pending = new AbortController();
+    const { signal } = pending = new AbortController();
     const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value)).toString(), url = query ? "/?" + query : "/";
     let page;
     try {
-      const answer = await fetch(url, { signal: pending.signal });
+      const answer = await fetch(url, { signal });
       if (!answer.ok) throw new Error("not now");
       page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    } catch (e) {
-      if (e.name !== "AbortError") location.assign(url);
-      return;
+      await new Promise(afterPress);
+    } catch { // the page stays as it is, and says so
+      if (signal.aborted) return;
+      if (unfiltered.hidden) announce(unfiltered.textContent, true);
+      unfiltered.hidden = false;
+      typing = setTimeout(applyFilter, 3000);
     }
+    if (!page || signal.aborted) return;
+    unfiltered.hidden = true;
     history.replaceState(null, "", url);
     const fresh = page.getElementById("records");
     Object.assign(records.dataset, fresh.dataset);
@@ -315,12 +307,29 @@
     if (f.parts && f.parts.counts) announce(byId("counts").textContent);
   };
 
+  const update = (e) => {
+    const f = JSON.parse(e.data);
+    updateParts(f);
+    if (paused()) { // new rows are not kept: on resume the server sends them again
+      missed += (f.fresh || 0) + (f.skipped || 0);
+      if (!pausedBy.user && !f.reset) updateRows(f, true);
+    } else {
+      cursor = e.lastEventId;
+      updateRows(f);
+      countMatches(f);
+      skipped += f.skipped || 0;
+      unsearched += f.unsearched || 0;
+      showSkipped();
+    }
+    show();
+  };
+
   const disconnect = () => { for (const t of [retryTimer, silenceTimer, slowTimer]) clearTimeout(t); if (stream) stream.close(); };
   const connect = () => {
     disconnect();
     missed = 0;
     const filter = records.dataset.filter;
-    stream = new EventSource("/api/events?after=" + encodeURIComponent(cursor) + (filter && "&" + filter));
+    const source = stream = new EventSource("/api/events?after=" + encodeURIComponent(cursor) + (filter && "&" + filter));
     slowTimer = setTimeout(() => { if (!connected) disconnected(); }, 3000);
     silenceTimer = setTimeout(connect, silence);
     stream.onopen = () => { received(); setConnected(true); };
@@ -331,20 +340,7 @@
     };
     stream.onmessage = (e) => {
       received();
-      const f = JSON.parse(e.data);
-      updateParts(f);
-      if (paused()) { // new rows are not kept: on resume the server sends them again
-        missed += (f.fresh || 0) + (f.skipped || 0);
-        if (!pausedBy.user && !f.reset) updateRows(f, true);
-      } else {
-        cursor = e.lastEventId;
-        updateRows(f);
-        countMatches(f);
-        skipped += f.skipped || 0;
-        unsearched += f.unsearched || 0;
-        showSkipped();
-      }
-      show();
+      afterPress(() => { if (source === stream) update(e); });
     };
   };
 
@@ -388,7 +384,12 @@
   });
 
   // A hidden tab requests nothing.
-  document.addEventListener("visibilitychange", () => { if (document.hidden) { disconnect(); setConnected(false); } else connect(); });
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(typing);
+    if (document.hidden) { disconnect(); setConnected(false); return; }
+    connect();
+    if (typing) applyFilter();
+  });
   window.addEventListener("pagehide", disconnect);
   window.addEventListener("pageshow", (e) => { if (e.persisted) connect(); });
   pause.hidden = false;
