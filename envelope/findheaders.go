@@ -67,6 +67,7 @@ func (o *Opener) findHeaders(s HeaderSearch) error {
 		}
 	}
 	var found []*knownHeader
+	defer func() { o.headers.keepAgain(found) }()
 	var never error // why some of the lean records never open
 	records, size := cmp.Or(s.MaxRecords, defaultMaxRecords), cmp.Or(s.MaxBytes, defaultMaxBytes)
 	first, to := max(s.LogStart, 0), s.Offset
@@ -74,6 +75,8 @@ func (o *Opener) findHeaders(s HeaderSearch) error {
 		from := max(to-window, first)
 		for value, err := range s.Read(from, to) {
 			switch {
+			case len(wanted) == 0 && (err != nil || records <= 0 || size <= 0):
+				return never // the rest of the window need not be read
 			case err != nil:
 				return fmt.Errorf("reading the offsets %d to %d: %w", from, to-1, err)
 			case records <= 0 || size <= 0:

@@ -137,6 +137,21 @@ func TestFindHeaderGivesUp(t *testing.T) {
 	}
 }
 
+// Without this, a search that has found everything could fail at the rest of its window.
+func TestFindHeaderIsDoneOnceAllAreFound(t *testing.T) {
+	full, lean := testSealer{}.leanPair(t)
+	log := &partitionLog{values: append(append([][]byte{full}, make([][]byte, 50)...), lean)}
+	s := log.search(t, 51)
+	s.MaxRecords = 10
+	if err := newOpener(t, key2048()).FindHeaders(s); err != nil {
+		t.Errorf("with a limit: %v", err)
+	}
+	s.MaxRecords, log.fails = 0, errors.New("no broker")
+	if err := newOpener(t, key2048()).FindHeaders(s); err != nil {
+		t.Errorf("reading fails: %v", err)
+	}
+}
+
 // FuzzFindHeader checks that a search ends, whatever the records are, and that the lean
 // record is then readable, or the search said that it is not.
 func FuzzFindHeader(f *testing.F) {
