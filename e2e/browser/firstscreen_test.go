@@ -79,6 +79,26 @@ func TestFirstScreenShowsThePoint(t *testing.T) {
 			if large, small := chrome.Eval[float64](view, fmt.Sprintf(size, "#sample .seen")), chrome.Eval[float64](view, fmt.Sprintf(size, "#sample .wire")); large < 1.4*small {
 				t.Errorf("the ciphertext that the pod sees is %.0f pixels high, not large beside %.0f", large, small)
 			}
+			if demo.scenario == "" {
+				attacked(t, lab, view)
+			}
 		})
+	}
+}
+
+// fourCounts repeats the strip's count until there are four, as after several attacks.
+const fourCounts = `for (const list = document.querySelector('#alerts ul'); list.children.length < 4;) list.append(list.firstElementChild.cloneNode(true)); `
+
+// attacked checks the phone's first screen while the strip counts attacks.
+func attacked(t *testing.T, lab *harness.Lab, view *chrome.Tab) {
+	pod := lab.Confidential
+	lab.Type(t, "/tamper")
+	for _, lang := range []string{"en", "ja"} {
+		emulate(view, look{390, 844, "light", lang})
+		view.Visit(inLanguage(pod.Page, lang))
+		pod.Wait("the strip is red", func() bool { return chrome.Eval[bool](view, "document.querySelector('#alerts.bad li') !== null") })
+		if got := chrome.Eval[int](view, fourCounts+completeRows); got < 5 {
+			t.Errorf("%s: %d complete rows below the red strip, want 5; the parts begin at %s", lang, got, chrome.Eval[string](view, edges))
+		}
 	}
 }
