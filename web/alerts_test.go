@@ -144,6 +144,11 @@ func TestRecordIsTheSample(t *testing.T) {
 	if got := sample.Text(); !strings.Contains(got, "wire of the first") || !strings.Contains(got, "offset 1") || sample.Find(testid("sample-seen")).Text() != "the first" {
 		t.Errorf("got %s", got)
 	}
+	// A short JSON message is seen whole: in a smaller font than a message of a few words.
+	s.feed.Append(rec(5, feed.StateDecrypted, `{"key":"customer-3","amount":"123.45 EUR","account":"LAB-1111-7033"}`))
+	if sample.Find(".seen.long").Length() != 0 || s.doc(t, "/records/t/0/5?part=sample").Find(".seen.long").Length() != 1 {
+		t.Error("a message of a few words is small, or a JSON message is large")
+	}
 	locked := s.doc(t, "/records/t/0/2?part=sample").Find(testid("sample-seen"))
 	if locked.Text() != "wire of the second" || !locked.HasClass("ciphertext") {
 		t.Errorf("without a key the pod sees %s", locked.Text())

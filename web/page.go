@@ -2,6 +2,7 @@ package web
 
 import (
 	"strconv"
+	"unicode/utf8"
 
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/safetext"
@@ -86,6 +87,7 @@ type sampleView struct {
 	Skipped      string // says how much is left out at the start
 	Place        string // of the record; empty if there is none
 	Ciphertext   bool   // Seen is not a message
+	Long         bool   // Seen is a message that needs a smaller font to be seen whole
 	State, Icon  string
 	Label        string
 	Sender       string // beside Label, if senders are trusted and this one is not verified
@@ -124,8 +126,12 @@ func (l localizer) sample(summary feed.Summary, preferVerified bool) sampleView 
 	case r.State != feed.StateDecrypted && r.State != feed.StatePlain:
 		v.Seen, v.Ciphertext = v.Stored, true
 	}
+	v.Long = !v.Ciphertext && utf8.RuneCountInString(v.Seen.Text) > maxLarge
 	return v
 }
+
+// maxLarge is how many characters the large box shows in its largest font.
+const maxLarge = 48
 
 // columns are the columns of the list, in order.
 func columns() []string {
