@@ -16,6 +16,7 @@ PORT ?= 3333
 FORMAT ?= rsa
 SCENARIO ?=
 DATA ?=
+BROKER ?=
 METRICS ?=
 FORGET ?=
 REQUIRE_ALL ?=
@@ -35,8 +36,8 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 .PHONY: demo
-demo: ## Run the demo on this computer: pages at PORT (3333), the next two ports and, attested, PORT+10, metrics at PORT+11 to 13; FORMAT rsa, envelope-unsigned, envelope or jwe; DATA msg or payments; SCENARIO=help lists the scenarios
-	@echo 'Building; the first time takes a minute or two.' >&2; go build -o $(CACHE)/lab ./lab/cmd/lab && exec $(CACHE)/lab -port '$(PORT)' -format '$(FORMAT)' -scenario '$(SCENARIO)' -data '$(DATA)'
+demo: ## Run the demo on this computer: pages at PORT (3333), the next two ports and, attested, PORT+10, metrics at PORT+11 to 13; FORMAT rsa, envelope-unsigned, envelope or jwe; DATA msg or payments; SCENARIO=help lists the scenarios; BROKER=localhost:9094 uses the Kafka of make up
+	@echo 'Building; the first time takes a minute or two.' >&2; go build -o $(CACHE)/lab ./lab/cmd/lab && exec $(CACHE)/lab -port '$(PORT)' -format '$(FORMAT)' -scenario '$(SCENARIO)' -data '$(DATA)' -broker '$(BROKER)'
 
 .PHONY: attacks
 attacks: ## Attack records as Kafka's operator can, print what each format makes of it, and write docs/attacks.md

@@ -53,7 +53,7 @@ func (d *demo) attack(ctx context.Context, attack attacks.Attack) (console.Obser
 		return console.Observation{}, errNoKey
 	}
 	seen, err := attack.Run(ctx, attacks.Target{
-		Brokers: d.kafka.Brokers, Topic: topic, PublicKeyFile: filepath.Join(d.dir, env.PublicKeyFile), Pod: "http://" + d.addrs.confidential,
+		Brokers: d.kafka.Brokers, Topic: d.topic, PublicKeyFile: filepath.Join(d.dir, env.PublicKeyFile), Pod: "http://" + d.addrs.confidential,
 		OnDeleted: d.stored.forget,
 	})
 	if err != nil {

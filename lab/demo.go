@@ -34,8 +34,10 @@ type demo struct {
 	addrs   addresses
 	dir     string // for the pods' files
 
-	broker   *kfake.Cluster
+	broker   *kfake.Cluster // nil: Kafka is borrowed
+	borrowed *borrowed      // nil: the broker is embedded
 	kafka    kafkaconf.Settings
+	topic    string
 	env      *env.Environment
 	trusted  string // whom the pods trust as senders
 	stored   *stored
@@ -73,8 +75,8 @@ func newDemo(ctx context.Context, stop context.CancelCauseFunc, cfg Config, addr
 	}
 }
 
-// open starts what stays.
-func (d *demo) open() (err error) {
+// open starts what stays. Without an address of a broker, it starts one.
+func (d *demo) open(broker string) (err error) {
 	if d.logFile, err = os.CreateTemp("", "kafka-e2ee-lab-*.log"); err != nil {
 		return fmt.Errorf("creating the log file: %w", err)
 	}
@@ -82,10 +84,9 @@ func (d *demo) open() (err error) {
 	if d.dir, err = os.MkdirTemp("", "kafka-e2ee-lab-*"); err != nil {
 		return fmt.Errorf("creating a folder for the pods' files: %w", err)
 	}
-	if d.broker, err = newBroker(retentionBytes); err != nil {
+	if err := d.openKafka(broker); err != nil {
 		return err
 	}
-	d.kafka = kafkaconf.Settings{Brokers: d.broker.ListenAddrs()}
 	if d.trusted, err = d.newSandbox(); err != nil {
 		return err
 	}
@@ -95,6 +96,21 @@ func (d *demo) open() (err error) {
 		OnStep: d.timeline.OnStep, OnPolicy: d.timeline.OnPolicy, Logger: d.log.With(slog.String("part", "cloud")),
 	})
 	return err
+}
+
+func (d *demo) openKafka(broker string) (err error) {
+	if broker != "" {
+		if d.borrowed, err = borrow(d.ctx, broker); err != nil {
+			return err
+		}
+		d.kafka, d.topic = kafkaconf.Settings{Brokers: []string{broker}}, d.borrowed.topic
+		return nil
+	}
+	if d.broker, err = newBroker(retentionBytes); err != nil {
+		return err
+	}
+	d.kafka, d.topic = kafkaconf.Settings{Brokers: d.broker.ListenAddrs()}, topic
+	return nil
 }
 
 // close ends every part, and removes everything but the log. It may be called after a failed open, and once.
@@ -108,6 +124,11 @@ func (d *demo) close() {
 	}
 	if d.broker != nil {
 		d.broker.Close()
+	}
+	if d.borrowed != nil {
+		if err := d.borrowed.giveBack(d.ctx); err != nil {
+			d.say("%v", err)
+		}
 	}
 	if d.dir != "" {
 		_ = os.RemoveAll(d.dir) //nolint:errcheck // the files protect nothing
@@ -210,7 +231,7 @@ func (d *demo) choice() choice {
 func (d *demo) Addresses() console.Addresses {
 	return console.Addresses{
 		Console: d.addrs.console, Confidential: d.addrs.confidential, Ordinary: d.addrs.ordinary, Attested: d.addrs.attested,
-		Broker: d.kafka.Brokers[0], Topic: topic, Folder: d.dir, Verify: verifyCommand(d.dir, d.addrs.attested), Sandbox: sandboxCommand(d.dir),
+		Broker: d.kafka.Brokers[0], Topic: d.topic, Folder: d.dir, Verify: verifyCommand(d.dir, d.addrs.attested), Sandbox: sandboxCommand(d.dir),
 		Metrics: []console.Metrics{{Program: "confidential", Address: d.addrs.metrics.confidential}, {Program: "ordinary", Address: d.addrs.metrics.ordinary}, {Program: "producer", Address: d.addrs.metrics.producer}},
 	}
 }

@@ -22,6 +22,7 @@ type Config struct {
 	Format   string // of the records: rsa, envelope-unsigned, envelope (signed, in strict pods) or jwe
 	Scenario string // the first one: a name in scenarios, or help, which only lists them; empty: good
 	Data     string // what the producer sends by itself: console.DataMsg (also if empty) or console.DataPayments
+	Broker   string // HOST:PORT of a Kafka on this computer, where the demo has a topic of its own; empty: an embedded one
 	// After replaces time.After for the scenarios' events. Nil means time.After.
 	After func(time.Duration) <-chan time.Time
 }
@@ -82,7 +83,7 @@ func start(ctx context.Context, stop context.CancelCauseFunc, cfg Config, out io
 			d.close()
 		}
 	}()
-	if err := d.open(); err != nil {
+	if err := d.open(cfg.Broker); err != nil {
 		return nil, err
 	}
 	release()
@@ -103,6 +104,11 @@ func (c Config) firstChoice() (choice, error) {
 	data, err := checkData(c.Data)
 	if err != nil {
 		return choice{}, err
+	}
+	if c.Broker != "" {
+		if err := checkBroker(c.Broker); err != nil {
+			return choice{}, err
+		}
 	}
 	chosen, err := checkFormat(c.Format)
 	return choice{scenario: plan.name, format: chosen, data: data}, err

@@ -38,7 +38,7 @@ func (d *demo) Limit() int {
 	d.limit.mu.Lock()
 	defer d.limit.mu.Unlock()
 	if d.limit.of != now {
-		bytes, err := limitOf(now.format, file)
+		bytes, err := limitOf(now.format, d.topic, file)
 		if err != nil {
 			return 0
 		}
@@ -47,7 +47,7 @@ func (d *demo) Limit() int {
 	return d.limit.bytes
 }
 
-func limitOf(format envelope.Format, file string) (int, error) {
+func limitOf(format envelope.Format, topic, file string) (int, error) {
 	text, err := os.ReadFile(file) //nolint:gosec // the lab wrote it
 	if err != nil {
 		return 0, err

@@ -13,6 +13,12 @@ import (
 	"kafka-e2ee/web/access"
 )
 
+// The names of the pods.
+const (
+	confidentialName = "confidential"
+	ordinaryName     = "ordinary"
+)
+
 // replacePods ends the pods and their scenario, and starts both in another one.
 func (d *demo) replacePods(plan scenario, chosen format) error {
 	end(d.events) // first: they change the environment, too
@@ -45,11 +51,14 @@ func (d *demo) restartPods(plan scenario, chosen format) error {
 	pod := d.podConfig(chosen)
 	d.replaced = nil
 	for name, differs := range map[string]struct{ page, attested, sidecar, metrics string }{
-		"confidential": {d.addrs.confidential, attested, sidecar, d.addrs.metrics.confidential}, "ordinary": {d.addrs.ordinary, "", noSidecarURL, d.addrs.metrics.ordinary},
+		confidentialName: {d.addrs.confidential, attested, sidecar, d.addrs.metrics.confidential}, ordinaryName: {d.addrs.ordinary, "", noSidecarURL, d.addrs.metrics.ordinary},
 	} {
 		cfg := pod // the sidecar is the only difference between the pods, beside their addresses
 		cfg.Access.Addr, cfg.Access.AttestedAddr, cfg.Keys.SkrURL, cfg.Group, cfg.WebName = differs.page, differs.attested, differs.sidecar, name, name
 		cfg.MetricsAddr = differs.metrics
+		if d.borrowed != nil { // other pods may have the short names
+			cfg.Group = d.borrowed.group(name)
+		}
 		d.replaced = append(d.replaced, d.start(name+" pod", func(ctx context.Context, log *slog.Logger) error {
 			return consumer.Run(ctx, cfg, consumer.Build{Version: "lab"}, log)
 		}))
@@ -71,7 +80,7 @@ func (d *demo) restartPods(plan scenario, chosen format) error {
 // podConfig returns what both pods have in common.
 func (d *demo) podConfig(chosen format) consumer.Config {
 	pod := consumer.Config{
-		Settings: d.kafka, Topic: topic,
+		Settings: d.kafka, Topic: d.topic,
 		Keys: keys.Settings{
 			Names: d.env.KeyNames(), MAAEndpoint: d.addrs.maa, AKVEndpoint: akvEndpoint,
 			AttestationCAFile: filepath.Join(d.dir, env.AuthorityFile), PolicyFile: filepath.Join(d.dir, env.PolicyFile),

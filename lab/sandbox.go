@@ -28,7 +28,7 @@ func (d *demo) newSandbox() (trusted string, err error) {
 	}
 	list, trusted := filepath.Join(d.dir, sandboxListFile), producer.trusted+sandbox.trusted
 	settings := fmt.Sprintf("export BROKERS='%s' TOPIC='%s' PUBLIC_KEY='%s' SIGNING_KEY='%s' TRUSTED_SENDERS='%s'\n",
-		d.kafka.Brokers[0], topic, filepath.Join(d.dir, env.PublicKeyFile), sandbox.signing, list)
+		d.kafka.Brokers[0], d.topic, filepath.Join(d.dir, env.PublicKeyFile), sandbox.signing, list)
 	for file, content := range map[string]string{list: trusted, filepath.Join(d.dir, sandboxEnvFile): settings} {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			return "", fmt.Errorf("writing the sandbox: %w", err)

@@ -6,16 +6,19 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"kafka-e2ee/e2e/harness"
+	"kafka-e2ee/envelope"
 )
 
 var demoName = "kafka-e2ee-test-" + checkout()
@@ -119,6 +122,8 @@ func TestComposeDemoRecovers(t *testing.T) {
 			}
 		}
 	}
+	consoleBeside(t, d)
+	moving()
 	if out, err := d.script("up"); err != nil || !strings.Contains(out, "running already") {
 		t.Errorf("started twice: %v\n%s", err, out)
 	}
@@ -153,6 +158,44 @@ func TestComposeDemoRecovers(t *testing.T) {
 	for n := range sent {
 		if got := times[fmt.Sprintf("message %d", n)]; got != 1 {
 			t.Errorf("message %d, which was acknowledged, is in the topic %d times", n, got)
+		}
+	}
+}
+
+// consoleBeside runs the console on the demo's Kafka, with everything that it can do there, and checks that nothing of it is
+// left.
+func consoleBeside(t *testing.T, d *demo) {
+	t.Run("console", func(t *testing.T) {
+		l := harness.StartLabOn(t, d.addr, "", envelope.FormatEnvelope)
+		pod := l.Confidential
+		pod.Wait("a record is read", func() bool { return newest(pod.Records(), "decrypted") >= 0 })
+		pod.Wait("the console shows the topic", func() bool { return strings.Contains(string(pod.Get(l.Console)), harness.Topic+"-") })
+		for n, attack := range []string{"replay", "rewind"} {
+			l.Type(t, "/"+attack)
+			pod.Wait(attack+" has an outcome", func() bool { return strings.Count(l.Output(), "(envelope): ") > n })
+		}
+		l.Type(t, "from the audience")
+		pod.Wait("the line is read", func() bool {
+			return slices.ContainsFunc(pod.Records(), func(r harness.Record) bool { return r.Value == "from the audience" })
+		})
+		l.Type(t, "/scenario tampered")
+		pod.Wait("the key is refused, and the history is there", func() bool { return pod.KeyState() == "refused" && newest(pod.Records(), "no_key") >= 0 })
+		if strings.Contains(l.Output(), "nothing can be said") {
+			t.Errorf("an attack failed: %s", l.Output())
+		}
+	})
+	admin := harness.Admin(t, d)
+	topics, err := admin.ListTopics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups, err := admin.ListConsumerGroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, left := range slices.Concat(slices.Collect(maps.Keys(topics)), slices.Collect(maps.Keys(groups))) {
+		if strings.HasPrefix(left, harness.Topic+"-") {
+			t.Errorf("%s is left in Kafka", left)
 		}
 	}
 }

@@ -51,8 +51,14 @@ type Lab struct {
 	typed        io.Writer
 }
 
-// StartLab starts a lab with one scenario.
+// StartLab starts a lab with one scenario, and with a broker of its own.
 func StartLab(t *testing.T, scenario string, format envelope.Format) *Lab {
+	t.Helper()
+	return StartLabOn(t, "", scenario, format)
+}
+
+// StartLabOn starts a lab on a running broker.
+func StartLabOn(t *testing.T, broker, scenario string, format envelope.Format) *Lab {
 	t.Helper()
 	port, output := LabPort(t), new(LogBuffer)
 	pod := func(port int) *Pod {
@@ -64,7 +70,7 @@ func StartLab(t *testing.T, scenario string, format envelope.Format) *Lab {
 	lines, typed := io.Pipe()
 	l.typed = typed
 	go func() {
-		done <- lab.Run(ctx, lab.Config{Port: port, Format: string(format), Scenario: scenario, After: func(time.Duration) <-chan time.Time { return l.events }}, lines, output)
+		done <- lab.Run(ctx, lab.Config{Port: port, Broker: broker, Format: string(format), Scenario: scenario, After: func(time.Duration) <-chan time.Time { return l.events }}, lines, output)
 	}()
 	t.Cleanup(func() {
 		cancel()

@@ -38,6 +38,7 @@ func (o *options) demoFlags(flags *flag.FlagSet) {
 	flags.StringVar(&o.demo.Format, "format", string(envelope.FormatRSA), "`format` of the records: rsa, envelope-unsigned (no signatures, no policy), envelope (signed, and the pods are\nstrict) or jwe")
 	flags.StringVar(&o.demo.Scenario, "scenario", "", "what happens to the confidential pod first; `name` is good, tampered, debug, no-role, late, rotate,\nthrottled, impostor or ordinary, or help, which lists them (default good)")
 	flags.StringVar(&o.demo.Data, "data", "", "what the producer sends by itself; `name` is msg or payments (default msg)")
+	flags.StringVar(&o.demo.Broker, "broker", "", "`HOST:PORT` of a Kafka on this computer, as make up starts it: the demo has a topic of its own there,\nwhich it deletes at its end (default: an embedded one)")
 }
 
 func (o *options) cloudFlags(flags *flag.FlagSet) {
