@@ -23,7 +23,7 @@ func (d *demo) producerConfig(chosen format) producer.Config {
 		Headers: producer.Headers{HeaderRecords: 64, HeaderInterval: 500 * time.Millisecond}, // so only lines typed faster are lean
 	}
 	if chosen.signed() {
-		cfg.SigningKeyFile = filepath.Join(d.dir, signingFile)
+		cfg.SigningKeyFile = filepath.Join(d.dir, env.SigningKeyFile)
 	}
 	return cfg
 }

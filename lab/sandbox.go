@@ -18,17 +18,17 @@ const (
 
 // newSandbox writes the sandbox, and returns whom the pods trust.
 func (d *demo) newSandbox() (trusted string, err error) {
-	producer, err := newSender(d.dir, signingFile, senderName)
+	producer, err := env.NewSender(d.dir, env.SigningKeyFile, env.SenderName)
 	if err != nil {
 		return "", err
 	}
-	sandbox, err := newSender(d.dir, sandboxKeyFile, sandboxSender)
+	sandbox, err := env.NewSender(d.dir, sandboxKeyFile, sandboxSender)
 	if err != nil {
 		return "", err
 	}
-	list, trusted := filepath.Join(d.dir, sandboxListFile), producer.trusted+sandbox.trusted
+	list, trusted := filepath.Join(d.dir, sandboxListFile), producer.Trusted+sandbox.Trusted
 	settings := fmt.Sprintf("export BROKERS='%s' TOPIC='%s' PUBLIC_KEY='%s' SIGNING_KEY='%s' TRUSTED_SENDERS='%s'\n",
-		d.kafka.Brokers[0], d.topic, filepath.Join(d.dir, env.PublicKeyFile), sandbox.signing, list)
+		d.kafka.Brokers[0], d.topic, filepath.Join(d.dir, env.PublicKeyFile), sandbox.SigningKeyFile, list)
 	for file, content := range map[string]string{list: trusted, filepath.Join(d.dir, sandboxEnvFile): settings} {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			return "", fmt.Errorf("writing the sandbox: %w", err)

@@ -66,9 +66,9 @@ func startVictim(ctx context.Context, dir string, brokers []string, d defence, l
 	if err != nil {
 		return nil, err
 	}
-	var from sender
+	var from env.Sender
 	if d.strict {
-		if from, err = newSender(dir, signingFile, senderName); err != nil {
+		if from, err = env.NewSender(dir, env.SigningKeyFile, env.SenderName); err != nil {
 			return nil, err
 		}
 	}
@@ -80,7 +80,7 @@ func startVictim(ctx context.Context, dir string, brokers []string, d defence, l
 	}
 	kafka := kafkaconf.Settings{Brokers: brokers}
 	pod := consumer.Config{
-		Settings: kafka, Topic: d.topic, TrustedSenders: from.trusted, Group: d.topic,
+		Settings: kafka, Topic: d.topic, TrustedSenders: from.Trusted, Group: d.topic,
 		Keys: keys.Settings{
 			Names: env.KeyName, MAAEndpoint: maa, AKVEndpoint: akvEndpoint, SkrURL: environment.Sidecar.URL(),
 			AttestationCAFile: filepath.Join(dir, env.AuthorityFile), PolicyFile: filepath.Join(dir, env.PolicyFile),
@@ -93,7 +93,7 @@ func startVictim(ctx context.Context, dir string, brokers []string, d defence, l
 	}
 	producing := producer.Config{
 		Settings: kafka, Topic: d.topic, Format: d.format, Message: "Azure Confidential Computing",
-		PublicKeyFile: filepath.Join(dir, env.PublicKeyFile), SigningKeyFile: from.signing,
+		PublicKeyFile: filepath.Join(dir, env.PublicKeyFile), SigningKeyFile: from.SigningKeyFile,
 		Pace:    producer.Pace{Rate: 5, SendDuration: 1},                          // five messages a second, without rests
 		Headers: producer.Headers{HeaderRecords: 64, HeaderInterval: time.Second}, // the program's defaults: most records are lean
 	}

@@ -124,9 +124,14 @@ func TestComposeDemoRecovers(t *testing.T) {
 	}
 	consoleBeside(t, d)
 	moving()
+	d.env = append(d.env, "FORMAT=envelope") // and with the strict policy, while it runs
 	if out, err := d.script("up"); err != nil || !strings.Contains(out, "running already") {
-		t.Errorf("started twice: %v\n%s", err, out)
+		t.Errorf("started again with another format: %v\n%s", err, out)
 	}
+	d.Wait("records have a proven sender, and those of the other format are rejected", func() bool {
+		proven := slices.ContainsFunc(d.Records(), func(r harness.Record) bool { return r.State == "decrypted" && r.Sender.State == "verified" })
+		return proven && newest(d.Records(), "rejected") >= 0
+	})
 	for _, service := range []string{"sidecar", "producer", "ordinary", "consumer", "pod", "kafka"} {
 		id := d.container(service)
 		started := harness.Docker(t, "inspect", "--format", "{{.State.StartedAt}}", id)

@@ -67,6 +67,7 @@ func TestScriptsSayWhatIsWrong(t *testing.T) {
 		{"no permission", "compose/up", []string{fake("denied", "echo 'permission denied while trying to connect to the Docker daemon socket' >&2; exit 1")}, nil, []string{"no permission", "usermod"}},
 		{"no BuildKit", "images", []string{fake("old", "if [ \"$1\" = --version ]; then echo 'Docker version 28.0.0, build 0'; else exit 1; fi"), "PATH=" + filepath.Join(folder, "old") + ":" + bare}, nil, []string{"BuildKit", "make setup"}},
 		{"port taken", "compose/up", []string{"PORT=" + port, "ORDINARY_PORT=" + port}, []harness.Requirement{harness.Engine}, []string{"port " + port + " is taken", "PORT="}},
+		{"no such format", "compose/up", []string{"FORMAT=pgp"}, nil, []string{"FORMAT is not known", "envelope"}},
 		{"no such Kafka", "compose/up", []string{"KAFKA_IMAGE=kafka-e2ee/no-such-image:0"}, []harness.Requirement{harness.Engine}, []string{"kafka-e2ee/no-such-image:0", "cannot be pulled"}},
 		{"not built", "compose/up", []string{"TAG=never-built"}, []harness.Requirement{harness.Engine, harness.KafkaImage}, []string{"never-built", "make images"}},
 	} {

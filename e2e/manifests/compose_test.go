@@ -63,6 +63,9 @@ func TestComposeFollowsItsRules(t *testing.T) {
 			if volume.Source == "private-key" && name != "sidecar" {
 				t.Errorf("%s: has access to the private key", name)
 			}
+			if volume.Source == "signing-key" && name != "sidecar" && name != "producer" {
+				t.Errorf("%s: has access to the producer's signing key", name)
+			}
 		}
 	}
 	// The pages answer to their published names only, so that no web site can read them by its own name; and no record

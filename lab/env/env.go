@@ -36,6 +36,7 @@ const (
 	PublicKeyFile = "key.pem"             // for the producer: the newest version's public key
 	AuthorityFile = "cloud-ca.pem"        // for the consumer: the certificate authority of the attestation service
 	PolicyFile    = "release-policy.json" // for the consumer: a copy of the key's release policy
+	SendersFile   = "senders.pem"         // for the consumer, in containers: see [Sender.WriteTrusted]
 )
 
 // securityPolicy is the security policy of the confidential pod. The key's

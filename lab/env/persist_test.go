@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -59,6 +60,30 @@ func TestRestartKeepsKeyAndAuthority(t *testing.T) {
 		if text != first[name] {
 			t.Errorf("%s: differs after a restart", name)
 		}
+	}
+}
+
+// After a restart with a new signing key the pods would reject the running producer's records.
+func TestRestartKeepsTheSender(t *testing.T) {
+	dir, public := t.TempDir(), t.TempDir()
+	first, err := NewSender(dir, SigningKeyFile, SenderName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := NewSender(dir, SigningKeyFile, SenderName); err != nil || again != first {
+		t.Errorf("after a restart: %v, %+v, want %+v", err, again, first)
+	}
+	if info, err := os.Stat(first.SigningKeyFile); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the signing key: %v, %v", info, err)
+	}
+	if err := first.WriteTrusted(public); err != nil || files(t, public)[SendersFile] != first.Trusted || strings.Contains(first.Trusted, "PRIVATE") {
+		t.Errorf("the trusted senders: %v, %q", err, files(t, public))
+	}
+	if err := os.WriteFile(first.SigningKeyFile, []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewSender(dir, SigningKeyFile, SenderName); err == nil {
+		t.Error("a damaged signing key was accepted")
 	}
 }
 

@@ -27,11 +27,19 @@ func serve(ctx context.Context, args []string) error {
 	flags.StringVar(&cfg.Listen, "listen", "127.0.0.1:8443", "HTTPS address of both")
 	flags.StringVar(&cfg.PrivateDir, "private", "/keys/private", "folder that keeps the key and the authority across restarts")
 	flags.StringVar(&cfg.PublicDir, "public", "/keys/public", "folder for the public key, the authority's certificate and a copy of the release policy")
+	signing := flags.String("signing", "/keys/signing", "folder that keeps the producer's signing key across restarts")
 	program := settings.Program{
 		Name: "pod sidecar", Version: version, Commit: commit,
 		Does: "emulates the cloud, with a sidecar for the confidential pod.", ReadOn: "docs/containers.md, lab/README.md",
 	}
 	if err := program.Parse(flags, args, os.Stdout); err != nil {
+		return err
+	}
+	sender, err := env.NewSender(*signing, env.SigningKeyFile, env.SenderName)
+	if err != nil {
+		return err
+	}
+	if err := sender.WriteTrusted(cfg.PublicDir); err != nil {
 		return err
 	}
 	cloud, err := env.New(ctx, cfg)
