@@ -18,6 +18,8 @@ func TestLimitFollowsFormatAndKey(t *testing.T) {
 	if got := d.Limit(); rsa != 318 || got != maxTyped {
 		t.Errorf("%d bytes in the format rsa, %d in envelope", rsa, got)
 	}
+	end(d.typing) // one that still starts would read the file, and end the demo
+	end(d.producing)
 	if err := os.WriteFile(filepath.Join(d.dir, env.PublicKeyFile), []byte("no key"), 0o600); err != nil {
 		t.Fatal(err)
 	}
