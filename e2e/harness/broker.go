@@ -78,6 +78,7 @@ func newProducer(t testing.TB, c Cluster, conf *sarama.Config) sarama.SyncProduc
 	conf.Producer.Partitioner = sarama.NewManualPartitioner
 	conf.Producer.Return.Successes = true
 	conf.Producer.MaxMessageBytes = 90 << 20
+	conf.Producer.Retry.Max = 300 // half a minute: a broker may just have lost its leadership
 	p, err := sarama.NewSyncProducer(c.ListenAddrs(), conf)
 	if err != nil {
 		t.Fatal(err)
