@@ -27,7 +27,7 @@ func (d *demo) newSandbox() (trusted string, err error) {
 		return "", err
 	}
 	list, trusted := filepath.Join(d.dir, sandboxListFile), producer.Trusted+sandbox.Trusted
-	settings := fmt.Sprintf("export BROKERS='%s' TOPIC='%s' PUBLIC_KEY='%s' SIGNING_KEY='%s' TRUSTED_SENDERS='%s'\n",
+	settings := fmt.Sprintf("export BROKERS='%s' TOPIC='%s' PUBLIC_KEY='%s' SIGNING_KEY='%s' SENDERS_FILE='%s'\n",
 		d.kafka.Brokers[0], d.topic, filepath.Join(d.dir, env.PublicKeyFile), sandbox.SigningKeyFile, list)
 	for file, content := range map[string]string{list: trusted, filepath.Join(d.dir, sandboxEnvFile): settings} {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {

@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rsa"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"kafka-e2ee/e2e/harness"
 	"kafka-e2ee/e2e/harness/realkafka"
@@ -103,10 +105,44 @@ func testExample(t *testing.T, kafka *realkafka.Kafka, topic string, e example, 
 	if strings.HasSuffix(topic, "go-franz") {
 		rotate(t, settings, writer, reader)
 	}
+	writeForeign(t, kafka, topic, keys)
+	reader.wait("message behind those for another key")
 	for _, bad := range []string{"not encrypted", "of another topic", "for another key"} {
 		if strings.Contains(reader.out.String(), "message "+bad) {
 			t.Errorf("the message %s is taken: %s", bad, reader.out)
 		}
+	}
+}
+
+// Without this, a program made of the Go example would lose the messages behind the place where it stopped, until the next header.
+func TestGoExampleGoesOnAtLeanRecords(t *testing.T) {
+	kafka, keys := harness.Broker(t, 2), harness.NewKeys(t)
+	writeLean(t, kafka, harness.Topic, keys)
+	readOne(t, kafka, "example-go", harness.Topic) // the full record
+	reader := startExample(t, append(buildGo(t), "consume"), exampleSettings(t, kafka, harness.Topic, keys))
+	reader.wait("lean, from ours")
+	if strings.Contains(reader.out.String(), "full, from ours") {
+		t.Errorf("the example did not go on where its group was: %s", reader.out)
+	}
+}
+
+// readOne lets a member of a group read the first record of a topic, and leave.
+func readOne(t *testing.T, kafka harness.Cluster, group, topic string) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(kafka.ListenAddrs()...), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Timeout)
+	defer cancel()
+	records := client.PollRecords(ctx, 1).Records()
+	if len(records) == 0 || records[0].Offset != 0 {
+		t.Fatalf("the group read %v", records)
+	}
+	if err := client.CommitRecords(ctx, records...); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -121,7 +157,7 @@ func rotate(t *testing.T, settings map[string]string, writer, reader *program) {
 }
 
 // exampleSettings names two private keys, as during a rotation.
-func exampleSettings(t *testing.T, kafka *realkafka.Kafka, topic string, keys harness.Keys) map[string]string {
+func exampleSettings(t *testing.T, kafka harness.Cluster, topic string, keys harness.Keys) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
 	public, private, other := filepath.Join(dir, "public.pem"), filepath.Join(dir, "private.pem"), filepath.Join(dir, "other.pem")
@@ -129,8 +165,8 @@ func exampleSettings(t *testing.T, kafka *realkafka.Kafka, topic string, keys ha
 	write(t, private, harness.PrivatePEM(t, keys.Private))
 	write(t, other, harness.PrivatePEM(t, harness.NewKeyOf(t, 2048)))
 	return map[string]string{
-		"BROKERS": kafka.Addr, "TOPIC": topic, "PUBLIC_KEY": public, "PRIVATE_KEYS": private + "," + other,
-		"SIGNING_KEY": keys.Signing, "TRUSTED_SENDERS": keys.Trusted,
+		"BROKERS": kafka.ListenAddrs()[0], "TOPIC": topic, "PUBLIC_KEY": public, "PRIVATE_KEYS": private + "," + other,
+		"SIGNING_KEY": keys.Signing, "SENDERS_FILE": keys.Trusted,
 	}
 }
 
@@ -151,8 +187,22 @@ func writeBad(t *testing.T, kafka *realkafka.Kafka, topic string, keys harness.K
 	harness.Send(t, kafka, messages)
 }
 
+// writeForeign writes records for a key that the reader lacks, and one behind them for its own.
+func writeForeign(t *testing.T, kafka *realkafka.Kafka, topic string, keys harness.Keys) {
+	t.Helper()
+	foreign := harness.NewKeyOf(t, 2048)
+	var messages []*sarama.ProducerMessage
+	for _, format := range harness.SealedFormats {
+		messages = append(messages, &sarama.ProducerMessage{
+			Topic: topic, Value: sarama.ByteEncoder(harness.NewSealer(t, foreign, keys.Signing, format, topic)("message for another key", 0)),
+		})
+	}
+	last := harness.NewSealer(t, keys.Private, keys.Signing, envelope.FormatJWE, topic)("message behind those for another key", 0)
+	harness.Send(t, kafka, append(messages, &sarama.ProducerMessage{Topic: topic, Value: sarama.ByteEncoder(last)}))
+}
+
 // writeLean writes a full record and a lean one with its header.
-func writeLean(t *testing.T, kafka *realkafka.Kafka, topic string, keys harness.Keys) {
+func writeLean(t *testing.T, kafka harness.Cluster, topic string, keys harness.Keys) {
 	t.Helper()
 	signing, err := envelope.ParseSigningKey([]byte(read(t, keys.Signing)))
 	if err != nil {

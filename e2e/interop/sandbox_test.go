@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/IBM/sarama"
+
 	"kafka-e2ee/e2e/harness"
 	"kafka-e2ee/e2e/harness/seed"
 	"kafka-e2ee/envelope"
@@ -35,6 +37,7 @@ func TestSandbox(t *testing.T) {
 					state, sender = "verified", "sandbox"
 				}
 				waitRecord(t, demo, "from "+name, state, sender)
+				writeOwn(t, append(slices.Clone(command), "produce"), sandbox, "by-"+name)
 				readOwn(t, append(command, "consume"), sandbox, "of-"+name)
 			})
 		}
@@ -101,7 +104,7 @@ func sandboxSettings(t *testing.T, demo *harness.Lab) map[string]string {
 	settings := make(map[string]string)
 	for line := range strings.Lines(string(out)) {
 		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
-		if slices.Contains([]string{"BROKERS", "TOPIC", "PUBLIC_KEY", "SIGNING_KEY", "TRUSTED_SENDERS"}, name) {
+		if slices.Contains([]string{"BROKERS", "TOPIC", "PUBLIC_KEY", "SIGNING_KEY", "SENDERS_FILE"}, name) {
 			settings[name] = value
 		}
 	}
@@ -129,6 +132,25 @@ func waitRecord(t *testing.T, demo *harness.Lab, text, state, sender string) {
 	if found.Sender.State != state || found.Sender.Name != sender || len(found.Flags) > 0 {
 		t.Errorf("%q is shown with the sender %+v and the flags %v, want %s %s and none", text, found.Sender, found.Flags, state, sender)
 	}
+}
+
+// writeOwn lets an example write to a topic that the demo's broker does not know yet.
+func writeOwn(t *testing.T, command []string, sandbox map[string]string, topic string) {
+	t.Helper()
+	own := maps.Clone(sandbox)
+	own["TOPIC"] = topic
+	startExample(t, command, own).write("to a topic of its own")
+	conf := sarama.NewConfig()
+	conf.Metadata.AllowAutoTopicCreation = false // the example must create it
+	client, err := sarama.NewClient([]string{own["BROKERS"]}, conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	harness.Eventually(t, "there is a record in "+topic, func() bool {
+		end, err := client.GetOffset(topic, 0, sarama.OffsetNewest)
+		return err == nil && end > 0
+	})
 }
 
 // readOwn lets an example read what our producer writes for a key of its own, to a topic that the demo's broker does not know yet.

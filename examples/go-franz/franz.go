@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -22,12 +23,42 @@ func produce(ctx context.Context, client *kgo.Client, sealer *envelope.Sealer, t
 	return client.ProduceSync(ctx, &kgo.Record{Topic: topic, Partition: partition, Value: value}).FirstErr()
 }
 
+// values gives the values of a partition's records between two offsets.
+type values func(partition int32, from, to int64) iter.Seq2[[]byte, error]
+
 // newReader rejects a record unless one of the senders signed it, nobody else can read it, and it was not held back.
-func newReader(topic string, senders []envelope.TrustedSender) (*reader.Reader, error) {
+func newReader(topic string, senders []envelope.TrustedSender, readBack values) (*reader.Reader, error) {
 	return reader.New(reader.Config{
-		Topic: topic, TrustedSenders: senders,
+		Topic: topic, TrustedSenders: senders, ReadBack: readBack,
 		Require: envelope.Requirements{VerifiedSender: true, HeldReaders: true, Fresh: true},
 	})
+}
+
+// readBack reads what is before the offset where the group goes on: the header of lean records is there.
+func readBack(ctx context.Context, brokers []string, topic string) values {
+	return func(partition int32, from, to int64) iter.Seq2[[]byte, error] {
+		return func(yield func([]byte, error) bool) {
+			start := map[string]map[int32]kgo.Offset{topic: {partition: kgo.NewOffset().At(from)}}
+			client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ConsumePartitions(start))
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			defer client.Close()
+			for { // until the lean record, which is at to or behind it
+				fetches := client.PollFetches(ctx)
+				if err := fetches.Err(); err != nil {
+					yield(nil, err)
+					return
+				}
+				for it := fetches.RecordIter(); !it.Done(); {
+					if rec := it.Next(); rec.Offset >= to || !yield(rec.Value, nil) {
+						return
+					}
+				}
+			}
+		}
+	}
 }
 
 // revoked tells the reader which partitions other members of its group may read. It is for kgo.OnPartitionsRevoked and OnPartitionsLost.

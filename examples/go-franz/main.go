@@ -31,7 +31,7 @@ func main() {
 
 // produceLines makes a new sealer when the file of the public key changes, which ends a rotation.
 func produceLines(ctx context.Context, brokers []string, topic string) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.AllowAutoTopicCreation())
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func newSealer(topic string, public []byte) (*envelope.Sealer, error) {
 }
 
 func consumeTopic(ctx context.Context, brokers []string, topic string) error {
-	text, err := os.ReadFile(os.Getenv("TRUSTED_SENDERS"))
+	text, err := os.ReadFile(os.Getenv("SENDERS_FILE"))
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func consumeTopic(ctx context.Context, brokers []string, topic string) error {
 	if err != nil {
 		return err
 	}
-	r, err := newReader(topic, senders)
+	r, err := newReader(topic, senders, readBack(ctx, brokers, topic))
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ function setting(name) {
 }
 
 async function produce() {
-  const producer = new Producer({ clientId: 'example-node', bootstrapBrokers: setting('BROKERS').split(',') });
+  const producer = new Producer({ clientId: 'example-node', bootstrapBrokers: setting('BROKERS').split(','), autocreateTopics: true });
   const topic = setting('TOPIC');
   const key = createPublicKey(readFileSync(setting('PUBLIC_KEY')));
   for await (const line of createInterface({ input: process.stdin })) {
