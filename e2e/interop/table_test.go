@@ -70,3 +70,18 @@ func TestExamplesNameNoRegistry(t *testing.T) {
 		}
 	}
 }
+
+// Without this, a shell with the examples' settings could not start our programs, as examples/README.md tells its reader to.
+func TestExamplesSettingsAreNotOurs(t *testing.T) {
+	ours := harness.ReadFile(t, "docs/settings.md")
+	exported := regexp.MustCompile(`(?m)^export .*`).FindAllString(harness.ReadFile(t, "examples/README.md"), -1)
+	names := regexp.MustCompile(`\b([A-Z_]+)=`).FindAllStringSubmatch(strings.Join(exported, "\n"), -1)
+	if len(names) < 6 {
+		t.Fatalf("examples/README.md exports %v", exported)
+	}
+	for _, name := range names {
+		if shared := name[1] == "BROKERS" || name[1] == "TOPIC"; strings.Contains(ours, "| `"+name[1]+"` |") != shared {
+			t.Errorf("%s: it must be a setting of our programs: %t", name[1], shared)
+		}
+	}
+}
