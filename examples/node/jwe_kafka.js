@@ -1,7 +1,7 @@
 // Records of the format jwe with jose and @platformatic/kafka: `produce` sends each line of its input, `consume` prints the messages.
 //
-// It checks the topic. It does not check the data key's commitment, the sender, counters or times: anyone with the public key could
-// have written a record, or written it again.
+// It checks the topic. It does not check the data key's commitment, the sender, the partition, counters or times: anyone with the
+// public key could have written a record, or written it again.
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';

@@ -15,7 +15,8 @@ import org.apache.kafka.common.serialization.Deserializer;
 
 /**
  * Decrypts values of the formats jwe and envelope. It takes only records that name a key it holds and this topic. It does not check
- * the data key's commitment, the sender, counters or times: anyone with the public key could have written the value, or written it again.
+ * the data key's commitment, the sender, the partition, counters or times: anyone with the public key could have written the value, or
+ * written it again.
  */
 public final class JweDeserializer implements Deserializer<String> {
   /** The setting that names the PEM files of the private keys, separated by commas: during a rotation, the old and the new one. */
