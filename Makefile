@@ -41,7 +41,7 @@ demo: ## Run the demo on this computer: pages at PORT (3333), the next two ports
 
 .PHONY: attacks
 attacks: ## Attack records as Kafka's operator can, print what each format makes of it, and write docs/attacks.md
-	go run ./lab/cmd/attacks docs/attacks.md docs/attacks.ja.md
+	go run ./lab/cmd/attacks -write docs/attacks.md,docs/attacks.ja.md
 
 .PHONY: setup
 setup: ## Install and start what make up and the container and browser tests need

@@ -24,6 +24,7 @@ func TestProgramsExplainThemselves(t *testing.T) {
 		"kafka-e2ee/cmd/verify":            {[]string{"verify checks ", "  -policy FILE\n", "docs/attested-page.md"}, []string{"-nonsense"}},
 		"kafka-e2ee/lab/cmd/lab":           {[]string{"lab runs ", "  -port port\n", "(default 3333)", "lab/README.md"}, []string{"-nonsense"}},
 		"kafka-e2ee/lab/cmd/pod":           {[]string{"pod plays ", "pod sidecar [options]", "lab/README.md"}, []string{"nonsense"}},
+		"kafka-e2ee/lab/cmd/attacks":       {[]string{"attacks attacks ", "  -write documents\n", "docs/attacks.md"}, []string{"-nonsense"}},
 		"kafka-e2ee/envelope/cmd/envelope": {[]string{"envelope seals, ", "-bits 3072", "envelope/SPEC.md"}, []string{"open", "-nonsense"}},
 	} {
 		program := harness.BuildCommand(t, command)
