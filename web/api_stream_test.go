@@ -13,14 +13,16 @@ import (
 
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/limit"
+	"kafka-e2ee/web/openapi/openapitest"
 )
 
 // streamed is an event of /api/stream.
 type streamed struct{ name, id, data string }
 
-// record returns the record of an event.
+// record returns the record of an event, which must be as the OpenAPI document says.
 func (e streamed) record(t *testing.T) (r recordJSON) {
 	t.Helper()
+	openapitest.New(t).CheckValue("Record", []byte(e.data))
 	if err := json.Unmarshal([]byte(e.data), &r); err != nil || e.name != "record" {
 		t.Fatalf("want a record, got %+v, %v", e, err)
 	}
