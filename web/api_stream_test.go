@@ -19,10 +19,9 @@ import (
 // streamed is an event of /api/stream.
 type streamed struct{ name, id, data string }
 
-// record returns the record of an event, which must be as the OpenAPI document says.
+// record returns the record of an event.
 func (e streamed) record(t *testing.T) (r recordJSON) {
 	t.Helper()
-	openapitest.New(t).CheckValue("Record", []byte(e.data))
 	if err := json.Unmarshal([]byte(e.data), &r); err != nil || e.name != "record" {
 		t.Fatalf("want a record, got %+v, %v", e, err)
 	}
@@ -63,7 +62,9 @@ func (s *site) openStream(t *testing.T, query, lastID string) (next func() strea
 			case "data":
 				e.data = text
 			case "":
-				return e
+				if e.name != "alive" { // a slow machine gets some
+					return e
+				}
 			}
 		}
 	}, leave
@@ -126,9 +127,11 @@ func TestStreamOfRecordsIsFiltered(t *testing.T) {
 	}
 	next, _ := s.openStream(t, "?state=decrypted&q=OPENED+3", "")
 	next()
-	if r := next().record(t); r.Offset != 7 {
+	e := next()
+	if r := e.record(t); r.Offset != 7 {
 		t.Errorf("got %+v", r)
 	}
+	openapitest.New(t).CheckValue("Record", []byte(e.data))
 	for _, query := range []string{"?state=typo", "?after=1", "?limit=5", "?q=%ff", "?q=a&q=b"} {
 		status, body, header := s.get(t, "/api/stream"+query)
 		if status != http.StatusBadRequest || problemCode(t, status, body, header) != "bad_query" {
