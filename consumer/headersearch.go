@@ -113,7 +113,7 @@ func (s *headerSearch) run(ctx context.Context, leader *sarama.Broker) error {
 		for _, r := range records {
 			s.asked[r] = true
 		}
-		s.begin(p, namesOf(records), s.sequence.start)
+		s.begin(p, namesOf(records, storedOf), s.sequence.start)
 		s.sequence.waiting.asks = false
 	})
 	return s.find(ctx, leader)

@@ -21,7 +21,7 @@ func (h *history) findHeaders(ctx context.Context, leader *sarama.Broker, messag
 	for partition, list := range byPartition {
 		search := &headerSearch{history: h, sequence: h.pipeline.sequences.get(partition), limits: limits}
 		search.locked(ctx, func(p *pipeline) {
-			search.begin(p, unknownNames(p.decryptor.opener.Load(), list), list[0].Offset)
+			search.begin(p, namesOf(list, func(m *sarama.ConsumerMessage) []byte { return m.Value }), list[0].Offset)
 		})
 		if len(search.names) == 0 || search.findIn(list) == nil {
 			continue
@@ -36,18 +36,6 @@ func (h *history) findHeaders(ctx context.Context, leader *sarama.Broker, messag
 			return
 		}
 	}
-}
-
-// unknownNames returns the names of headers that lean records need and the opener does not know.
-func unknownNames(opener *envelope.Opener, messages []*sarama.ConsumerMessage) (names []envelope.HeaderName) {
-	seen := make(map[envelope.HeaderName]bool)
-	for _, m := range messages {
-		if name, lean := envelope.LeanName(m.Value); lean && !seen[name] && opener.HeaderOf(m.Value) == "" {
-			seen[name] = true
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // findIn looks for the headers in messages.

@@ -85,15 +85,17 @@ func (s *sequence) noteWaiting(r *feed.Record, learned uint64) {
 	}
 }
 
-// namesOf returns the names of the headers that records wait for, each once.
-func namesOf(records []*feed.Record) []envelope.HeaderName {
+// namesOf returns the names of the headers that lean records need, each once.
+func namesOf[R any](records []R, value func(R) []byte) []envelope.HeaderName {
 	var names []envelope.HeaderName
 	seen := make(map[envelope.HeaderName]bool)
 	for _, r := range records {
-		if name, ok := envelope.LeanName(r.Stored); ok && !seen[name] {
+		if name, lean := envelope.LeanName(value(r)); lean && !seen[name] {
 			seen[name] = true
 			names = append(names, name)
 		}
 	}
 	return names
 }
+
+func storedOf(r *feed.Record) []byte { return r.Stored }

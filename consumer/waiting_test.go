@@ -164,7 +164,7 @@ func TestMadeUpNamesAreNotTriedAgain(t *testing.T) {
 	}); n > 50 {
 		t.Errorf("a header came, and it takes %v allocations to see that it is none of theirs", n)
 	}
-	if got := len(namesOf(p.waitingRecords(s))); got != 900 {
+	if got := len(namesOf(p.waitingRecords(s), storedOf)); got != 900 {
 		t.Errorf("%d names are to be looked for, want 900", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
 
 	"kafka-e2ee/web/access"
@@ -46,29 +47,15 @@ func (s *Server) export(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, http.StatusBadRequest, "bad_query", err.Error())
 		return
 	}
-	held, _ := s.feed.Size()
-	part, ok := s.reserve(w, r, held*refBytes)
+	selected, ok := s.selectRecords(w, r, recordsQuery{filter: filter, limit: math.MaxInt})
 	if !ok {
 		return
 	}
-	defer part.Release()
-	end, ok := s.search(r, filter)
-	if !ok {
-		return
-	}
-	list, _ := s.feed.Before(0)
-	list, _ = filter.Select(list, len(list))
-	end()
-	refs, largest := refsOf(list)
-	part.Release()
-	if part, ok = s.reserve(w, r, largest+len(refs)*refBytes); !ok {
-		return
-	}
-	defer part.Release()
-	s.logExport(r, query.Get("format"), filter, len(refs))
+	defer selected.memory.Release()
+	s.logExport(r, query.Get("format"), filter, len(selected.refs))
 	w.Header().Set("Content-Type", format.contentType)
 	w.Header().Set("Content-Disposition", `attachment; filename="records.`+query.Get("format")+`"`)
-	_ = s.writeExport(w, format, refs) //nolint:errcheck // as in writeJSON
+	_ = s.writeExport(w, format, selected.refs) //nolint:errcheck // as in writeJSON
 }
 
 // logExport logs who takes records, and which: not their content, nor the text that was searched for.

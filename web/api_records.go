@@ -137,24 +137,40 @@ func (s *Server) records(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, http.StatusBadRequest, "bad_query", err.Error())
 		return
 	}
+	selected, ok := s.selectRecords(w, r, q)
+	if !ok {
+		return
+	}
+	defer selected.memory.Release()
+	w.Header().Set("Content-Type", jsonType)
+	_ = s.writeRecords(w, selected.refs, selected.next, selected.missed) //nolint:errcheck // as in writeJSON
+}
+
+// selectedRecords are the records that a query selects, and the memory that writing it takes, record by record.
+type selectedRecords struct {
+	refs   []feed.Ref
+	next   uint64 // the next after
+	missed bool   // records that changed since after are no longer held
+	memory *limit.Reserved
+}
+
+// selectRecords runs a query within the memory for answers. If it does not return true, it has answered, or the client has
+// gone.
+func (s *Server) selectRecords(w http.ResponseWriter, r *http.Request, q recordsQuery) (selected selectedRecords, ok bool) {
 	held, _ := s.feed.Size()
 	part, ok := s.reserve(w, r, held*refBytes)
 	if !ok {
-		return
+		return selected, false
 	}
 	defer part.Release()
 	list, next, missed, ok := s.query(r, q)
 	if !ok {
-		return
+		return selected, false
 	}
 	refs, largest := refsOf(list)
-	part.Release()
-	if part, ok = s.reserve(w, r, largest+len(refs)*refBytes); !ok {
-		return
-	}
-	defer part.Release()
-	w.Header().Set("Content-Type", jsonType)
-	_ = s.writeRecords(w, refs, next, missed) //nolint:errcheck // as in writeJSON
+	part.Release() // before the next one is reserved, or two answers could wait for each other
+	memory, ok := s.reserve(w, r, largest+len(refs)*refBytes)
+	return selectedRecords{refs, next, missed, memory}, ok
 }
 
 // refBytes is the memory that a record takes in a list, in bytes.
