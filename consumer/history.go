@@ -26,6 +26,7 @@ type history struct {
 	requests chan *backlog // at most one for each claim
 	// It holds for the records of the history, too: they may have been read and dropped before.
 	appendedAfter group.AppendedAfter
+	started       time.Time
 
 	mu      sync.Mutex
 	loaded  int
@@ -44,7 +45,7 @@ type backlog struct {
 
 // newHistory returns the history of a session with a number of claims.
 func newHistory(p *pipeline, q *query.Client, topic group.TopicID, claims int, appendedAfter group.AppendedAfter) *history {
-	return &history{pipeline: p, query: q, topic: topic, requests: make(chan *backlog, claims), appendedAfter: appendedAfter, failing: make(map[int32]bool)}
+	return &history{pipeline: p, query: q, topic: topic, requests: make(chan *backlog, claims), appendedAfter: appendedAfter, started: time.Now(), failing: make(map[int32]bool)}
 }
 
 // request loads the records before the offset at which reading resumes.
@@ -262,5 +263,5 @@ func (h *history) progress() web.History {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return web.History{Loaded: h.loaded, All: cap(h.requests), Failing: len(h.failing)}
+	return web.History{Loaded: h.loaded, All: cap(h.requests), Failing: len(h.failing), Since: h.started}
 }

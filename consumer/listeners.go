@@ -9,6 +9,7 @@ import (
 
 	"kafka-e2ee/consumer/pagetoken"
 	"kafka-e2ee/envelope"
+	"kafka-e2ee/health"
 	"kafka-e2ee/settings"
 	"kafka-e2ee/web"
 	"kafka-e2ee/web/access"
@@ -119,9 +120,9 @@ func (p attestedPage) run(ctx context.Context) {
 }
 
 // missing is what the attested address waits for, for /readyz.
-func (p attestedPage) missing() []string {
-	if p.tokens == nil || p.tokens.Ready() {
+func (p attestedPage) missing() []health.Missing {
+	if p.tokens == nil {
 		return nil
 	}
-	return []string{"attested page: " + p.tokens.Problem()}
+	return missingAttestation(p.tokens.Status())
 }

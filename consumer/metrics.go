@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -99,10 +100,19 @@ func (m *metrics) registerKey(status func() web.KeyStatus) {
 	registerState(m, "e2ee_key_state", "1 for the state of the key release, 0 for the others.", web.KeyStates(), func() web.KeyState { return status().State })
 }
 
-// registerKafka registers the metrics of Kafka's status: its state, and the numbers of partitions.
+// registerKafka registers the metrics of Kafka's status: its state, how long nothing was read, and the numbers of
+// partitions.
 func (m *metrics) registerKafka(status func() web.KafkaStatus) {
 	registerState(m, "e2ee_kafka_state", "1 for the state that Kafka is in as seen from here, 0 for the others.", web.KafkaStates(), func() web.KafkaState { return status().State })
 	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "e2ee_consumer_not_reading_seconds", Help: "How long nothing could be read from Kafka, also since the start; 0 while it can.",
+		}, func() float64 {
+			if since := status().NotReadingSince; !since.IsZero() {
+				return time.Since(since).Seconds()
+			}
+			return 0
+		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "e2ee_consumer_partitions", Help: "Partitions that are assigned to this consumer.",
 		}, func() float64 { return float64(status().Assignment.Assigned) }),

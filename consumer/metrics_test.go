@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
@@ -52,7 +53,7 @@ func TestKafkaStateMetrics(t *testing.T) {
 				switch f.GetName() {
 				case "e2ee_kafka_state":
 					got[series.GetLabel()[0].GetValue()] = series.GetGauge().GetValue()
-				case "e2ee_consumer_partitions", "e2ee_consumer_partitions_unreadable":
+				case "e2ee_consumer_partitions", "e2ee_consumer_partitions_unreadable", "e2ee_consumer_not_reading_seconds":
 					got[f.GetName()] = series.GetGauge().GetValue()
 				}
 			}
@@ -86,6 +87,15 @@ func TestKafkaStateMetrics(t *testing.T) {
 		}
 		if got["e2ee_consumer_partitions_unreadable"] != step.unread {
 			t.Errorf("%s: %v partitions cannot be read", status.State, got["e2ee_consumer_partitions_unreadable"])
+		}
+	}
+	for _, test := range []struct{ since, from, to float64 }{{0, 0, 0}, {125, 125, 200}} {
+		status.NotReadingSince = time.Time{}
+		if test.since > 0 {
+			status.NotReadingSince = time.Now().Add(-time.Duration(test.since) * time.Second)
+		}
+		if seconds := measured()["e2ee_consumer_not_reading_seconds"]; seconds < test.from || seconds > test.to {
+			t.Errorf("nothing was read for %v seconds, want %v", seconds, test.since)
 		}
 	}
 }

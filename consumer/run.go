@@ -103,7 +103,9 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 		if err != nil {
 			return err
 		}
-		missing := func() []string { return append(missing(keyRequester.Status(), kafkaStatus()), attested.missing()...) }
+		missing := func() []health.Missing {
+			return append(missing(keyRequester.Status(), kafkaStatus()), attested.missing()...)
+		}
 		servers = append(servers, server{health.NewServer(metrics.registry, missing), l})
 	}
 	log.LogAttrs(ctx, slog.LevelInfo, "serving", page.attrs()...)

@@ -40,21 +40,14 @@ func NewRegistry(program string, build Build) *prometheus.Registry {
 	return registry
 }
 
-// readiness is the body of /readyz. Its status is 200 whatever is missing: a consumer without a key must stay behind the
-// load balancer, since showing ciphertext is its purpose, and a producer that waits for Kafka works.
-type readiness struct {
-	Ready   bool     `json:"ready"`
-	Missing []string `json:"missing"`
-}
-
 // NewServer returns a server of /metrics, /healthz and /readyz. missing lists what the program waits for. The server
 // bounds every phase of a request, since its callers are machines.
-func NewServer(registry *prometheus.Registry, missing func() []string) *http.Server {
+func NewServer(registry *prometheus.Registry, missing func() []Missing) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, map[string]bool{"alive": true}) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, readiness{Ready: true, Missing: append([]string{}, missing()...)}) // [], never null
+		writeJSON(w, newReadiness(missing()))
 	})
 	return &http.Server{
 		Handler:           mux,

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kafka-e2ee/envelope"
+	"kafka-e2ee/health"
 	"kafka-e2ee/settings"
 )
 
@@ -127,16 +128,24 @@ func (k *keyFiles) wait(drainCtx context.Context) error {
 	return nil
 }
 
+// The states of key files that cannot be used, in /readyz.
+const (
+	keysStale   = "stale"   // messages are sealed with the keys before
+	keysStopped = "stopped" // nothing is sealed until the file is mended
+)
+
 // missing says what is wrong with the key files, for /readyz.
-func (k *keyFiles) missing() []string {
+func (k *keyFiles) missing() []health.Missing {
 	stopped := k.stopped()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	switch {
-	case k.err == nil:
+	since := k.unusableSince.Load()
+	if since == nil {
 		return nil
-	case stopped:
-		return []string{"keys: stopped: nothing is sealed until the file is mended: " + k.err.Error()}
 	}
-	return []string{"keys: stale: sealing with the keys before: " + k.err.Error()}
+	keys := health.Missing{Part: "keys", State: keysStale, Since: *since, Detail: k.err.Error()}
+	if stopped {
+		keys.State, keys.Since = keysStopped, since.Add(k.grace)
+	}
+	return []health.Missing{keys}
 }

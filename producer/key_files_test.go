@@ -120,10 +120,16 @@ func TestUnusableKeysStopTheSealingAfterTheGrace(t *testing.T) {
 				time.Sleep(wait)
 				s.reloadKeys(t.Context())
 			}
-			check := func(when, missing string, stale float64) {
+			check := func(when, state string, since time.Duration, stale float64) {
 				t.Helper()
-				if got := strings.Join(s.metrics.keys.missing(), "|"); !strings.HasPrefix(got, missing) || (got == "") != (missing == "") || strings.Contains(got, file) {
-					t.Errorf("%s, %s: /readyz says %q, want %q", name, when, got, missing)
+				missing := s.metrics.keys.missing()
+				if (len(missing) == 0) != (state == "") {
+					t.Errorf("%s, %s: /readyz says %+v, want %q", name, when, missing, state)
+				}
+				for _, m := range missing {
+					if m.Part != "keys" || m.State != state || time.Since(m.Since) != since || !strings.HasPrefix(m.Detail, "PUBKEY_FILE: ") || strings.Contains(m.Detail, file) {
+						t.Errorf("%s, %s: /readyz says %+v, want %q for %v", name, when, m, state, since)
+					}
 				}
 				if got := gauge(t, s.metrics, "e2ee_producer_keys_stale", ""); got != stale {
 					t.Errorf("%s, %s: e2ee_producer_keys_stale is %v", name, when, got)
@@ -135,13 +141,13 @@ func TestUnusableKeysStopTheSealingAfterTheGrace(t *testing.T) {
 				return errors.Is(s.keys.wait(ctx), errKeysUnusable)
 			}
 			reload(0)
-			check("at first", "", 0)
+			check("at first", "", 0, 0)
 			if err := test.change(file); err != nil {
 				t.Fatal(err)
 			}
 			reload(time.Hour) // the grace begins now, not when the file was last usable
 			if test.grace > 0 {
-				check("in the grace", "keys: stale: sealing with the keys before: PUBKEY_FILE: ", 1)
+				check("in the grace", keysStale, 0, 1)
 				reload(test.grace - time.Second)
 				if waits() {
 					t.Errorf("%s: it does not seal in the grace", name)
@@ -149,7 +155,7 @@ func TestUnusableKeysStopTheSealingAfterTheGrace(t *testing.T) {
 				reload(time.Second)
 			}
 			reload(time.Second)
-			check("after the grace", "keys: stopped: nothing is sealed until the file is mended: PUBKEY_FILE: ", 1)
+			check("after the grace", keysStopped, time.Second, 1)
 			if !waits() {
 				t.Errorf("%s: it seals after the grace", name)
 			}
@@ -160,7 +166,7 @@ func TestUnusableKeysStopTheSealingAfterTheGrace(t *testing.T) {
 				t.Fatal(err)
 			}
 			reload(time.Second)
-			check("mended", "", 0)
+			check("mended", "", 0, 0)
 			if err := <-waiting; err != nil {
 				t.Errorf("%s: it does not go on by itself: %v", name, err)
 			}

@@ -31,7 +31,7 @@ func newMetrics(build Build, s *status, keys *keyFiles) metrics {
 			Name: "e2ee_kafka_state", Help: "1 for the state of the connection to Kafka, 0 for all others.",
 			ConstLabels: prometheus.Labels{"state": string(each)},
 		}, func() float64 {
-			if current, _ := s.current(); current == each {
+			if current, _, _ := s.current(); current == each {
 				return 1
 			}
 			return 0
@@ -62,16 +62,17 @@ func newMetrics(build Build, s *status, keys *keyFiles) metrics {
 }
 
 // missing lists what the producer waits for, for /readyz.
-func (m metrics) missing() []string {
+func (m metrics) missing() []health.Missing {
 	missing := m.keys.missing()
-	state, cause := m.status.current()
-	switch {
-	case state == stateWriting:
+	state, since, cause := m.status.current()
+	if state == stateWriting {
 		return missing
-	case cause.What == "":
-		return append(missing, "kafka: "+string(state))
 	}
-	return append(missing, "kafka: "+string(state)+": "+cause.String())
+	kafka := health.Missing{Part: "kafka", State: string(state), Since: since}
+	if cause.What != "" {
+		kafka.Detail = cause.String()
+	}
+	return append(missing, kafka)
 }
 
 // serve serves /metrics, /healthz and /readyz on addr until stop is called. It does nothing if addr is empty.

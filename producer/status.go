@@ -49,6 +49,7 @@ type status struct {
 
 	mu         sync.Mutex
 	state      state
+	since      time.Time               // when the state began
 	cause      kafkaconf.Cause         // of the state; zero while connecting or writing
 	last       kafkaconf.Cause         // the latest cause of all, for the summary
 	loggedAt   map[string]time.Time    // by cause
@@ -62,14 +63,14 @@ type status struct {
 }
 
 func newStatus(explain func(error) kafkaconf.Cause, log *slog.Logger) *status {
-	return &status{explain: explain, log: log, state: stateConnecting, loggedAt: make(map[string]time.Time), codes: make(map[int32]sarama.KError)}
+	return &status{explain: explain, log: log, state: stateConnecting, since: time.Now(), loggedAt: make(map[string]time.Time), codes: make(map[int32]sarama.KError)}
 }
 
-// current returns the state and its cause, if it has one.
-func (s *status) current() (state, kafkaconf.Cause) {
+// current returns the state, when it began, and its cause, if it has one.
+func (s *status) current() (now state, since time.Time, cause kafkaconf.Cause) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state, s.cause
+	return s.state, s.since, s.cause
 }
 
 // lastCause returns the latest reason why records were not written; empty if there was none.
@@ -155,6 +156,9 @@ func stateOf(err error, cause kafkaconf.Cause) state {
 
 // set is called with mu held.
 func (s *status) set(to state, cause kafkaconf.Cause) {
+	if to != s.state {
+		s.since = time.Now()
+	}
 	s.state, s.cause = to, cause
 	if cause != (kafkaconf.Cause{}) {
 		s.last = cause

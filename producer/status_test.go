@@ -41,7 +41,7 @@ func TestStatusReportsTheCause(t *testing.T) {
 			check := func(when string, want state) {
 				t.Helper()
 				synctest.Wait()
-				if got, _ := s.current(); got != want {
+				if got, _, _ := s.current(); got != want {
 					t.Errorf("%s, %s: the state is %q, want %q", name, when, got, want)
 				}
 				for _, each := range states() {
@@ -50,8 +50,11 @@ func TestStatusReportsTheCause(t *testing.T) {
 					}
 				}
 				missing := m.missing()
-				if named := strings.HasPrefix(strings.Join(missing, ""), "kafka: "+string(want)); named == (want == stateWriting) {
-					t.Errorf("%s, %s: /readyz gives %q", name, when, missing)
+				if named := len(missing) == 1 && missing[0].Part == "kafka" && missing[0].State == string(want); named == (want == stateWriting) {
+					t.Errorf("%s, %s: /readyz gives %+v", name, when, missing)
+				}
+				if want == test.state && (!strings.Contains(missing[0].Detail, test.cause) || time.Since(missing[0].Since) > 5*time.Second) {
+					t.Errorf("%s, %s: /readyz gives %+v", name, when, missing)
 				}
 			}
 			check("at the start", stateConnecting)
@@ -134,7 +137,7 @@ func TestStatusOfASlowKafka(t *testing.T) {
 			s.recordAcknowledged()
 		}
 		synctest.Wait()
-		if got, _ := s.current(); got != stateWriting || log.Len() > 0 {
+		if got, _, _ := s.current(); got != stateWriting || log.Len() > 0 {
 			t.Errorf("the state is %q, the log: %s", got, log)
 		}
 		cancel()

@@ -145,14 +145,16 @@ func KafkaStates() []KafkaState {
 
 // KafkaStatus is the status of Kafka at one moment.
 type KafkaStatus struct {
-	State      KafkaState
-	Topic      string
-	MirrorOf   string     // the topic that Topic is a copy of, if it is one
-	Cause      KafkaCause // if State is KafkaUnreachable or KafkaRefused
-	Since      time.Time  // when State began
-	Assignment Assignment
-	History    History
-	Unseen     []Unseen // what other members have read of the assigned partitions, and this page does not hold
+	State    KafkaState
+	Topic    string
+	MirrorOf string     // the topic that Topic is a copy of, if it is one
+	Cause    KafkaCause // if State is KafkaUnreachable or KafkaRefused
+	Since    time.Time  // when State began
+	// NotReadingSince is when State was KafkaReading last, or the start of the program; zero while it is.
+	NotReadingSince time.Time
+	Assignment      Assignment
+	History         History
+	Unseen          []Unseen // what other members have read of the assigned partitions, and this page does not hold
 }
 
 // KafkaCause is why partitions or all of Kafka cannot be read. The page has a text for each code.
@@ -165,7 +167,8 @@ type KafkaCause struct {
 // History counts the partitions whose earlier records, from before this process, are loaded.
 type History struct {
 	Loaded, All int
-	Failing     int // not loaded, and the latest attempt failed
+	Failing     int       // not loaded, and the latest attempt failed
+	Since       time.Time // when loading began
 }
 
 // Loading reports whether more is to be loaded.

@@ -31,6 +31,7 @@ type assignment struct {
 	failure    *failure                  // why there is no session, or none that lasts
 	shown      web.KafkaState            // what status returned last
 	since      time.Time                 // when shown changed
+	notReading time.Time                 // since when shown is not KafkaReading; zero if it is
 }
 
 // failure is why something cannot be read.
@@ -65,6 +66,7 @@ const (
 func newAssignment(topic string, explain func(error) kafkaconf.Cause) *assignment {
 	a := &assignment{topic: topic, explain: explain, now: time.Now, shown: web.KafkaConnecting}
 	a.since = a.now()
+	a.notReading = a.since
 	return a
 }
 
@@ -214,7 +216,13 @@ func (a *assignment) status() web.KafkaStatus {
 	if status.State != a.shown {
 		a.shown, a.since = status.State, now
 	}
-	status.Since = a.since
+	switch {
+	case status.State == web.KafkaReading:
+		a.notReading = time.Time{}
+	case a.notReading.IsZero():
+		a.notReading = now
+	}
+	status.Since, status.NotReadingSince = a.since, a.notReading
 	return status
 }
 

@@ -17,7 +17,7 @@ import (
 func newTestAssignment() (a *assignment, wait func(time.Duration)) {
 	a = newAssignment("t", Config{}.explain)
 	at := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
-	a.now, a.since = func() time.Time { return at }, at
+	a.now, a.since, a.notReading = func() time.Time { return at }, at, at
 	return a, func(d time.Duration) { at = at.Add(d) }
 }
 
@@ -65,6 +65,34 @@ func TestAssignedPartitions(t *testing.T) {
 	if got := a.status().Assignment; got.Assigned != 0 || got.Lag != 0 {
 		t.Errorf("without a session: %+v", got)
 	}
+}
+
+// Without it an outage whose cause changes would never last for long, and its alert would not fire.
+func TestNotReadingSince(t *testing.T) {
+	a, wait := newTestAssignment()
+	start := a.now()
+	since := func(what string, want time.Time) {
+		t.Helper()
+		if got := a.status().NotReadingSince; !got.Equal(want) {
+			t.Errorf("%s: got %v, want %v", what, got, want)
+		}
+	}
+	since("at first", start)
+	wait(time.Minute)
+	a.joinFailed(sarama.ErrOutOfBrokers)
+	since("another state", start)
+	a.startSession([]int32{0}, 1)
+	since("reading", time.Time{})
+	wait(time.Minute)
+	a.endSession()
+	a.joinFailed(sarama.ErrOutOfBrokers)
+	stopped := a.now()
+	since("an outage", stopped)
+	wait(time.Minute)
+	a.joinFailed(sarama.ErrUnknownTopicOrPartition)
+	since("with another cause", stopped)
+	a.startSession([]int32{0}, 1)
+	since("reading again", time.Time{})
 }
 
 // Without it the page would say that nothing can be read because one partition cannot, would change with every record

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/IBM/sarama"
+
 	"kafka-e2ee/consumer/query"
 )
 
@@ -39,7 +41,8 @@ func newLags(m *Member, q *query.Client) *lags {
 	return &lags{member: m, query: q, byPartition: make(map[int32]*lag)}
 }
 
-// start records the offset at which reading starts. It is negative if nothing was committed.
+// start records the offset at which reading starts. It is negative if nothing was committed: then it is the oldest one, and
+// run asks for it. Without it the lag of an empty partition would stay unknown.
 func (l *lags) start(partition int32, next int64, end func() int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,7 +68,7 @@ func (l *lags) report(partition int32, p *lag) {
 	l.member.cfg.Metrics.SetLag(partition, records)
 }
 
-// run asks about partitions that do not advance, until ctx ends.
+// run asks about partitions without a position, and those that do not advance, until ctx ends.
 func (l *lags) run(ctx context.Context) {
 	tick := time.NewTicker(lagCheckInterval)
 	defer tick.Stop()
@@ -75,6 +78,14 @@ func (l *lags) run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		if partitions := l.withoutPosition(); len(partitions) > 0 {
+			byLeader, _, _ := query.ByLeader(l.query, partitions, func(p int32) int32 { return p }) //nolint:errcheck // asked again
+			for leader, partitions := range byLeader {
+				oldest, _ := l.query.Offsets(leader, partitions, sarama.OffsetOldest) //nolint:errcheck // asked again
+				l.setPositions(ctx, oldest)
+			}
+			l.member.cfg.OnChange()
+		}
 		if stalled := l.stalled(); len(stalled) > 0 {
 			from := make(map[int32]int64, len(stalled))
 			for partition, position := range stalled {
@@ -82,6 +93,30 @@ func (l *lags) run(ctx context.Context) {
 			}
 			l.apply(ctx, stalled, l.query.FirstRecords(from))
 			l.member.cfg.OnChange()
+		}
+	}
+}
+
+// withoutPosition returns the partitions of which nothing is known yet.
+func (l *lags) withoutPosition() (partitions []int32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for partition, p := range l.byPartition {
+		if p.next < 0 {
+			partitions = append(partitions, partition)
+		}
+	}
+	return partitions
+}
+
+// setPositions sets where partitions start that have not advanced meanwhile.
+func (l *lags) setPositions(ctx context.Context, oldest map[int32]int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for partition, offset := range oldest {
+		if p := l.byPartition[partition]; ctx.Err() == nil && p.next < 0 {
+			p.next = offset
+			l.report(partition, p)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package group
 
 import (
+	"maps"
+	"slices"
 	"testing"
 
 	"kafka-e2ee/consumer/query"
@@ -44,4 +46,28 @@ func TestLagSkipsOffsetsWithoutRecords(t *testing.T) {
 	if l.stalled(); len(l.stalled()) != 1 {
 		t.Error("asked about a partition without a position")
 	}
+	if got := l.withoutPosition(); !slices.Equal(got, []int32{1}) {
+		t.Errorf("partitions without a position: %v", got)
+	}
 }
+
+// Without it the lag of an empty topic would stay unknown, and the alert for that would fire although all is well.
+func TestLagOfAnEmptyPartition(t *testing.T) {
+	m := newMember(t)
+	l := newLags(m, nil)
+	m.assignment.startSession([]int32{0, 1}, 2)
+	reported := recordedLag{}
+	m.cfg.Metrics = reported
+	l.start(0, -2, func() int64 { return 7 })
+	l.start(1, -2, func() int64 { return 12 })
+	l.advance(1, 9) // its first record came before the answer
+	l.setPositions(t.Context(), map[int32]int64{0: 7, 1: 5})
+	if want := (recordedLag{0: 0, 1: 3}); !maps.Equal(reported, want) || len(l.withoutPosition()) > 0 {
+		t.Errorf("the lag is %v, want %v; without a position: %v", reported, want, l.withoutPosition())
+	}
+}
+
+type recordedLag map[int32]int64
+
+func (r recordedLag) SetLag(partition int32, records int64) { r[partition] = records }
+func (r recordedLag) DropLag(partition int32)               { delete(r, partition) }

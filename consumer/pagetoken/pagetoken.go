@@ -57,10 +57,12 @@ type Server struct {
 	queue        queue
 	attestations *prometheus.CounterVec // by outcome
 
-	mu     sync.Mutex
-	keyIDs []string
-	latest result // the latest token
-	failed *skrclient.Error
+	mu          sync.Mutex
+	keyIDs      []string
+	latest      result // the latest token
+	failed      *skrclient.Error
+	started     time.Time // when the latest attestation was started
+	failedSince time.Time // when those failures began
 }
 
 // result is a token, as the document that holds it, or the reason why there is none.
@@ -71,17 +73,20 @@ type result struct {
 	err      *skrclient.Error
 }
 
-// New makes a Server and registers its metric.
+// New makes a Server and registers its metrics.
 func New(cfg Config) (*Server, error) {
 	if cfg.Key == nil || cfg.OnChange == nil || cfg.Registerer == nil || cfg.Log == nil {
 		return nil, errors.New("making the page's token: an option is missing")
 	}
 	s := &Server{
-		cfg: cfg, wake: make(chan struct{}, 1),
+		cfg: cfg, wake: make(chan struct{}, 1), started: time.Now(),
 		attestations: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "e2ee_page_attestations_total", Help: "Attestations of the page's TLS key, by outcome."}, []string{"outcome"}),
 	}
 	s.attestations.WithLabelValues(outcomeMade)
-	return s, cfg.Registerer.Register(s.attestations)
+	expiry := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "e2ee_page_attestation_expiry_timestamp_seconds", Help: "When the attestation of the page's TLS key expires, as Unix time; 0 if there is none.",
+	}, s.expiry)
+	return s, errors.Join(cfg.Registerer.Register(s.attestations), cfg.Registerer.Register(expiry))
 }
 
 // SetKeys tells the ids of the keys that this pod holds. The token then names them as soon as possible.
@@ -100,45 +105,16 @@ func (s *Server) attestSoon() {
 	}
 }
 
-// Ready reports whether there is a token for the key that new connections get.
-func (s *Server) Ready() bool { return s.current(s.cfg.Key.SPKI()) != nil }
-
-// Problem says in fixed words why there is no token; it is empty if there is one.
-func (s *Server) Problem() string {
-	if s.Ready() {
-		return ""
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.cfg.Attest == nil:
-		return nothingAttests
-	case s.failed != nil:
-		return s.failed.Cause.Text()
-	default:
-		return "the attestation is being made"
-	}
-}
-
-// current returns the document for a key, or nil if there is none that is valid.
-func (s *Server) current(spki [sha256.Size]byte) []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.latest.spki != spki || !time.Now().Before(s.latest.expires) {
-		return nil
-	}
-	return s.latest.document
-}
-
-// Run attests hourly and whenever it is told to, until ctx ends. It also renews the TLS key.
+// Run attests hourly, or after half of a token's life if that is sooner, and whenever it is told to, until ctx ends. It also
+// renews the TLS key.
 func (s *Server) Run(ctx context.Context) {
 	for {
 		if err := s.cfg.Key.RenewIfDue(time.Now()); err != nil {
 			s.cfg.Log.LogAttrs(ctx, slog.LevelError, "the page's TLS key cannot be renewed: the one before stays in use", slog.String("error", err.Error()))
 		}
 		started, next := time.Now(), renewEvery
-		if s.cfg.Attest != nil && !s.attest(ctx) {
-			next = retryAfter
+		if s.cfg.Attest != nil {
+			next = s.attest(ctx)
 		}
 		select {
 		case <-ctx.Done():
@@ -154,8 +130,9 @@ func (s *Server) Run(ctx context.Context) {
 	}
 }
 
-// attest asks for one token, for the key, the key ids and the nonces of now, and answers those who wait for it.
-func (s *Server) attest(ctx context.Context) (ok bool) {
+// attest asks for one token, for the key, the key ids and the nonces of now, and answers those who wait for it. It returns
+// when the next one is due.
+func (s *Server) attest(ctx context.Context) (next time.Duration) {
 	select {
 	case <-s.wake: // what it was for is taken into account
 	default:
@@ -163,19 +140,23 @@ func (s *Server) attest(ctx context.Context) (ok bool) {
 	waiting := s.queue.take()
 	s.mu.Lock()
 	data := attested.RuntimeData{KeyHash: s.cfg.Key.SPKI(), KeyIDs: s.keyIDs}
+	s.started = time.Now()
 	s.mu.Unlock()
 	for _, w := range waiting {
 		data.Nonces = append(data.Nonces, w.nonce)
 	}
 	made := s.request(ctx, data)
 	if ctx.Err() != nil {
-		return false // those who wait notice by themselves
+		return 0 // those who wait notice by themselves
 	}
 	s.record(ctx, made)
 	for _, w := range waiting {
 		w.answer <- made
 	}
-	return made.err == nil
+	if made.err != nil {
+		return retryAfter
+	}
+	return min(renewEvery, max(time.Until(made.expires)/2, retryAfter))
 }
 
 func (s *Server) request(ctx context.Context, data attested.RuntimeData) result {
@@ -201,6 +182,8 @@ func (s *Server) record(ctx context.Context, made result) {
 	had, before := s.latest.document != nil, s.failed
 	if s.failed = made.err; made.err == nil {
 		s.latest = made
+	} else if before == nil {
+		s.failedSince = time.Now()
 	}
 	s.mu.Unlock()
 	outcome := outcomeMade

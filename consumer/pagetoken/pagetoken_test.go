@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +36,7 @@ type pod struct {
 	server  *Server
 	key     *access.AttestedKey
 	attests func(ctx context.Context) error // nil: at once
+	lives   time.Duration                   // of a token
 
 	mu   sync.Mutex
 	made []attested.RuntimeData // with the time of each
@@ -47,7 +49,7 @@ func start(t *testing.T, attests func(context.Context) error) *pod {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pod{t: t, key: key, attests: attests}
+	p := &pod{t: t, key: key, attests: attests, lives: 8 * time.Hour}
 	p.server, err = New(Config{Attest: p.attest, Key: key, OnChange: func() {}, Registerer: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +81,7 @@ func (p *pod) attest(ctx context.Context, text []byte) (string, time.Time, error
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.made, p.at = append(p.made, data), append(p.at, time.Now())
-	return fmt.Sprintf("token %d", len(p.made)), time.Now().Add(8 * time.Hour), nil
+	return fmt.Sprintf("token %d", len(p.made)), time.Now().Add(p.lives), nil
 }
 
 // all returns the attestations that were made, and when.
@@ -172,6 +174,53 @@ func TestTokenFollowsKeysAndTime(t *testing.T) {
 	})
 }
 
+// A page whose tokens live shorter than the interval would be attested now and then only; a failure would take effect
+// before the token expires; or no alert could come before.
+func TestShortTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var failing atomic.Bool
+		p := start(t, func(context.Context) error {
+			if failing.Load() {
+				return &skrclient.Error{Kind: skrclient.KindRefused, Step: skrclient.StepAttestation, Cause: skrclient.CauseTCB}
+			}
+			return nil
+		})
+		if got := p.server.expiry(); got != 0 {
+			t.Errorf("without a token it expires at %v", got)
+		}
+		p.lives = 20 * time.Minute
+		p.run()
+		for range 300 {
+			if got := p.server.Status(); got.State != StateAttested {
+				t.Fatalf("the status is %+v", got)
+			}
+			time.Sleep(time.Minute)
+		}
+		_, at := p.all()
+		if len(at) < 25 || len(at) > 40 {
+			t.Errorf("%d attestations in five hours", len(at))
+		}
+		failing.Store(true)
+		expires := at[len(at)-1].Add(p.lives)
+		if got := p.server.expiry(); got != float64(expires.Unix()) {
+			t.Errorf("the token expires at %v, want %v", got, expires.Unix())
+		}
+		time.Sleep(time.Until(expires) - time.Second)
+		if got := p.server.Status(); got.State != StateAttested {
+			t.Errorf("before the token expires the status is %+v", got)
+		}
+		time.Sleep(time.Minute)
+		if got := p.server.Status(); got.State != StateFailed || !got.Since.Equal(expires) || got.Cause != skrclient.CauseTCB.Text() {
+			t.Errorf("then the status is %+v, want a failure since %v", got, expires)
+		}
+		failing.Store(false)
+		time.Sleep(retryAfter + minInterval)
+		if got := p.server.Status(); got.State != StateAttested {
+			t.Errorf("in the end the status is %+v", got)
+		}
+	})
+}
+
 // A relayed token would pass for another connection, or each viewer would cost the hardware an attestation.
 func TestViewersShareAnAttestation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -252,15 +301,16 @@ func TestRefusals(t *testing.T) {
 		query   string
 		status  int
 		text    string
+		state   State
 	}{
-		"short nonce":              {nil, "?nonce=abc", http.StatusBadRequest, "got 3 characters"},
-		"empty nonce":              {nil, "?nonce=", http.StatusBadRequest, "got 0 characters"},
-		"no sidecar":               {failing(skrclient.KindUnreachable, skrclient.StepSidecar, skrclient.CauseNoAnswer), "", http.StatusNotFound, "nothing attests"},
-		"no sidecar, with a nonce": {failing(skrclient.KindUnreachable, skrclient.StepSidecar, skrclient.CauseNoAnswer), nonce, http.StatusNotFound, "nothing attests"},
-		"refused":                  {failing(skrclient.KindRefused, skrclient.StepAttestation, skrclient.CauseTCB), nonce, http.StatusServiceUnavailable, "firmware"},
-		"not an error of ours":     {func(context.Context) error { return errors.New("hunter2") }, nonce, http.StatusServiceUnavailable, "unknown error"},
-		"not yet":                  {release, "", http.StatusServiceUnavailable, "ask again"},
-		"takes too long":           {release, nonce, http.StatusServiceUnavailable, "takes too long"},
+		"short nonce":              {nil, "?nonce=abc", http.StatusBadRequest, "got 3 characters", StateAttested},
+		"empty nonce":              {nil, "?nonce=", http.StatusBadRequest, "got 0 characters", StateAttested},
+		"no sidecar":               {failing(skrclient.KindUnreachable, skrclient.StepSidecar, skrclient.CauseNoAnswer), "", http.StatusNotFound, "nothing attests", StateFailed},
+		"no sidecar, with a nonce": {failing(skrclient.KindUnreachable, skrclient.StepSidecar, skrclient.CauseNoAnswer), nonce, http.StatusNotFound, "nothing attests", StateFailed},
+		"refused":                  {failing(skrclient.KindRefused, skrclient.StepAttestation, skrclient.CauseTCB), nonce, http.StatusServiceUnavailable, "firmware", StateFailed},
+		"not an error of ours":     {func(context.Context) error { return errors.New("hunter2") }, nonce, http.StatusServiceUnavailable, "unknown error", StateFailed},
+		"not yet":                  {release, "", http.StatusServiceUnavailable, "ask again", StateWaiting},
+		"takes too long":           {release, nonce, http.StatusServiceUnavailable, "takes too long", StateWaiting},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -279,8 +329,8 @@ func TestRefusals(t *testing.T) {
 				if waited := time.Since(asked); waited > maxWait {
 					t.Errorf("waited %v", waited)
 				}
-				if ready := p.server.Ready(); ready != (test.attests == nil) || ready != (p.server.Problem() == "") {
-					t.Errorf("ready: %v, problem: %s", ready, p.server.Problem())
+				if got := p.server.Status(); got.State != test.state || got.Since.IsZero() != (test.state == StateAttested) || strings.Contains(got.Cause, "hunter2") {
+					t.Errorf("the status is %+v, want %s", got, test.state)
 				}
 			})
 		})
@@ -289,7 +339,7 @@ func TestRefusals(t *testing.T) {
 		p := start(t, nil)
 		p.server.cfg.Attest = nil
 		p.run()
-		if r := p.connect("10.0.0.1:1")(nonce); r.Code != http.StatusNotFound || p.server.Problem() != nothingAttests {
+		if r := p.connect("10.0.0.1:1")(nonce); r.Code != http.StatusNotFound || p.server.Status().State != StateNotConfigured {
 			t.Errorf("without an attester got %d %s", r.Code, r.Body)
 		}
 		r := httptest.NewRecorder()

@@ -16,7 +16,7 @@ func TestTopicCreatedLate(t *testing.T) {
 	_, url := harness.Sidecar(t, key)
 	p, _ := harness.StartConsumer(t, c, url)
 	producer := harness.Start(t, "produce", nil, "BROKERS="+c.Addr, "TOPIC="+harness.Topic, "PUBKEY="+harness.PublicPEM(t, &key.PublicKey), "METRICS_ADDR=", "MSG=late", "COUNT=5", "SENDDURATION=0", "RESTDURATION=0")
-	p.Wait("the page says that the topic is missing", func() bool { return p.KafkaMissing("no_topic") })
+	p.Wait("the page says that the topic is missing", func() bool { return p.Misses("kafka", "no_topic") })
 	p.Wait("the producer waits for it", func() bool { return strings.Contains(producer.Log.String(), "Kafka is not ready") })
 	harness.CreateTopic(t, c, 1)
 	producer.WaitExit()

@@ -3,7 +3,6 @@ package containers_test
 import (
 	"context"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -113,7 +112,7 @@ func transactions(t *testing.T, c harness.Cluster) {
 	harness.Commit(t, c, "", map[int32]int64{0: newest})
 	again, _ := harness.StartConsumer(t, c, k.Sidecar)
 	again.Wait("the history is there", shows(again, committed))
-	again.Wait("/readyz reports no missing history", func() bool { return !strings.Contains(string(again.Get(again.Metrics+"/readyz")), "history") })
+	again.Wait("/readyz reports no missing history", func() bool { return !again.Misses("history", "") })
 	again.Stop()
 
 	other, _ := harness.StartConsumer(t, c, k.Sidecar, "KAFKA_ISOLATION=read_uncommitted")

@@ -13,6 +13,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"kafka-e2ee/e2e/harness"
+	"kafka-e2ee/health"
 )
 
 // ledger collects what all pages show, as their viewers would see it.
@@ -110,14 +111,14 @@ func (l *ledger) add(feed string, r harness.Record) {
 
 // pollReady adds what the consumer reports as missing.
 func (l *ledger) pollReady(client *http.Client, p *harness.Pod) {
-	var answer struct{ Missing []string }
+	var answer struct{ Missing []health.Missing }
 	if !fetch(client, p.Metrics+"/readyz", &answer) {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, missing := range answer.Missing {
-		l.reported[missing]++
+		l.reported[missing.Part+": "+missing.State]++
 	}
 }
 

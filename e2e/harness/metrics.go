@@ -85,15 +85,6 @@ func (p *Pod) Lag() int {
 	return lag
 }
 
-// KafkaProblem returns what /readyz says of Kafka: nothing if all is well.
-func (p *Pod) KafkaProblem() string {
-	_, problem, _ := strings.Cut(string(p.Get(p.Metrics+"/readyz")), "kafka: ")
-	return problem
-}
-
-// KafkaMissing reports whether /readyz names that state of Kafka.
-func (p *Pod) KafkaMissing(state string) bool { return strings.HasPrefix(p.KafkaProblem(), state) }
-
 // ResourceTolerance is how much each of a program's figures may vary without a leak.
 var ResourceTolerance = map[string]float64{
 	"process_resident_memory_bytes": 48 << 20,

@@ -34,6 +34,7 @@ var (
 	Kcat       = command("kcat", "kcat")
 	Shellcheck = command("shellcheck", "shellcheck")
 	Promtool   = command("promtool", "promtool")
+	Prometheus = command("Prometheus", "prometheus")
 	Chromium   = command("Chromium or Chrome", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 	Maven      = Requirement(sync.OnceValue(func() string {
 		if exec.Command("mvn", "--version").Run() != nil || exec.Command("javac", "--version").Run() != nil {

@@ -155,8 +155,8 @@ func TestKeyFromFile(t *testing.T) {
 			t.Errorf("the page lacks %q", words)
 		}
 	}
-	if ready := string(p.Get(p.Metrics + "/readyz")); strings.Contains(ready, "key") {
-		t.Errorf("readyz misses a key that is there: %s", ready)
+	if p.Misses("key", "") {
+		t.Errorf("/readyz misses a key that is there: %v", p.Missing())
 	}
 }
 

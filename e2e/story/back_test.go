@@ -21,7 +21,7 @@ func TestKafkaReturnsWithoutARecord(t *testing.T) {
 			cfg := harness.Settings(t, c.ListenAddrs(), k.Sidecar)
 			cfg.Version = version
 			p := harness.Consume(t, cfg)
-			p.Wait("the consumer reads", func() bool { return !p.KafkaMissing("connecting") })
+			p.Wait("the consumer reads", func() bool { return !p.Misses("kafka", "connecting") })
 			var broken atomic.Bool
 			broken.Store(true)
 			c.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
@@ -31,9 +31,9 @@ func TestKafkaReturnsWithoutARecord(t *testing.T) {
 				}
 				return nil, nil, false
 			})
-			p.Wait("Kafka is unreachable", func() bool { return p.KafkaMissing("unreachable") })
+			p.Wait("Kafka is unreachable", func() bool { return p.Misses("kafka", "unreachable") })
 			broken.Store(false)
-			p.Wait("Kafka is back", func() bool { return !p.KafkaMissing("unreachable") })
+			p.Wait("Kafka is back", func() bool { return !p.Misses("kafka", "unreachable") })
 		})
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"kafka-e2ee/e2e/harness"
+	"kafka-e2ee/health"
 )
 
 // Without this a pod that starts after a topic was recreated would read it from the old topic's offset, and miss
@@ -93,7 +94,7 @@ func TestHistoryOfACompactedTopic(t *testing.T) {
 	p, _ := harness.StartConsumer(t, c, k.Sidecar, "WEB_HISTORY=30")
 	p.Wait("the remaining records are shown", func() bool { return slices.Equal(harness.Values(p.Records()), want) })
 	p.Wait("the history is loaded and the lag is 0", func() bool {
-		return p.Lag() == 0 && !strings.Contains(string(p.Get(p.Metrics+"/readyz")), "history")
+		return p.Lag() == 0 && !p.Misses("history", "")
 	})
 }
 
@@ -118,7 +119,9 @@ func TestHistoryThatCannotBeLoaded(t *testing.T) {
 	harness.Write(t, c, 1, []byte("new"))
 	p.Wait("the new record is shown", func() bool { return slices.Equal(harness.Values(p.Records()), []string{"new"}) })
 	p.Wait("readyz says what is missing", func() bool {
-		return strings.Contains(string(p.Get(p.Metrics+"/readyz")), "history: loading, 1 of 2")
+		return slices.ContainsFunc(p.Missing(), func(m health.Missing) bool {
+			return m.Part == "history" && m.State == "loading" && m.Detail == "1 of 2 partitions are loaded"
+		})
 	})
 	p.Wait("the page reports the missing history", func() bool {
 		return strings.Contains(string(p.Get(p.Page)), "loading history, 1 of 2; the brokers of 1 do not answer")
@@ -128,5 +131,5 @@ func TestHistoryThatCannotBeLoaded(t *testing.T) {
 	}
 	broken.Store(false)
 	p.Wait("the old record is shown, below the new one", func() bool { return slices.Equal(harness.Values(p.Records()), []string{"old", "new"}) })
-	p.Wait("nothing is missing", func() bool { return !strings.Contains(string(p.Get(p.Metrics+"/readyz")), "history") })
+	p.Wait("nothing is missing", func() bool { return !p.Misses("history", "") })
 }

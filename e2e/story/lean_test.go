@@ -155,7 +155,7 @@ func strictConsumerOfLeanRecords(t *testing.T, start int64) {
 	broken.Store(false)
 	shown := func() bool { return slices.Equal(harness.Values(p.Records()), numbers(n-480, n)) }
 	p.Wait("all is decrypted", shown)
-	p.Wait("the history is loaded", func() bool { return !strings.Contains(string(p.Get(p.Metrics+"/readyz")), "history") })
+	p.Wait("the history is loaded", func() bool { return p.Get(p.Metrics+"/readyz") != nil && !p.Misses("history", "") })
 	noFlags(t, p.Records())
 	write(80)
 	p.Wait("all is decrypted", shown)

@@ -68,10 +68,10 @@ func TestOneLeaderOutOfReach(t *testing.T) {
 	p.WaitStates(map[string]int{"plain": 3})
 	steady := func() {
 		t.Helper()
-		p.Wait("/readyz names the partitions that cannot be read", func() bool { return strings.HasPrefix(p.KafkaProblem(), "partitions 1, 3 cannot be read: ") })
+		p.Wait("/readyz names the partitions that cannot be read", func() bool { return strings.HasPrefix(p.KafkaProblem(), "unreadable: partitions 1, 3: ") })
 		p.Wait("the page names the partitions", func() bool { return strings.Contains(string(p.Get(p.Page)), "Partitions 1, 3 cannot be read since") })
 		for i := range 100 {
-			if says := p.KafkaProblem(); !strings.HasPrefix(says, "partitions 1, 3 cannot be read: ") {
+			if says := p.KafkaProblem(); !strings.HasPrefix(says, "unreadable: partitions 1, 3: ") {
 				t.Fatalf("check %d: %s", i, says)
 			}
 			if i%10 == 0 {
@@ -126,9 +126,9 @@ func TestRefusalEnds(t *testing.T) {
 		return answer, nil, true
 	})
 	p := harness.Consume(t, harness.Settings(t, c.ListenAddrs(), k.Sidecar))
-	p.Wait("the consumer reads", func() bool { return !p.KafkaMissing("connecting") })
+	p.Wait("the consumer reads", func() bool { return !p.Misses("kafka", "connecting") })
 	refuses.Store(true)
-	p.Wait("Kafka refuses", func() bool { return p.KafkaMissing("refused") })
+	p.Wait("Kafka refuses", func() bool { return p.Misses("kafka", "refused") })
 	if metrics := string(p.Get(p.Metrics + "/metrics")); !strings.Contains(metrics, `e2ee_kafka_state{state="refused"} 1`) || !strings.Contains(metrics, `e2ee_kafka_state{state="reading"} 0`) {
 		t.Error("the metrics do not report it")
 	}
@@ -183,7 +183,7 @@ func TestLeadersSwap(t *testing.T) {
 	p := harness.Consume(t, harness.Settings(t, c.ListenAddrs(), k.Sidecar))
 	p.WaitStates(map[string]int{"plain": 1})
 	p.Wait("/readyz reports a partition without a leader", func() bool {
-		return strings.HasPrefix(p.KafkaProblem(), "partition 0 cannot be read: a partition has no leader")
+		return strings.HasPrefix(p.KafkaProblem(), "unreadable: partition 0: a partition has no leader")
 	})
 	without.Store(1)
 	p.WaitStates(map[string]int{"plain": 2})

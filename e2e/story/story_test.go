@@ -42,8 +42,8 @@ func TestOrdinaryPodShowsCiphertext(t *testing.T) {
 		t.Error("the page does not hold the bytes that are in the topic")
 	}
 	p.Wait("the page says that nothing answers", func() bool { return p.KeyState() == "unreachable" })
-	if ready := string(p.Get(p.Metrics + "/readyz")); !strings.Contains(ready, "key: unreachable") {
-		t.Errorf("readyz does not say what is missing: %s", ready)
+	if !p.Misses("key", "unreachable") {
+		t.Errorf("/readyz does not say what is missing: %v", p.Missing())
 	}
 }
 
@@ -202,9 +202,7 @@ func TestTopicAndBrokerComeLater(t *testing.T) {
 	addr := harness.FreeAddr(t)
 	cfg := harness.Settings(t, []string{addr}, url)
 	p := harness.Consume(t, cfg)
-	p.Wait("/readyz says that Kafka is unreachable", func() bool {
-		return strings.Contains(string(p.Get(p.Metrics+"/readyz")), "kafka: unreachable")
-	})
+	p.Wait("/readyz says that Kafka is unreachable", func() bool { return p.Misses("kafka", "unreachable") })
 	var port int
 	if _, err := fmt.Sscanf(addr, "127.0.0.1:%d", &port); err != nil {
 		t.Fatal(err)
@@ -214,9 +212,7 @@ func TestTopicAndBrokerComeLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	p.Wait("the page says that the topic is missing", func() bool {
-		return strings.Contains(string(p.Get(p.Metrics+"/readyz")), "kafka: no_topic")
-	})
+	p.Wait("/readyz says that the topic is missing", func() bool { return p.Misses("kafka", "no_topic") })
 	harness.CreateTopic(t, c, 1)
 	harness.Write(t, c, 0, harness.Encrypt(t, key, "at last"))
 	p.WaitStates(map[string]int{"decrypted": 1})

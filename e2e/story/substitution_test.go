@@ -157,7 +157,7 @@ func saysUnexpected(t *testing.T, p *harness.Pod, foreign *rsa.PublicKey, ids st
 		"the API":              {string(p.Get(p.Page + "/api/key")), []string{`"state":"unexpected"`, released, `"unexpected_key_id":"` + envelope.KeyID(foreign) + `"`, `"expected_key_ids":["` + strings.ReplaceAll(ids, ",", `","`) + `"]`}},
 		"the log":              {p.Log.String(), []string{"unexpected key released", `"released":"` + envelope.KeyID(foreign) + `"`, `"expected":["` + strings.ReplaceAll(ids, ",", `","`) + `"]`}},
 		"the metrics":          {string(p.Get(p.Metrics + "/metrics")), []string{`e2ee_key_state{state="unexpected"} 1`, `e2ee_key_release_attempts_total{outcome="unexpected"}`}},
-		"readyz":               {string(p.Get(p.Metrics + "/readyz")), []string{"key: unexpected"}},
+		"readyz":               {string(p.Get(p.Metrics + "/readyz")), []string{`"part":"key","state":"unexpected"`}},
 	} {
 		for _, want := range words.want {
 			if !strings.Contains(words.text, want) {
