@@ -118,21 +118,6 @@ func TestQueriesFindTheirMetrics(t *testing.T) {
 	})
 	exposed := string(p.Get(p.Metrics+"/metrics")) + string(p.Get("http://"+metrics+"/metrics")) + string(p.Get("http://"+tlsMetrics+"/metrics"))
 
-	text, err := os.ReadFile("../../deploy/dashboards/kafka-e2ee.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var dashboard struct {
-		UID, Title string
-		Panels     []struct {
-			Title      string
-			Datasource struct{ UID string }
-			Targets    []struct{ Expr string }
-		}
-	}
-	if err := json.Unmarshal(text, &dashboard); err != nil {
-		t.Fatal(err)
-	}
 	var alerts struct {
 		Spec struct {
 			Groups []struct {
@@ -142,12 +127,13 @@ func TestQueriesFindTheirMetrics(t *testing.T) {
 	}
 	readYAML(t, "../../deploy/kubernetes/components/monitoring/alerts.yaml", &alerts)
 	queries := map[string]string{}
-	for _, panel := range dashboard.Panels {
+	panels := dashboardPanels(t)
+	for name, panel := range panels {
 		if panel.Datasource.UID != "prometheus" || len(panel.Targets) == 0 {
-			t.Errorf("panel %q has no data source or no query", panel.Title)
+			t.Errorf("%s has no data source or no query", name)
 		}
 		for i, target := range panel.Targets {
-			queries[fmt.Sprintf("panel %q, query %d", panel.Title, i)] = target.Expr
+			queries[fmt.Sprintf("%s, query %d", name, i)] = target.Expr
 		}
 	}
 	for _, rule := range alerts.Spec.Groups[0].Rules {
@@ -175,9 +161,53 @@ func TestQueriesFindTheirMetrics(t *testing.T) {
 			t.Errorf("docs/operations.md: no program exposes %s", metric[1])
 		}
 	}
-	if len(dashboard.Panels) == 0 || len(queries) <= len(dashboard.Panels) {
-		t.Errorf("%d panels, %d queries in all", len(dashboard.Panels), len(queries))
+	if len(queries) <= len(panels) {
+		t.Errorf("%d panels, %d queries in all", len(panels), len(queries))
 	}
+}
+
+// panel is one panel of a dashboard.
+type panel struct {
+	ID         int
+	Title      string
+	Datasource struct{ UID string }
+	Targets    []struct{ Expr string }
+}
+
+// dashboardPanels returns the panels of both dashboards by name.
+func dashboardPanels(t *testing.T) map[string]panel {
+	t.Helper()
+	files, err := filepath.Glob("../../deploy/dashboards/*.json")
+	if err != nil || len(files) != 2 {
+		t.Fatalf("got the dashboards %v, %v, want two", files, err)
+	}
+	panels := map[string]panel{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var dashboard struct {
+			UID    string
+			Panels []panel
+		}
+		if err := json.Unmarshal(text, &dashboard); err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Base(file)
+		if dashboard.UID != strings.TrimSuffix(name, ".json") || len(dashboard.Panels) == 0 {
+			t.Errorf("%s: the id is %q, %d panels", name, dashboard.UID, len(dashboard.Panels))
+		}
+		ids := map[int]bool{}
+		for _, p := range dashboard.Panels {
+			if ids[p.ID] || p.Title == "" {
+				t.Errorf("%s: panel %d, %q, has another's id or no title", name, p.ID, p.Title)
+			}
+			ids[p.ID] = true
+			panels[fmt.Sprintf("%s, panel %q", name, p.Title)] = p
+		}
+	}
+	return panels
 }
 
 // matchersFor returns regular expressions for the series that a selector must find: one for each value that it names.

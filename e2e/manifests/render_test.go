@@ -106,6 +106,7 @@ func filledIn(t *testing.T) map[string]string {
 			"=set-EXPECTED_KEY_IDS", "="+expectedKey,
 			"=set-SOURCE_RANGE", "="+sourceRange,
 			"=set-KAFKA_ADDRESS", "=192.0.2.9",
+			"MONITORING_RELEASE=kube-prometheus-stack", "MONITORING_RELEASE="+monitoringRelease,
 			"set-KBS_URL.example", "kbs.test",
 			"=set-NAMESPACE.", "=demo.",
 			"=set-PRODUCER_IDENTITY_CLIENT_ID", "=00000000-0000-0000-0000-000000000002",
