@@ -3,7 +3,6 @@ package bench_test
 import (
 	"flag"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -39,7 +38,7 @@ func (t *table) publish(b *testing.B) {
 	}
 }
 
-// bars draws a group of bars for each label, with one bar for each series, into docs/NAME.svg.
+// bars draws a group of bars for each label, with one bar for each series, into docs/performance-NAME.svg.
 func bars(b *testing.B, name, title string, labels, series []string, values [][]float64) {
 	b.Helper()
 	if !*writePerformance || b.Failed() {
@@ -63,7 +62,7 @@ func bars(b *testing.B, name, title string, labels, series []string, values [][]
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(filepath.Dir(performance), "performance-"+name+".svg"), svg, 0o644); err != nil {
+	if err := os.WriteFile(harness.Path(b, "docs/performance-"+name+".svg"), svg, 0o644); err != nil {
 		b.Fatal(err)
 	}
 }
