@@ -13,7 +13,7 @@ import (
 // alerts wait for two real minutes.
 func TestAlertsFire(t *testing.T) {
 	t.Parallel()
-	harness.Require(t, harness.Prometheus)
+	harness.Require(t, harness.Prometheus, harness.Engine, harness.KafkaImage)
 	began := time.Now()
 	w := newWorld(t)
 	for _, start := range scenarios {

@@ -7,12 +7,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/IBM/sarama"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"kafka-e2ee/e2e/harness"
+	"kafka-e2ee/e2e/harness/realkafka"
 	"kafka-e2ee/envelope"
 )
 
@@ -33,68 +32,21 @@ func brokerAway(w *world) {
 	w.expect("away", "KafkaE2EENotReading", "KafkaE2EELagUnknown")
 }
 
-// rightsRevoked takes the right to the topic from a consumer that reads.
-func rightsRevoked(w *world) {
-	right := func(kind kmsg.ACLResourceType, name string, operation kmsg.ACLOperation) kfake.ACL {
-		return kfake.ACL{Resource: kind, Name: name, Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: operation, Allow: true}
-	}
-	const operator, password = "operator", "canary-operator-password"
-	c := w.broker(kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser("PLAIN", operator, password),
-		kfake.User("PLAIN", harness.KafkaUser, harness.PlainPassword,
-			right(kmsg.ACLResourceTypeTopic, harness.Topic, kmsg.ACLOperationRead), right(kmsg.ACLResourceTypeTopic, harness.Topic, kmsg.ACLOperationDescribe),
-			right(kmsg.ACLResourceTypeGroup, "group", kmsg.ACLOperationRead)))
-	file := filepath.Join(w.t.TempDir(), "password")
-	w.write(file, harness.PlainPassword)
-	w.consume("revoked", c, "KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT", "KAFKA_SASL_MECHANISM=PLAIN", "KAFKA_SASL_USER="+harness.KafkaUser,
-		"KAFKA_SASL_PASSWORD_FILE="+file, "KAFKA_INSECURE_CREDENTIALS_IN_CLEAR=true")
+// revokedAndFilled takes the right to the topic from a consumer that reads, and then fills the broker's disk.
+func revokedAndFilled(w *world) {
+	k := realkafka.StartSecuredOnSmallDisk(w.t)
+	k.CreateTopic(harness.Topic, harness.KafkaUser)
+	w.consume("revoked", k, k.Settings("SASL", "KAFKA_CA_FILE="+filepath.Join(k.Dir, "ca.pem"), "KAFKA_SASL_MECHANISM=PLAIN",
+		"KAFKA_SASL_USER="+harness.KafkaUser, "KAFKA_SASL_PASSWORD_FILE="+k.WriteFile("password", harness.PlainPassword))...)
+	w.produce("full-producer", k, "PUBKEY="+w.keys.Public)
 	w.reads("revoked")
+	w.shows("full-producer", `e2ee_kafka_state{state="writing"} 1`)
 	w.then(func() {
-		conf := sarama.NewConfig()
-		conf.Version = sarama.V3_6_0_0
-		conf.Net.SASL.Enable, conf.Net.SASL.User, conf.Net.SASL.Password = true, operator, password
-		admin, err := sarama.NewClusterAdmin(c.ListenAddrs(), conf)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		defer admin.Close()
-		topic := harness.Topic
-		gone, err := admin.DeleteACL(sarama.AclFilter{
-			ResourceType: sarama.AclResourceTopic, ResourceName: &topic, ResourcePatternTypeFilter: sarama.AclPatternLiteral,
-			Operation: sarama.AclOperationAny, PermissionType: sarama.AclPermissionAny,
-		}, false)
-		if err != nil || len(gone) != 2 {
-			w.t.Fatalf("revoking: %v, %v", gone, err)
-		}
+		k.Revoke(harness.KafkaUser, harness.Topic)
+		w.shows("revoked", `e2ee_kafka_state{state="refused"} 1`)
+		k.FillDisk(w.t)
 	})
 	w.expect("revoked", "KafkaE2EENotReading")
-}
-
-// diskFull fills the broker's disk: it then refuses every record.
-func diskFull(w *world) {
-	c := w.broker()
-	var full atomic.Bool
-	c.ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
-		c.KeepControl()
-		produce, ok := request.(*kmsg.ProduceRequest)
-		if !ok || !full.Load() {
-			return nil, nil, false
-		}
-		answer := kmsg.NewPtrProduceResponse()
-		answer.SetVersion(request.GetVersion())
-		for _, topic := range produce.Topics {
-			of := kmsg.NewProduceResponseTopic()
-			of.Topic = topic.Topic
-			for _, p := range topic.Partitions {
-				refused := kmsg.NewProduceResponseTopicPartition()
-				refused.Partition, refused.ErrorCode = p.Partition, kerr.KafkaStorageError.Code
-				of.Partitions = append(of.Partitions, refused)
-			}
-			answer.Topics = append(answer.Topics, of)
-		}
-		return answer, nil, true
-	})
-	w.produce("full-producer", c, "PUBKEY="+w.keys.Public)
-	w.then(func() { full.Store(true) })
 	w.expect("full-producer", "KafkaE2EENotAcknowledged")
 }
 

@@ -2,14 +2,12 @@ package alerts_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
@@ -117,32 +115,4 @@ func (p prometheus) checkRules(t *testing.T, want int) {
 			t.Errorf("%s: %s, %s", rule.Name, rule.Health, rule.LastError)
 		}
 	}
-}
-
-// panelQueries returns the queries of the dashboards, by dashboard and panel.
-func panelQueries(t *testing.T) map[string]string {
-	t.Helper()
-	files, err := filepath.Glob(harness.Path(t, "deploy/dashboards/*.json"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no dashboards: %v", err)
-	}
-	queries := map[string]string{}
-	for _, file := range files {
-		var dashboard struct {
-			Panels []struct {
-				Title   string
-				Targets []struct{ Expr string }
-			}
-		}
-		name := filepath.Base(file)
-		if err := json.Unmarshal([]byte(harness.ReadFile(t, "deploy/dashboards/"+name)), &dashboard); err != nil {
-			t.Fatal(err)
-		}
-		for _, panel := range dashboard.Panels {
-			for i, target := range panel.Targets {
-				queries[fmt.Sprintf("%s, panel %q, query %d", strings.TrimSuffix(name, ".json"), panel.Title, i+1)] = target.Expr
-			}
-		}
-	}
-	return queries
 }

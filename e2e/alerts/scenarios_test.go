@@ -12,10 +12,10 @@ import (
 	"kafka-e2ee/envelope"
 )
 
-// scenarios are what happens to the pods. Those of Kafka's faults are in kafka_test.go.
+// scenarios are what happens to the pods, in the order in which it happens. Those of Kafka's faults are in kafka_test.go.
 var scenarios = []func(*world){
-	allIsWell, hostileRecords, rejectedRecords, noKey, foreignKey, expiringPage, keyFileDamaged, messageTooLong,
-	brokerStops, brokerAway, rightsRevoked, diskFull, partitionLost, topicFilled,
+	revokedAndFilled, allIsWell, hostileRecords, rejectedRecords, noKey, foreignKey, expiringPage, keyFileDamaged, messageTooLong,
+	brokerStops, brokerAway, partitionLost, topicFilled,
 }
 
 // allIsWell has everything that an alert is about, and nothing wrong.

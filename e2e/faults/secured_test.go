@@ -14,19 +14,6 @@ func (s *setup) allow(name string) {
 	s.secured.Grant(name, sarama.AclResourceGroup, s.topic, sarama.AclOperationRead)
 }
 
-// revoke revokes the right to read and write the topic.
-func (s *setup) revoke(name string) {
-	s.t.Helper()
-	principal, topic := "User:"+name, s.topic
-	gone, err := harness.Admin(s.t, s.cluster).DeleteACL(sarama.AclFilter{
-		ResourceType: sarama.AclResourceTopic, ResourceName: &topic, ResourcePatternTypeFilter: sarama.AclPatternLiteral,
-		Principal: &principal, Operation: sarama.AclOperationAny, PermissionType: sarama.AclPermissionAny,
-	}, false)
-	if err != nil || len(gone) == 0 {
-		s.t.Fatalf("revoking: %v, %v", gone, err)
-	}
-}
-
 // signIn starts consumers that sign in with a password.
 func (s *setup) signIn() {
 	k := s.secured

@@ -147,7 +147,7 @@ var faults = []fault{
 	{
 		name: "The right to the topic is revoked", secured: true, reports: "kafka: refused",
 		before: (*setup).signIn,
-		inject: func(s *setup) { s.refused = true; s.revoke(harness.KafkaUser) },
+		inject: func(s *setup) { s.refused = true; s.secured.Revoke(harness.KafkaUser, s.topic) },
 		repair: func(s *setup) { s.allow(harness.KafkaUser) },
 	},
 }

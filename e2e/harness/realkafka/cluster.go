@@ -113,15 +113,6 @@ func (b *Cluster) Rejoin(n *Node) {
 	n.proxy.Set(harness.Network{})
 }
 
-// FillDisk fills the broker's disk.
-func (n *Node) FillDisk(t testing.TB) {
-	t.Helper()
-	err := exec.Command("docker", "exec", n.ID, "dd", "if=/dev/zero", "of=/var/lib/kafka/data/filler", "bs=1M").Run()
-	if err == nil {
-		t.Fatal("the disk is not full")
-	}
-}
-
 // Replace restarts the broker, which may have ended.
 func (n *Node) Replace(t testing.TB) {
 	t.Helper()

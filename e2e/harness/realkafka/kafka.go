@@ -53,6 +53,15 @@ func (k *Kafka) Pause(t testing.TB) {
 	harness.Eventually(t, "the broker is paused", func() bool { return exec.Command("docker", "pause", k.ID).Run() == nil })
 }
 
+// FillDisk fills the broker's disk, which must be a small one.
+func (k *Kafka) FillDisk(t testing.TB) {
+	t.Helper()
+	err := exec.Command("docker", "exec", k.ID, "dd", "if=/dev/zero", "of=/var/lib/kafka/data/filler", "bs=1M").Run()
+	if err == nil {
+		t.Fatal("the disk is not full")
+	}
+}
+
 // plainTestcontainers turns off Testcontainers' own clean-up, which needs one more image: here each test cleans up.
 var plainTestcontainers = sync.OnceFunc(func() {
 	for name, value := range map[string]string{"TESTCONTAINERS_RYUK_DISABLED": "true", "TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1"} {

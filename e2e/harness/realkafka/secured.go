@@ -46,6 +46,17 @@ const Reauthentication = 5 * time.Second
 // StartSecured starts the broker and writes ca.pem for its clients.
 func StartSecured(t testing.TB) *Secured {
 	t.Helper()
+	return startSecured(t, nil)
+}
+
+// StartSecuredOnSmallDisk is StartSecured with a disk that can be filled. It is in memory, and empty after a restart.
+func StartSecuredOnSmallDisk(t testing.TB) *Secured {
+	t.Helper()
+	return startSecured(t, map[string]string{"/var/lib/kafka/data": "mode=1777,size=" + small})
+}
+
+func startSecured(t testing.TB, disks map[string]string) *Secured {
+	t.Helper()
 	harness.Require(t, harness.Engine, harness.KafkaImage)
 	plainTestcontainers()
 	harness.ReserveKafka(t, 1)
@@ -123,7 +134,7 @@ exec java $KAFKA_HEAP_OPTS $KAFKA_OPTS -Dlog4j2.configurationFile=/etc/kafka/log
 		copied = append(copied, testcontainers.ContainerFile{Reader: strings.NewReader(text), ContainerFilePath: "/tls/" + name, FileMode: 0o755})
 	}
 	c, err := testcontainers.Run(context.Background(), image, testcontainers.WithEntrypoint("/tls/start"), testcontainers.WithCmd(), testcontainers.WithFiles(copied...), testcontainers.WithExposedPorts(exposed...),
-		testcontainers.WithHostConfigModifier(func(host *container.HostConfig) { host.PortBindings = ports }))
+		testcontainers.WithHostConfigModifier(func(host *container.HostConfig) { host.PortBindings, host.Tmpfs = ports, disks }))
 	k.ID = started(t, c, err)
 	k.Ready()
 	k.WriteFile("ca.pem", k.CA.PEM())
@@ -208,6 +219,19 @@ func (k *Secured) Grant(name string, kind sarama.AclResourceType, resource strin
 		}}); err != nil {
 			k.T.Fatal(err)
 		}
+	}
+}
+
+// Revoke takes all rights to a topic from a user.
+func (k *Secured) Revoke(name, topic string) {
+	k.T.Helper()
+	principal := "User:" + name
+	gone, err := harness.Admin(k.T, k).DeleteACL(sarama.AclFilter{
+		ResourceType: sarama.AclResourceTopic, ResourceName: &topic, ResourcePatternTypeFilter: sarama.AclPatternLiteral,
+		Principal: &principal, Operation: sarama.AclOperationAny, PermissionType: sarama.AclPermissionAny,
+	}, false)
+	if err != nil || len(gone) == 0 {
+		k.T.Fatalf("revoking: %v, %v", gone, err)
 	}
 }
 
