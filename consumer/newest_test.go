@@ -41,6 +41,24 @@ func TestNewestIsBounded(t *testing.T) {
 	}
 }
 
+// Without it the history after a restart would be that of the partition that was read first or last, or have holes.
+func TestNewestIsSharedByPartitions(t *testing.T) {
+	n := newest{maxCount: 10, maxBytes: feed.MaxBytes}
+	for partition, every := range []int{3, 1} { // a message each third second, and each second
+		for offset := range 30 / every {
+			n.add(&sarama.ConsumerMessage{Partition: int32(partition), Offset: int64(offset), Timestamp: time.Unix(int64(offset*every), 0)})
+		}
+	}
+	n.trim()
+	var got []string
+	for _, m := range n.messages {
+		got = append(got, fmt.Sprintf("%d/%d", m.Partition, m.Offset))
+	}
+	if text := strings.Join(got, " "); text != "1/22 1/23 0/8 1/24 1/25 1/26 0/9 1/27 1/28 1/29" {
+		t.Errorf("kept %s", text)
+	}
+}
+
 // Without it a few records would keep whole fetch responses in memory.
 func TestNewestKeepsCopies(t *testing.T) {
 	response := []byte("key value header")
