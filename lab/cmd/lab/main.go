@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"kafka-e2ee/lab"
+	"kafka-e2ee/settings"
 )
 
 var version, commit = "dev", "unknown"
@@ -26,10 +27,7 @@ func main() {
 		return
 	}
 	fmt.Fprintln(os.Stderr, "lab:", err)
-	if errors.As(err, new(usageError)) {
-		os.Exit(2)
-	}
-	os.Exit(1)
+	os.Exit(settings.ExitStatus(err))
 }
 
 func run(ctx context.Context, args []string) error {
@@ -38,7 +36,7 @@ func run(ctx context.Context, args []string) error {
 		return nil
 	}
 	if err != nil {
-		return usageError{err}
+		return settings.Invalid(err)
 	}
 	if !o.cloudOnly {
 		return lab.Run(ctx, o.demo, os.Stdin, os.Stdout)
@@ -46,6 +44,3 @@ func run(ctx context.Context, args []string) error {
 	o.cloud.Logger = slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	return lab.ServeCloud(ctx, o.cloud, o.caFile, os.Stdout)
 }
-
-// usageError is a mistake on the command line.
-type usageError struct{ error }
