@@ -14,6 +14,9 @@ import (
 func reject(r *feed.Record, err error) {
 	withheld := &feed.Withheld{Key: r.Key, Stored: r.Stored, Headers: r.Headers}
 	r.State, r.Rejection = feed.StateRejected, rejectionOf(err)
+	if r.Rejection.Reason == feed.RejectFormat && r.Format == "" {
+		r.Rejection.Reason = feed.RejectPlain
+	}
 	r.Key, r.Stored, r.Headers, r.Value = nil, nil, nil, nil
 	if r.Rejection.Reason != feed.RejectReader {
 		return

@@ -73,7 +73,7 @@ func TestRejectedRecordsHoldNothing(t *testing.T) {
 		want    feed.Rejection
 		again   bool // other keys may change the decision
 	}{
-		"plain":          {encrypted, []byte("wheedle"), feed.Rejection{Reason: feed.RejectFormat}, false},
+		"plain":          {encrypted, []byte("wheedle"), feed.Rejection{Reason: feed.RejectPlain}, false},
 		"format":         {encrypted, seal(t, newSealer(t, key, envelope.FormatRSA), "wheedle", 0), feed.Rejection{Reason: feed.RejectFormat}, false},
 		"rsa":            {signed, seal(t, newSealer(t, key, envelope.FormatRSA), "wheedle", 0), feed.Rejection{Reason: feed.RejectSender, Sender: feed.SenderUnsigned}, false},
 		"unsigned":       {signed, seal(t, newSealer(t, key, envelope.FormatEnvelope), "wheedle", 0), feed.Rejection{Reason: feed.RejectSender, Sender: feed.SenderUnsigned}, false},

@@ -34,6 +34,8 @@ func (l localizer) alerts(summary feed.Summary, started time.Time, sendersTruste
 		v.List = append(v.List, alertView{p, l.N("problem.count."+string(p), n, "n", thousands(n)), l.T("problem.about." + string(p))})
 	}
 	switch {
+	case len(v.List) == 1 && v.List[0].Problem == feed.ProblemRejectedFormat: // they may be older than the setting
+		v.Severity, v.Icon = "wait", "⊘"
 	case len(v.List) > 0:
 		v.Severity, v.Icon = "bad", "⚠"
 	case summary.Counts.Decrypted == 0:
@@ -41,7 +43,7 @@ func (l localizer) alerts(summary feed.Summary, started time.Time, sendersTruste
 	case v.Limits != "":
 		v.Severity, v.Icon = "wait", "⊘"
 	default:
-		v.Severity, v.Icon, v.Calm = "good", "✓", l.T("alerts.none", "time", clock(started))
+		v.Severity, v.Icon, v.Calm = "good", "✓", l.T("alerts.none", "time", clock(started, summary.At))
 	}
 	return v
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"kafka-e2ee/web/feed"
 )
@@ -23,11 +24,17 @@ func TestAlertsSayWhatIsWrong(t *testing.T) {
 	s.feed.Append(good)
 	// What an earlier run of the pod counted is forgotten: the line must not speak for it.
 	s.started, s.preferVerified = then, true
+	now := then.Add(time.Hour)
+	s.feed.Now = func() time.Time { return now }
 	if got := line(); !strings.Contains(got, "No sign of tampering since this pod started, 03:02:01 UTC:") || s.doc(t, "/").Find("#alerts.good").Length() != 1 {
 		t.Errorf("with a good record: %s", got)
 	}
 	if got := s.doc(t, "/?lang=ja").Find(testid("alerts")).Text(); !strings.Contains(got, "このポッドの起動 (03:02:01 UTC) 以降") {
 		t.Errorf("with a good record, in Japanese: %s", got)
+	}
+	now = then.Add(24 * time.Hour)
+	if got := line(); !strings.Contains(got, "since this pod started, 2026-05-04 03:02:01 UTC:") {
+		t.Errorf("on the next day: %s", got)
 	}
 	s.preferVerified = false
 	unsigned := *good
@@ -47,13 +54,15 @@ func TestAlertsSayWhatIsWrong(t *testing.T) {
 	}
 	altered := rec(9000, feed.StateUndecryptable, "y")
 	altered.Format = "envelope"
-	s.feed.Append(altered, rec(9001, feed.StateRejected, ""))
+	forged := rec(9001, feed.StateRejected, "")
+	forged.Rejection.Reason = feed.RejectSender
+	s.feed.Append(altered, forged)
 	for range 20 {
 		again := *good
 		again.Offset = 9100 + s.feedRev()
 		s.feed.Append(&again)
 	}
-	if got, want := line(), "⚠ · 1 altered or damaged · 1 rejected · 3,000 replays or retries · 1 unsigned"; got != want {
+	if got, want := line(), "⚠ · 1 altered or damaged · 1 rejected: sender · 3,000 replays or retries · 1 unsigned"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	doc := s.doc(t, "/?problem=repeat")
@@ -148,6 +157,9 @@ func TestRecordIsTheSample(t *testing.T) {
 	s.feed.Append(rec(5, feed.StateDecrypted, `{"key":"customer-3","amount":"123.45 EUR","account":"LAB-1111-7033"}`))
 	if sample.Find(".seen.long").Length() != 0 || s.doc(t, "/records/t/0/5?part=sample").Find(".seen.long").Length() != 1 {
 		t.Error("a message of a few words is small, or a JSON message is large")
+	}
+	if row := s.doc(t, "/").Find(testid("row")); !row.First().HasClass("long") || row.Filter(".long").Length() != 1 {
+		t.Error("in the list, too")
 	}
 	locked := s.doc(t, "/records/t/0/2?part=sample").Find(testid("sample-seen"))
 	if locked.Text() != "wire of the second" || !locked.HasClass("ciphertext") {

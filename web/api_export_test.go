@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/locale"
 )
 
 // Without this records could be taken away as a file though nobody allowed it, or the page would offer what is off.
@@ -110,7 +111,7 @@ func TestExportIsLogged(t *testing.T) {
 // csvServer returns what writes records as CSV.
 func csvServer(t testing.TB) *Server {
 	t.Helper()
-	languages, err := newLocalizers()
+	languages, err := locale.Read(locales)
 	if err != nil {
 		t.Fatal(err)
 	}

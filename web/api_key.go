@@ -47,7 +47,7 @@ func (s *Server) keyStatus(w http.ResponseWriter, _ *http.Request) { writeJSON(w
 
 func (s *Server) keyJSON(k KeyStatus) keyJSON {
 	l := s.english()
-	v := l.banner(k)
+	v := l.banner(k, time.Time{}) // programs keep it: with dates
 	answer := keyJSON{
 		State: k.State, Keys: []keyInfoJSON{}, ExpectedIDs: append([]string{}, k.ExpectedIDs...), Since: rfc3339(k.Since), Attempts: k.Attempts, Checks: []checkJSON{},
 		Reason: joinSentences(v.Title+".", asSentence(v.Reported), v.Why, v.Todo),

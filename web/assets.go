@@ -39,6 +39,11 @@ func readAssets() (assets, error) {
 	return files, nil
 }
 
+// scripts are the scripts of every page, in the order in which they run: each may use those before it.
+func scripts() []string {
+	return []string{"page.js", "times.js", "press.js", "shortcuts.js", "opened.js", "rows.js", "filter.js", "live.js", "copy.js"}
+}
+
 // href returns the address of a file in this build.
 func (a assets) href(name string) string { return "/static/" + name + "?v=" + a[name].hash }
 

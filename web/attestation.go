@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strconv"
 	"strings"
+	"time"
 
 	"kafka-e2ee/web/safetext"
 )
@@ -44,7 +45,7 @@ func (l localizer) remedy(claim string) string {
 	return cmp.Or(l.T("claim.todo."+claim), l.T("claim.todo.any"))
 }
 
-func (l localizer) attestation(k KeyStatus) attestationView {
+func (l localizer) attestation(k KeyStatus, now time.Time) attestationView {
 	a := k.Attestation
 	if a.State == "" {
 		return attestationView{}
@@ -63,7 +64,7 @@ func (l localizer) attestation(k KeyStatus) attestationView {
 			}
 		}
 	}
-	v.Expected, v.Measured, v.Match = l.expected(a), l.measured(a), l.match(a)
+	v.Expected, v.Measured, v.Match = l.expected(a), l.measured(a, now), l.match(a)
 	if a.State != AttestationFailed {
 		v.Download = l.T("attestation.download")
 	}
@@ -106,14 +107,14 @@ func (l localizer) expected(a Attestation) card {
 	return c
 }
 
-func (l localizer) measured(a Attestation) card {
+func (l localizer) measured(a Attestation, now time.Time) card {
 	c := card{Title: l.T("card.measured"), Severity: "neutral"}
 	if a.State == AttestationFailed {
 		c.Answer = l.T("card.measured_by.failed")
 		return c
 	}
 	c.Answer = l.T("card.measured_by." + string(a.State))
-	c.More = l.T("attestation.times", "issued", clock(a.Issued), "expires", clock(a.Expires))
+	c.More = l.T("attestation.times", "issued", clock(a.Issued, now), "expires", clock(a.Expires, now))
 	return c
 }
 

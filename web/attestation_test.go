@@ -42,7 +42,7 @@ func TestAttestationOnThePage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, 10)
-			s.key = test.key
+			s.key, s.feed.Now = test.key, func() time.Time { return now }
 			_, page, _ := s.get(t, "/")
 			for _, text := range test.want {
 				if !strings.Contains(page, text) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"kafka-e2ee/web/safetext"
 )
@@ -36,13 +37,13 @@ func (k KeyStatus) bannerID() string {
 	return string(k.State)
 }
 
-func (l localizer) banner(k KeyStatus) bannerView {
+func (l localizer) banner(k KeyStatus, now time.Time) bannerView {
 	id, provider := k.bannerID(), cmp.Or(k.Provider, "skr")
 	via, missing := l.T("key.via."+provider), strings.Join(k.Missing, ", ")
 	v := bannerView{
 		ID:    id,
-		Title: l.T("key.state."+id, "url", k.URL, "step", l.T("key.step."+k.Step, "via", via), "via", via, "time", clock(k.Since)),
-		Why:   l.cause(k.Reason), Todo: l.T("key.todo."+id, "names", missing), Tried: l.attempts(k),
+		Title: l.T("key.state."+id, "url", k.URL, "step", l.T("key.step."+k.Step, "via", via), "via", via, "time", clock(k.Since, now)),
+		Why:   l.cause(k.Reason), Todo: l.T("key.todo."+id, "names", missing), Tried: l.attempts(k, now),
 	}
 	v.Severity, v.Icon = severity(k.State)
 	switch id {
@@ -61,7 +62,7 @@ func (l localizer) banner(k KeyStatus) bannerView {
 	case string(KeyUnexpected):
 		v.Why = joinSentences(v.Why, l.unexpected(k))
 	case string(KeyReleased):
-		v.Reported = l.T("key.reported."+provider, "time", clock(k.Since))
+		v.Reported = l.T("key.reported."+provider, "time", clock(k.Since, now))
 	}
 	check := k.differs()
 	if check != nil {
@@ -77,9 +78,9 @@ func (l localizer) banner(k KeyStatus) bannerView {
 	case v.Reported != "":
 		v.When = v.Reported
 	case !k.NextAttempt.IsZero():
-		v.When = l.T("key.tried.next", "time", clock(k.NextAttempt))
+		v.When = l.T("key.tried.next", "time", clock(k.NextAttempt, now))
 	default:
-		v.When = l.T("key.tried.since", "time", clock(k.Since))
+		v.When = l.T("key.tried.since", "time", clock(k.Since, now))
 	}
 	if check != nil {
 		v.When += " · " + l.T("key.why.differs", "claim", l.claim(check.Claim))
@@ -129,13 +130,13 @@ func (l localizer) difference(c Check) string {
 }
 
 // attempts returns a text with the start of the state, the number of attempts and the time of the next one.
-func (l localizer) attempts(k KeyStatus) string {
+func (l localizer) attempts(k KeyStatus, now time.Time) string {
 	text := l.T("key.tried.since", "time", utc(k.Since))
 	if k.Attempts > 0 {
 		text += " · " + l.N("key.tried.attempts", k.Attempts)
 	}
 	if !k.NextAttempt.IsZero() {
-		text += " · " + l.T("key.tried.next", "time", clock(k.NextAttempt))
+		text += " · " + l.T("key.tried.next", "time", clock(k.NextAttempt, now))
 	}
 	return text
 }

@@ -115,7 +115,7 @@ func TestEveryAddressIsGuarded(t *testing.T) {
 	if status, page, _ := get(alice, "/", "right", ""); status != http.StatusOK || !strings.Contains(page, "<html") {
 		t.Fatalf("a viewer with the right password gets %d %.100s", status, page)
 	}
-	for _, path := range []string{"/", "/proof", "/records/t/0/1", "/static/app.js", "/favicon.ico", "/api", "/api/records", "/api/records/t/0/1", "/api/records/t/0/1/value", "/api/stream", "/api/export", "/api/openapi.json", "/api/key", "/api/key/evidence", "/api/key/token", "/api/key/check", "/api/events", "/nothing"} {
+	for _, path := range []string{"/", "/proof", "/records/t/0/1", "/static/live.js", "/favicon.ico", "/api", "/api/records", "/api/records/t/0/1", "/api/records/t/0/1/value", "/api/stream", "/api/export", "/api/openapi.json", "/api/key", "/api/key/evidence", "/api/key/token", "/api/key/check", "/api/events", "/nothing"} {
 		for host, want := range map[string]int{"": http.StatusUnauthorized, "evil.example": http.StatusMisdirectedRequest} {
 			status, body, header := get(newClient(), path, "", host)
 			if status != want || header.Get("Content-Security-Policy") == "" || strings.HasPrefix(path, "/api") != strings.HasPrefix(body, `{"type":"urn:kafka-e2ee:problem:`) {

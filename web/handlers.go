@@ -15,7 +15,7 @@ import (
 )
 
 func (s *Server) layout(w http.ResponseWriter, r *http.Request) layout {
-	l := s.pageLanguage(w, r)
+	l := localizer{s.languages.OfPage(w, r)}
 	name := l.name(s.name)
 	return layout{localizer: l, heading: cmp.Or(name, l.T("page.heading")), title: joinTitle(name, l.T("sample.stored")), notice: l.notice(s.notices), languages: s.languageLinks(l, r), publicNotice: l.T("access." + s.publicNotice(r)), assets: s.assets}
 }

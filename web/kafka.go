@@ -21,13 +21,13 @@ const slowAfter = 8 * time.Second
 
 func (l localizer) kafka(k KafkaStatus, empty bool, now time.Time) kafkaView {
 	if k.State == KafkaReading {
-		return kafkaView{Text: l.reading(k, empty)}
+		return kafkaView{Text: l.reading(k, empty, now)}
 	}
 	state := string(k.State)
 	if k.State == KafkaConnecting && now.Sub(k.Since) > slowAfter {
 		state = "connecting_slow"
 	}
-	return kafkaView{Unreachable: true, Text: l.T("kafka."+state, "cause", l.kafkaCause(k.Cause), "topic", safetext.Visible(k.Topic), "time", clock(k.Since))}
+	return kafkaView{Unreachable: true, Text: l.T("kafka."+state, "cause", l.kafkaCause(k.Cause), "topic", safetext.Visible(k.Topic), "time", clock(k.Since, now))}
 }
 
 // kafkaCause says why Kafka cannot be read, and what to check. A code without a text stands for itself.
@@ -37,10 +37,10 @@ func (l localizer) kafkaCause(c KafkaCause) string {
 
 // reading returns why records are missing although Kafka can be read: unreadable partitions, a loading history, or an
 // empty topic. It is empty otherwise.
-func (l localizer) reading(k KafkaStatus, empty bool) string {
+func (l localizer) reading(k KafkaStatus, empty bool, now time.Time) string {
 	switch {
 	case len(k.Assignment.Unreadable) > 0:
-		return l.unreadable(k.Assignment)
+		return l.unreadable(k.Assignment, now)
 	case !empty:
 		return ""
 	case k.History.Loading():
@@ -54,10 +54,10 @@ func (l localizer) reading(k KafkaStatus, empty bool) string {
 const maxCausesShown = 3
 
 // unreadable says which partitions cannot be read, and why.
-func (l localizer) unreadable(a Assignment) string {
+func (l localizer) unreadable(a Assignment, now time.Time) string {
 	var told []string
 	for _, u := range a.Unreadable[:min(len(a.Unreadable), maxCausesShown)] {
-		told = append(told, l.N("kafka.unreadable", len(u.Partitions), "partitions", numbers(u.Partitions), "time", clock(u.Since), "cause", l.kafkaCause(u.Cause)))
+		told = append(told, l.N("kafka.unreadable", len(u.Partitions), "partitions", numbers(u.Partitions), "time", clock(u.Since, now), "cause", l.kafkaCause(u.Cause)))
 	}
 	return joinSentences(told...)
 }
@@ -76,7 +76,7 @@ func (l localizer) stats(k KafkaStatus, seen feed.Summary) []statsItem {
 	if k.State == KafkaReading && k.Assignment.Total > 0 {
 		lag.Value = strconv.FormatInt(k.Assignment.Lag, 10)
 		partitions.Value = l.T("stats.share", "held", strconv.Itoa(k.Assignment.Assigned), "all", strconv.Itoa(k.Assignment.Total))
-		partitions.Note, partitions.Severity = l.partitionsNote(k)
+		partitions.Note, partitions.Severity = l.partitionsNote(k, seen.At)
 	}
 	items := []statsItem{rate, lag, partitions}
 	if k.MirrorOf != "" {
@@ -86,14 +86,14 @@ func (l localizer) stats(k KafkaStatus, seen feed.Summary) []statsItem {
 }
 
 // partitionsNote says which partitions are not read here, and how far the history is loaded.
-func (l localizer) partitionsNote(k KafkaStatus) (note, severity string) {
+func (l localizer) partitionsNote(k KafkaStatus, now time.Time) (note, severity string) {
 	var notes []string
 	unreadable := k.Assignment.CountUnreadable()
 	switch {
 	case unreadable > 0:
 		notes, severity = append(notes, l.T("stats.unreadable", "n", strconv.Itoa(unreadable))), "bad"
 	default:
-		notes = append(l.others(k.Assignment.Others), l.unseen(k.Unseen)...)
+		notes = append(l.others(k.Assignment.Others, now), l.unseen(k.Unseen)...)
 	}
 	loaded, all := strconv.Itoa(k.History.Loaded), strconv.Itoa(k.History.All)
 	switch h := k.History; {
@@ -107,9 +107,9 @@ func (l localizer) partitionsNote(k KafkaStatus) (note, severity string) {
 }
 
 // others says since when other members of the group read which partitions.
-func (l localizer) others(all []Others) (notes []string) {
+func (l localizer) others(all []Others, now time.Time) (notes []string) {
 	for _, o := range all[:min(len(all), maxCausesShown)] {
-		notes = append(notes, l.N("stats.others", len(o.Partitions), "partitions", numbers(o.Partitions), "time", clock(o.Since)))
+		notes = append(notes, l.N("stats.others", len(o.Partitions), "partitions", numbers(o.Partitions), "time", clock(o.Since, now)))
 	}
 	return notes
 }

@@ -1,35 +1,23 @@
 package web
 
 import (
+	"embed"
 	"net/http"
 
-	"golang.org/x/text/language"
+	"kafka-e2ee/web/locale"
 )
 
-const langCookie = "lang"
+//go:embed locales/*.toml
+var locales embed.FS
 
-// language chooses the language of an answer: from the address, else from the cookie, else from the Accept-Language
-// header.
-func (s *Server) language(r *http.Request) localizer {
-	chosen := ""
-	if cookie, err := r.Cookie(langCookie); err == nil {
-		chosen = cookie.Value
-	}
-	_, at := language.MatchStrings(s.matcher, r.URL.Query().Get(langCookie), chosen, r.Header.Get("Accept-Language"))
-	return s.languages[at]
-}
+// localizer gives the texts of the page in one language.
+type localizer struct{ locale.Texts }
 
-// pageLanguage is language for a page: it names the language in a header, and keeps a choice from the address in a cookie.
-func (s *Server) pageLanguage(w http.ResponseWriter, r *http.Request) localizer {
-	l := s.language(r)
-	if r.URL.Query().Get(langCookie) == l.lang {
-		http.SetCookie(w, &http.Cookie{ //nolint:gosec // it holds a language, and a page without TLS has one, too
-			Name: langCookie, Value: l.lang, Path: "/", MaxAge: 365 * 24 * 60 * 60, HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteLaxMode,
-		})
-	}
-	w.Header().Set("Content-Language", l.lang)
-	return l
-}
+// language chooses the language of an answer.
+func (s *Server) language(r *http.Request) localizer { return localizer{s.languages.Of(r)} }
+
+// english is the language of the API.
+func (s *Server) english() localizer { return localizer{s.languages.All()[0]} }
 
 // languageLink leads to the same page in one language.
 type languageLink struct {
@@ -39,10 +27,10 @@ type languageLink struct {
 
 func (s *Server) languageLinks(l localizer, r *http.Request) []languageLink {
 	var links []languageLink
-	for _, other := range s.languages {
+	for _, other := range s.languages.All() {
 		query := r.URL.Query()
-		query.Set(langCookie, other.lang)
-		links = append(links, languageLink{Lang: other.lang, Name: other.T("page.language"), Href: "?" + query.Encode(), Current: other.lang == l.lang})
+		query.Set(locale.Param, other.Lang)
+		links = append(links, languageLink{Lang: other.Lang, Name: other.T("page.language"), Href: "?" + query.Encode(), Current: other.Lang == l.Lang})
 	}
 	return links
 }

@@ -207,7 +207,7 @@ func TestOpenAPIDocumentIsComplete(t *testing.T) {
 	}
 	flags := []string{"stale", "repeat", "gap", "late", "unfollowed", "moved", "unbound", "readers"}
 	codes := []string{"bad_query", "bad_nonce", "nothing_attests", "too_many_verifiers", "key_renewed", "not_attested", "not_attested_yet"}
-	for id := range s.english().texts {
+	for _, id := range s.english().IDs() {
 		if code, found := strings.CutPrefix(id, "error."); found {
 			codes = append(codes, code)
 		}

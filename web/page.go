@@ -48,7 +48,7 @@ type overview struct {
 func (s *Server) overview(l localizer) overview {
 	summary, key, kafka := s.feed.Summary(s.preferVerified), s.key(), s.kafka()
 	return overview{
-		banner: l.banner(key), attest: l.attestation(key), sample: l.sample(summary, s.preferVerified),
+		banner: l.banner(key, summary.At), attest: l.attestation(key, summary.At), sample: l.sample(summary, s.preferVerified),
 		alerts: l.alerts(summary, s.started, s.preferVerified), counts: l.counts(summary.Counts),
 		kafka: l.kafka(kafka, summary.Empty, summary.At), stats: l.stats(kafka, summary),
 	}

@@ -404,7 +404,11 @@ func TestAssetsAreKept(t *testing.T) {
 	if status, _, _ := s.get(t, "/static/other"); status != http.StatusNotFound {
 		t.Errorf("a file that does not exist: %d", status)
 	}
-	for _, script := range []string{"app.js", "copy.js", "press.js", "times.js"} {
+	all, err := filepath.Glob("static/*.js")
+	if err != nil || len(all) != len(scripts()) {
+		t.Errorf("the page has %d of %d scripts: %v", len(scripts()), len(all), err)
+	}
+	for _, script := range scripts() {
 		if lines := bytes.Count([]byte(readFile(t, "static/"+script)), []byte("\n")); lines > 400 || lines == 0 {
 			t.Errorf("%s has %d lines, want at most 400", script, lines)
 		}

@@ -70,7 +70,7 @@ func (l localizer) record(r *feed.Record, all bool) recordView {
 		Label: l.label(r), Why: l.why(r), Need: l.need(r), Sender: l.sender(r.Sender), Flags: l.flags(r), Facts: l.facts(r),
 	}
 	v.Time, v.Datetime = l.time(r)
-	v.State, v.Icon = severity(r.State)
+	v.State, v.Icon = recordSeverity(r)
 	v.SenderSeverity, v.SenderIcon = severity(r.Sender.Status())
 	v.Views[0] = l.contents("value", r, limit, safetext.Pretty)
 	v.Views[1] = l.contents("wire", r, limit, safetext.Plain)

@@ -16,7 +16,7 @@ func TestRejectedRecordShowsNothing(t *testing.T) {
 		rejection feed.Rejection
 		want      string
 	}{
-		"plain":          {"", feed.Rejection{Reason: feed.RejectFormat}, "Not encrypted; REQUIRE_FORMAT rejects it."},
+		"plain":          {"", feed.Rejection{Reason: feed.RejectPlain}, "Not encrypted; REQUIRE_FORMAT rejects it."},
 		"format":         {"rsa", feed.Rejection{Reason: feed.RejectFormat}, "In the format rsa, which REQUIRE_FORMAT does not accept."},
 		"unsigned":       {"rsa", feed.Rejection{Reason: feed.RejectSender, Sender: feed.SenderUnsigned}, "Not signed; REQUIRE_SENDER rejects it"},
 		"forged":         {"envelope", feed.Rejection{Reason: feed.RejectSender, Sender: feed.SenderBadSignature}, "The signature is wrong; REQUIRE_SENDER rejects it."},
@@ -49,7 +49,8 @@ func TestRejectedRecordShowsNothing(t *testing.T) {
 		}
 		doc := s.doc(t, "/")
 		row := doc.Find(testid("row"))
-		if !row.HasClass("bad") || !strings.Contains(row.Text(), "Rejected") || !strings.Contains(row.Text(), test.want) || row.Find(testid("row-value")).Text() != "(rejected: not shown)" {
+		severity := map[bool]string{true: "wait", false: "bad"}[test.rejection.Reason == feed.RejectFormat]
+		if !row.HasClass(severity) || !strings.Contains(row.Text(), "Rejected") || !strings.Contains(row.Text(), test.want) || row.Find(testid("row-value")).Text() != "(rejected: not shown)" {
 			t.Errorf("%s: the row says %s", name, row.Text())
 		}
 		if got := doc.Find(testid("counts")).Text(); !strings.HasSuffix(got, " · 1 rejected") {
@@ -64,6 +65,34 @@ func TestRejectedRecordShowsNothing(t *testing.T) {
 		if opened := s.doc(t, "/records/t/0/7").Find(testid("record")).Text(); !strings.Contains(opened, test.want) || strings.Contains(opened, "(null)") || strings.Contains(opened, "{") {
 			t.Errorf("%s: the record says %s", name, opened)
 		}
+	}
+}
+
+// Without this the records from before a change of the format would be as red as an attack, which nobody would see among
+// them; or an attack would be as amber as they are.
+func TestOlderFormatIsToldFromAttacks(t *testing.T) {
+	s := newSite(t, 100)
+	reject := func(offset int64, reason feed.RejectReason) {
+		s.feed.Append(&feed.Record{Topic: "t", Offset: offset, Timestamp: then, State: feed.StateRejected, Format: "rsa", Rejection: feed.Rejection{Reason: reason}})
+	}
+	strip := func() *selection { return s.doc(t, "/").Find(testid("alerts")) }
+	for i := range 20 {
+		reject(int64(i), feed.RejectFormat)
+	}
+	if got := strip(); !got.HasClass("wait") || strings.TrimSpace(got.Find("li").Text()) != "20 rejected: older or other format" {
+		t.Errorf("older records: %s %s", got.AttrOr("class", ""), got.Text())
+	}
+	for i, reason := range []feed.RejectReason{feed.RejectPlain, feed.RejectSender, feed.RejectReader, feed.RejectStale} {
+		reject(100+int64(i), reason)
+		if got := strip(); !got.HasClass("bad") || got.Find(testid("alert-rejected_"+string(reason))).Length() != 1 {
+			t.Errorf("%s: %s %s", reason, got.AttrOr("class", ""), got.Text())
+		}
+		if rows := s.doc(t, "/?problem=rejected_"+string(reason)).Find(testid("row")); rows.Length() != 1 || !rows.HasClass("bad") {
+			t.Errorf("the filter for %s selects %d rows", reason, rows.Length())
+		}
+	}
+	if rows := s.doc(t, "/?problem=rejected_format").Find(testid("row")); rows.Length() != 6 || rows.Filter(".wait").Length() != 6 { // junk takes a tenth of the feed
+		t.Errorf("the filter for older records selects %s", rows.Text())
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 func BenchmarkRows(b *testing.B) {
 	s := staged(b)
 	list, _ := s.feed.Before(0)
-	l := s.languages[1]
+	l := localizer{s.languages.All()[1]}
 	for b.Loop() {
 		if err := rows(l, l.rows(list)).Render(b.Context(), io.Discard); err != nil {
 			b.Fatal(err)

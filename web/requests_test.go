@@ -33,7 +33,7 @@ func TestOtherSitesOnlyLink(t *testing.T) {
 	s := newSite(t, 10)
 	s.feed.Append(rec(1, feed.StateDecrypted, "the message"))
 	for _, site := range []string{"cross-site", "same-site"} {
-		for _, path := range []string{"/", "/records/t/0/1", "/proof", "/api/records", "/api/key", "/static/app.js"} {
+		for _, path := range []string{"/", "/records/t/0/1", "/proof", "/api/records", "/api/key", "/static/live.js"} {
 			for _, test := range []struct {
 				mode, dest string
 				want       int
@@ -72,7 +72,7 @@ func TestMethods(t *testing.T) {
 	s.feed.Append(rec(1, feed.StatePlain, "one"))
 	all := []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, "BREW"}
 	for path, allowed := range map[string]string{
-		"/": "GET, HEAD", "/proof": "GET, HEAD", "/records/t/0/1": "GET, HEAD", "/static/app.js": "GET, HEAD", "/favicon.ico": "GET, HEAD",
+		"/": "GET, HEAD", "/proof": "GET, HEAD", "/records/t/0/1": "GET, HEAD", "/static/live.js": "GET, HEAD", "/favicon.ico": "GET, HEAD",
 		"/api/records": "GET, HEAD", "/api/key": "GET, HEAD", "/api/openapi.json": "GET, HEAD", "/api/key/evidence": "GET, HEAD", "/api/records/t/0/1/wire": "GET, HEAD",
 		"/api/records/t/0/1": "GET, HEAD", "/api/key/check": "POST", "/api/events": "GET", "/api/stream": "GET", "/api/export": "GET",
 	} {

@@ -1,11 +1,13 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/safetext"
@@ -16,6 +18,7 @@ type rowView struct {
 	ID, Seq, Href              string
 	State, Icon, Label, Why    string
 	Value                      safetext.Preview
+	Long                       bool // Value is a message that needs a smaller font to be seen whole
 	Sender, Short              string
 	SenderSeverity, SenderIcon string
 	NamesSender                bool // see namesSender
@@ -66,10 +69,22 @@ func anySender(rows []rowView) bool {
 
 // label returns a record's state in a few words.
 func (l localizer) label(r *feed.Record) string {
-	if r.Unsupported.Reason != "" {
+	switch {
+	case r.Unsupported.Reason != "":
 		return l.T("record.state.unsupported")
+	case r.State == feed.StateRejected:
+		return cmp.Or(l.T("record.rejected."+string(r.Rejection.Reason)), l.T("record.state.rejected"))
+	default:
+		return l.T("record.state." + string(r.State))
 	}
-	return l.T("record.state." + string(r.State))
+}
+
+// recordSeverity is severity for a record. One that was rejected for its format may be older than that setting.
+func recordSeverity(r *feed.Record) (name, icon string) {
+	if r.State == feed.StateRejected && r.Rejection.Reason == feed.RejectFormat {
+		return "wait", "⊘"
+	}
+	return severity(r.State)
 }
 
 func (l localizer) row(r feed.Entry) rowView {
@@ -84,7 +99,7 @@ func (l localizer) row(r feed.Entry) rowView {
 		v.OpenedWith = v.Chip.Full
 	}
 	v.Time, v.Datetime = l.time(r.Record)
-	v.State, v.Icon = severity(r.State)
+	v.State, v.Icon = recordSeverity(r.Record)
 	v.SenderSeverity, v.SenderIcon = severity(r.Sender.Status())
 	switch missing := l.missing(r.Record); {
 	case missing != "":
@@ -95,9 +110,13 @@ func (l localizer) row(r feed.Entry) rowView {
 		v.Value = safetext.PreviewEnd(r.Stored)
 	default:
 		v.Value = safetext.NewPreview(r.Shown())
+		v.Long = !v.Value.Bytes && (r.State == feed.StateDecrypted || r.State == feed.StatePlain) && utf8.RuneCountInString(v.Value.Text) > maxRowLarge
 	}
 	return v
 }
+
+// maxRowLarge is how many characters a row shows in its usual font, beside a sender.
+const maxRowLarge = 40
 
 // missing returns the text for a record without a value, empty if it has one.
 func (l localizer) missing(r *feed.Record) string {
@@ -167,8 +186,6 @@ func rejectedID(r *feed.Record) string {
 	switch reason := r.Rejection.Reason; {
 	case reason == "":
 		return string(feed.StateRejected)
-	case reason == feed.RejectFormat && r.Format == "":
-		return "rejected_plain"
 	case reason == feed.RejectSender && (r.Rejection.Sender == feed.SenderUnsigned || r.Rejection.Sender == feed.SenderBadSignature):
 		return "rejected_" + string(r.Rejection.Sender)
 	default:

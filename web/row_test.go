@@ -10,6 +10,7 @@ import (
 	"github.com/PuerkitoBio/goquery"
 
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/locale"
 )
 
 // Without this a viewer would trust a forged or copied record, or not notice that one is withheld.
@@ -73,13 +74,14 @@ func FuzzRow(f *testing.F) {
 	for _, seed := range []string{"", "plain", strings.Repeat(`"`, 2000), strings.Repeat("\x01", 2000), strings.Repeat("\xff", 2000), strings.Repeat("\u3164", 900)} {
 		f.Add([]byte(seed), []byte(seed))
 	}
-	languages, err := newLocalizers()
+	languages, err := locale.Read(locales)
 	if err != nil {
 		f.Fatal(err)
 	}
 	s := &Server{languages: languages}
 	f.Fuzz(func(t *testing.T, value, key []byte) {
-		for _, w := range s.languages {
+		for _, texts := range s.languages.All() {
+			w := localizer{texts}
 			for _, state := range feed.States() {
 				r := rec(1, state, "")
 				r.Stored, r.Key, r.Flags = value, key, feed.Flags{Repeat: true, First: 1 << 60, Missing: 1 << 60, Late: true, Moved: true, Unbound: true}

@@ -21,11 +21,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/text/language"
 
 	"kafka-e2ee/web/access"
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/limit"
+	"kafka-e2ee/web/locale"
 	"kafka-e2ee/web/openapi"
 )
 
@@ -71,8 +71,7 @@ type Server struct {
 	streams   *limit.Budget // memory of the streams of programs
 	searchSem chan struct{} // held while records are searched for a text, which takes a core and memory
 
-	languages []localizer
-	matcher   language.Matcher
+	languages locale.Languages
 	assets    assets
 }
 
@@ -97,7 +96,7 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the page's files: %w", err)
 	}
-	languages, err := newLocalizers()
+	languages, err := locale.Read(locales)
 	if err != nil {
 		return nil, err
 	}
@@ -109,11 +108,6 @@ func New(opts Options) (*Server, error) {
 	if s.guard, err = access.New(opts.Access, s.refuse, opts.Log); err != nil {
 		return nil, err
 	}
-	tags := make([]language.Tag, len(s.languages))
-	for i, l := range s.languages {
-		tags[i] = language.MustParse(l.lang)
-	}
-	s.matcher = language.NewMatcher(tags)
 	return s, errors.Join(s.register(opts.Registerer), s.guard.Register(opts.Registerer))
 }
 
@@ -216,9 +210,6 @@ func (s *Server) tooBusy(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Retry-After", "3")
 	s.guard.Refuse(w, r, http.StatusServiceUnavailable, access.TooBusy)
 }
-
-// english is the language of the API.
-func (s *Server) english() localizer { return s.languages[0] }
 
 // publicNotice returns the id of the text that warns that the page is public; empty if it is not.
 func (s *Server) publicNotice(r *http.Request) string {

@@ -115,7 +115,7 @@ func (s *Server) flush(ctx context.Context) {
 // join adds a viewer. Its first event brings the page from the revision that it has, if known, to the present one, so that
 // it misses nothing. It fails if there is no memory for that event.
 func (s *Server) join(ctx context.Context, l localizer, f feed.Filter, after uint64, known bool) (audience, *viewer, bool) {
-	b, to := s.broadcaster, audience{l.lang, f}
+	b, to := s.broadcaster, audience{l.Lang, f}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	// The next flush may send some of these changes again. A row replaces itself, but a count would count twice.

@@ -227,7 +227,7 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 func TestStreamIsFiltered(t *testing.T) {
 	s := newSite(t, 1000)
 	_, plain := s.mustJoin(t, feed.Filter{State: feed.StatePlain}, 0, false)
-	_, all := s.joinIn(t, s.languages[1], feed.Filter{}, 0, false)
+	_, all := s.joinIn(t, localizer{s.languages.All()[1]}, feed.Filter{}, 0, false)
 	take(plain)
 	take(all)
 	s.feed.Append(rec(1, feed.StateDecrypted, "one"), rec(2, feed.StatePlain, "two"))

@@ -19,8 +19,13 @@ func seconds(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
-// clock returns the time of day alone, for recent events.
-func clock(t time.Time) string { return t.UTC().Format("15:04:05 UTC") }
+// clock returns the time of day, with the date unless that is now's. The zero time as now gives the date in any case.
+func clock(t, now time.Time) string {
+	if t, now = t.UTC(), now.UTC(); t.Year() != now.Year() || t.YearDay() != now.YearDay() {
+		return seconds(t)
+	}
+	return t.Format("15:04:05 UTC")
+}
 
 func rfc3339(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
 

@@ -80,10 +80,12 @@ func (w *world) sealForTwo(text string) []byte {
 func rejectedRecords(w *world) {
 	c := w.broker()
 	unsigned := harness.NewSealer(w.t, w.keys.Private, "", envelope.FormatEnvelope, harness.Topic)
-	w.consume("strict", c, "TRUSTED_SENDERS_FILE="+w.keys.Trusted, "REQUIRE_SENDER=verified")
+	w.consume("strict", c, "TRUSTED_SENDERS_FILE="+w.keys.Trusted, "REQUIRE_SENDER=verified", "REQUIRE_FORMAT=envelope")
 	w.reads("strict")
-	w.then(func() { harness.Write(w.t, c, 0, unsigned("not signed", 0)) })
-	w.expect("strict", "KafkaE2EERejected")
+	w.then(func() {
+		harness.Write(w.t, c, 0, unsigned("not signed", 0), harness.Encrypt(w.t, w.keys.Private, "in the format rsa"))
+	})
+	w.expect("strict", "KafkaE2EERejected", "KafkaE2EERejectedFormat")
 }
 
 // noKey is an ordinary pod whose page should be attested.

@@ -72,7 +72,7 @@ func TestLabRejectsWhatProvesTooLittle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for reason, value := range map[string][]byte{"sender": unsigned, "format": []byte("wire the money")} {
+	for reason, value := range map[string][]byte{"sender": unsigned, "plain": []byte("wire the money")} {
 		harness.Send(t, broker, []*sarama.ProducerMessage{{Topic: topic, Value: sarama.ByteEncoder(value)}})
 		p.Wait("a record is rejected for its "+reason, rejected(reason))
 	}

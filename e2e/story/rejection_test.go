@@ -99,7 +99,7 @@ func TestPlainTextIsRejected(t *testing.T) {
 	p.Wait("the key is released", func() bool { return p.KeyState() == "released" })
 	harness.Produce(t, c, k.Public, "", envelope.FormatEnvelope, "good", 1)
 	harness.Write(t, c, 0, []byte(rejectedText))
-	showsNowhere(t, p, rejectedFor(t, p, "format"))
+	showsNowhere(t, p, rejectedFor(t, p, "plain"))
 	harness.Write(t, c, 0, nil)
 	p.WaitStates(map[string]int{"decrypted": 1, "rejected": 1, "tombstone": 1})
 }

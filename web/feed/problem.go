@@ -8,9 +8,8 @@ const (
 	ProblemAltered   Problem = "altered"   // it is not what was sealed, or its structure is broken
 	ProblemUntrusted Problem = "untrusted" // signed, but not by a trusted sender
 	ProblemUnsigned  Problem = "unsigned"  // decrypted, but anyone with the public key could have written it
-	ProblemRejected  Problem = "rejected"
-	ProblemPlain     Problem = "plain"    // not encrypted
-	ProblemUnopened  Problem = "unopened" // it may be altered, for another key, or too large: nobody can tell
+	ProblemPlain     Problem = "plain"     // not encrypted
+	ProblemUnopened  Problem = "unopened"  // it may be altered, for another key, or too large: nobody can tell
 	ProblemRepeat    Problem = "repeat"
 	ProblemGap       Problem = "gap"
 	ProblemLate      Problem = "late"
@@ -18,10 +17,22 @@ const (
 	ProblemMoved     Problem = "moved"
 	ProblemUnbound   Problem = "unbound"
 	ProblemReaders   Problem = "readers" // others can read it
+
+	// Of rejected records, by the reason.
+	ProblemRejectedSender Problem = rejected + Problem(RejectSender)
+	ProblemRejectedPlain  Problem = rejected + Problem(RejectPlain)
+	ProblemRejectedReader Problem = rejected + Problem(RejectReader)
+	ProblemRejectedStale  Problem = rejected + Problem(RejectStale)
+	// ProblemRejectedFormat is that of records from before a format was required, but whoever may write can add more of
+	// them: nobody can tell which they are.
+	ProblemRejectedFormat Problem = rejected + Problem(RejectFormat)
 )
 
+// rejected begins the names of the problems of rejected records.
+const rejected = "rejected_"
+
 // problemCount is the number of problems.
-const problemCount = 13
+const problemCount = 17
 
 // Problems returns all problems, the gravest first.
 func Problems() []Problem {
@@ -32,21 +43,23 @@ func Problems() []Problem {
 // problems is Problems without an allocation.
 func problems() [problemCount]Problem {
 	return [problemCount]Problem{
-		ProblemAltered, ProblemUntrusted, ProblemRejected, ProblemPlain, ProblemMoved, ProblemStale, ProblemRepeat, ProblemGap, ProblemLate,
-		ProblemReaders, ProblemUnbound, ProblemUnsigned, ProblemUnopened,
+		ProblemAltered, ProblemUntrusted, ProblemRejectedSender, ProblemPlain, ProblemRejectedPlain, ProblemRejectedReader, ProblemMoved,
+		ProblemStale, ProblemRejectedStale, ProblemRepeat, ProblemGap, ProblemLate, ProblemReaders, ProblemUnbound, ProblemUnsigned, ProblemUnopened,
+		ProblemRejectedFormat,
 	}
 }
 
 // Has reports whether the record has a problem.
 func (r *Record) Has(p Problem) bool {
+	if r.State == StateRejected {
+		return p == rejected+Problem(r.Rejection.Reason)
+	}
 	rsa := r.Format == "rsa" // its ciphertext does not tell an altered record from one for another key
 	switch p {
 	case ProblemAltered:
 		return r.State == StateUndecryptable && !rsa || r.State == StateMalformed || r.State == StateDamaged
 	case ProblemUnopened:
 		return r.State == StateUndecryptable && rsa || r.State == StateOversized
-	case ProblemRejected:
-		return r.State == StateRejected
 	case ProblemPlain:
 		return r.State == StatePlain
 	default:

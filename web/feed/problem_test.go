@@ -14,7 +14,6 @@ func TestProblemsAreCountedForTheWholeRun(t *testing.T) {
 	has := map[feed.Problem]*feed.Record{
 		feed.ProblemAltered:   {State: feed.StateUndecryptable, Format: "envelope"},
 		feed.ProblemUnopened:  {State: feed.StateUndecryptable, Format: "rsa"},
-		feed.ProblemRejected:  {State: feed.StateRejected},
 		feed.ProblemPlain:     {State: feed.StatePlain},
 		feed.ProblemUntrusted: {State: feed.StateDecrypted, Sender: feed.Sender{State: feed.SenderUntrusted, Reason: feed.SenderBadSignature}},
 		feed.ProblemUnsigned:  {State: feed.StateDecrypted, Sender: feed.Sender{State: feed.SenderUnverified, Reason: feed.SenderUnsigned}},
@@ -25,6 +24,12 @@ func TestProblemsAreCountedForTheWholeRun(t *testing.T) {
 		feed.ProblemMoved:     {State: feed.StateDecrypted, Flags: feed.Flags{Moved: true}},
 		feed.ProblemUnbound:   {State: feed.StateDecrypted, Flags: feed.Flags{Unbound: true}},
 		feed.ProblemReaders:   {State: feed.StateDecrypted, OtherReaders: []string{"k"}},
+	}
+	for _, reason := range feed.RejectReasons() { // with what the same record would have if it were not rejected
+		has["rejected_"+feed.Problem(reason)] = &feed.Record{State: feed.StateRejected, Rejection: feed.Rejection{Reason: reason}, Format: "rsa", Flags: feed.Flags{Stale: true}}
+	}
+	if len(has) != len(feed.Problems()) {
+		t.Errorf("%d problems, want %d", len(feed.Problems()), len(has))
 	}
 	offset := int64(0)
 	add := func(r feed.Record) *feed.Record {

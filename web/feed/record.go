@@ -85,7 +85,8 @@ type RejectReason string
 
 // The reasons.
 const (
-	RejectFormat RejectReason = "format" // not encrypted, or in a format that is not accepted
+	RejectPlain  RejectReason = "plain"  // not encrypted
+	RejectFormat RejectReason = "format" // looks encrypted, in a format that is not accepted: it was not opened
 	RejectSender RejectReason = "sender" // not from a required sender
 	RejectReader RejectReason = "reader" // others can read it
 	RejectStale  RejectReason = "stale"  // its data key had expired when it was appended
@@ -93,7 +94,7 @@ const (
 
 // RejectReasons returns all reasons.
 func RejectReasons() []RejectReason {
-	return []RejectReason{RejectFormat, RejectSender, RejectReader, RejectStale}
+	return []RejectReason{RejectPlain, RejectFormat, RejectSender, RejectReader, RejectStale}
 }
 
 // Withheld are the bytes of a rejected record. They are apart from those of other records, so that nothing shows them.

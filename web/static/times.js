@@ -1,6 +1,7 @@
 // Writes times. The server writes UTC; only the browser knows its time zone.
 "use strict";
 const times = (() => {
+  const { byId, remember, recall } = page;
   const pad = (n, width = 2) => String(n).padStart(width, "0");
   const local = (iso) => {
     const d = new Date(iso), off = -d.getTimezoneOffset(), abs = Math.abs(off);
@@ -19,5 +20,35 @@ const times = (() => {
     const time = e.target.closest && e.target.closest("time");
     if (time) time.title = ago(time.dateTime);
   });
-  return { local, utc };
+
+  let isLocal = recall("zone") === "local"; // rows show times in the browser's zone
+  const text = (iso) => (isLocal ? local : utc)(iso);
+  // A row's time has its day apart, which a narrow list leaves out.
+  const setTime = (t) => {
+    const written = text(t.dateTime), space = written.indexOf(" ");
+    t.querySelector(".day").textContent = written.slice(0, space + 1);
+    t.querySelector(".clock").textContent = written.slice(space + 1);
+  };
+  const show = (part) => {
+    for (const t of part.querySelectorAll("time[data-local]")) {
+      t.textContent = local(t.dateTime);
+      t.closest(".localtime").hidden = false;
+    }
+    if (isLocal) for (const t of part.querySelectorAll(".row summary time")) setTime(t);
+  };
+
+  // The button above the list changes the zone.
+  const zone = byId("zone");
+  const setZone = () => {
+    zone.textContent = zone.dataset[isLocal ? "local" : "utc"];
+    for (const t of document.querySelectorAll(".row summary time")) setTime(t);
+  };
+  const change = () => { isLocal = !isLocal; remember("zone", isLocal ? "local" : "utc"); setZone(); };
+  if (zone) {
+    zone.addEventListener("click", change);
+    zone.hidden = false;
+    setZone();
+  }
+  return { text, show, change };
 })();
+page.activate(document);
