@@ -26,7 +26,7 @@ const greeting = `
 
   sandbox            %s   for your own programs, in any language: a public key, a signing key that
                      the pods trust if the format is jwe or envelope, the release policy. This gives a shell
-                     what examples/README.md needs; other topics are there as soon as you write to them:
+                     what examples/README.md needs. Create a topic of your own first, unless your client does so by itself:
                      %s
 
   metrics            %s

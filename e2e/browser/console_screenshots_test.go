@@ -40,12 +40,9 @@ func TestConsoleScreenshots(t *testing.T) {
 	}
 	attack := func(names ...string) {
 		for _, name := range names {
-			c.wait("the attack "+name+" can start", func() bool {
-				return chrome.Eval[string](view, "document.getElementById('attack-"+name+"').getAttribute('aria-disabled')") == "false"
-			})
 			c.choose("attack-" + name)
 			c.wait("the attack "+name+" has an outcome", func() bool {
-				return strings.Contains(c.Text(chrome.TestID("attack-line")), name+":") && chrome.Eval[string](view, "document.getElementById('attack-"+name+"').getAttribute('aria-disabled')") == "false"
+				return strings.Contains(c.Text(chrome.TestID("attack-line")), name+":") && chrome.Eval[bool](view, "document.querySelector('[data-testid=became]:not(.wait)') !== null && document.getElementById('scenario-good').getAttribute('aria-disabled') === 'false'")
 			})
 		}
 	}

@@ -200,11 +200,22 @@ func TestConsole(t *testing.T) {
 		c.wait("the outcome is shown", func() bool {
 			return chrome.Eval[string](c.Tab, `document.querySelector('[data-testid="outcome-tamper-rsa"]').dataset.outcome`) != ""
 		})
-		for _, id := range []string{"attack-replay", "scenario-tampered", "format-envelope", "data-payments"} {
+		for _, id := range []string{"scenario-tampered", "format-envelope", "data-payments"} {
 			if !chrome.Eval[bool](c.Tab, fmt.Sprintf("disabled.has(%q)", id)) {
 				t.Errorf("meanwhile %s could be pressed", id)
 			}
 		}
+	})
+
+	t.Run("an attack that is pressed while another runs is next", func(t *testing.T) {
+		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		outcome := func(attack string) string {
+			return chrome.Eval[string](c.Tab, fmt.Sprintf(`document.querySelector('[data-testid="outcome-%s-rsa"]').dataset.outcome`, attack))
+		}
+		for _, attack := range []string{"truncate", "plain"} {
+			c.choose("attack-" + attack)
+		}
+		c.wait("both were done", func() bool { return outcome("truncate") != "" && outcome("plain") != "" })
 	})
 
 	t.Run("an attack's outcome is what the pod's API says", func(t *testing.T) {
@@ -355,7 +366,7 @@ func (c console) fits(t *testing.T, name string, width, height int64) {
 	got := chrome.Eval[[]string](c.Tab, fmt.Sprintf(`(() => {
 		const root = document.documentElement, over = [];
 		if (root.scrollHeight > %d || root.scrollWidth > %d) over.push("the page: " + root.scrollWidth + "x" + root.scrollHeight);
-		for (const e of document.querySelectorAll("body, main, .panel, .column, .text:not(.cipher), td, th, .failure, .diff")) {
+		for (const e of document.querySelectorAll("body, main, .panel, .column, .text:not(.cipher), td, th, button, .who, .facts dd, .attack-line, .failure, .diff")) {
 			if (e.scrollHeight > e.clientHeight + 2 || e.scrollWidth > e.clientWidth + 2) over.push((e.className || e.tagName) + ": " + e.textContent.trim().slice(0, 60));
 			if (e.getBoundingClientRect().bottom > %d + 1) over.push("below the screen: " + (e.className || e.tagName));
 		}

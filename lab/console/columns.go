@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -89,7 +90,7 @@ func (c *Console) moments(records []storedRecord) []moment {
 // mostSevere returns the first record that the confidential pod warns of, or the first.
 func (c *Console) mostSevere(records []storedRecord, attacked []Position) position {
 	for _, at := range attacked {
-		if r, found := findRecord(records, position{at.Partition, at.Offset}); found && c.seen(c.languages.all[0], c.confidential, r).Severity == "bad" {
+		if r, found := findRecord(records, position{at.Partition, at.Offset}); found && c.seen(c.english(), c.confidential, r).Severity == "bad" {
 			return r.position
 		}
 	}
@@ -221,7 +222,7 @@ func (c *Console) seen(l localizer, p *pod, r storedRecord) columnView {
 		return columnView{Severity: "neutral", Icon: "◔", Label: l.T("pod.not_yet"), Size: "words"}
 	}
 	v := columnView{Label: l.word("state.", shown.State)}
-	v.Severity, v.Icon = severity(shown.State)
+	v.Severity, v.Icon = severity(shown)
 	v.Flags = l.flags(shown)
 	switch shown.State {
 	case "decrypted", "plain":
@@ -243,13 +244,14 @@ func (c *Console) seen(l localizer, p *pod, r storedRecord) columnView {
 // shortKey returns enough of a key's id to tell it from a few others.
 func shortKey(id string) string { return safetext.Visible(id[:min(len(id), 8)]) }
 
-func severity(state string) (name, icon string) {
-	switch state {
-	case "decrypted":
+// severity tells how bad a record's state is. One that is rejected for its format can be older than the present choice.
+func severity(r podRecord) (name, icon string) {
+	switch {
+	case r.State == "decrypted":
 		return "good", "✓"
-	case "no_key", "unknown_key", "needs_header":
+	case slices.Contains([]string{"no_key", "unknown_key", "needs_header"}, r.State), r.State == "rejected" && r.RejectReason == "format":
 		return "wait", "⊘"
-	case "tombstone":
+	case r.State == "tombstone":
 		return "neutral", "–"
 	default:
 		return "bad", "⚠"

@@ -13,19 +13,20 @@ import (
 
 	"kafka-e2ee/settings"
 	"kafka-e2ee/web/limit"
+	"kafka-e2ee/web/locale"
 )
 
 // Console serves the presenter's page.
 type Console struct {
 	demo         Demo
 	port         string
-	languages    languages
+	languages    locale.Languages
 	assets       string // version
 	stored       storedLog
 	confidential *pod
 	ordinary     *pod
 	selection    selection
-	attacks      attackQueue
+	attacks      *attackQueue
 	changing     atomic.Pointer[string] // nil: nothing; else the scenario that was asked for, or empty
 	streams      chan struct{}          // held by open streams
 }
@@ -50,7 +51,7 @@ func New(demo Demo) (*Console, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the console's address: %w", err)
 	}
-	words, err := newLanguages()
+	words, err := locale.Read(locales)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +61,7 @@ func New(demo Demo) (*Console, error) {
 	}
 	return &Console{
 		demo: demo, port: port, languages: words, assets: version, confidential: newPod(where.Confidential), ordinary: newPod(where.Ordinary),
-		selection: selection{now: time.Now, mode: modeNewest}, attacks: make(attackQueue), streams: make(chan struct{}, maxStreams),
+		selection: selection{now: time.Now, mode: modeNewest}, attacks: newAttackQueue(), streams: make(chan struct{}, maxStreams),
 	}, nil
 }
 

@@ -223,6 +223,12 @@ func (d *fakeDemo) Attacked() (Attacked, bool) {
 	return d.attacked, d.attacked.Attack.Name != ""
 }
 
+// attacks reports whether an attack of that name runs.
+func (d *fakeDemo) attacks(name string) bool {
+	a, _ := d.Attacked()
+	return a.Running && a.Attack.Name == name
+}
+
 func (d *fakeDemo) Scoreboard() map[string]map[string]string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -34,9 +34,10 @@ func (c *Console) Handler() http.Handler {
 	mux.HandleFunc("POST /format", c.change(func(r *http.Request) error { return c.demo.SetFormat(r.Context(), r.PostFormValue("format")) }))
 	mux.HandleFunc("POST /scenario", c.change(func(r *http.Request) error { return c.demo.SetScenario(r.Context(), r.PostFormValue("scenario")) }))
 	mux.HandleFunc("POST /attack", c.command(func(r *http.Request) error {
-		if c.busy() || !c.attacks.start(r.PostFormValue("attack")) {
+		if c.changing.Load() != nil {
 			return errBusy
 		}
+		c.attacks.add(r.PostFormValue("attack"))
 		return nil
 	}))
 	return guard(c.port, c.refuse, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -45,18 +46,19 @@ func (c *Console) Handler() http.Handler {
 	}))
 }
 
-var errBusy = CommandError{ProblemBusy, errors.New("another attack, or a change, still runs")}
+var errBusy = CommandError{ProblemBusy, errors.New("an attack, or a change, still runs")}
 
-// busy reports whether an attack or a change runs.
+// busy reports whether a change would have to wait: for an attack, or another change.
 func (c *Console) busy() bool {
 	attacked, _ := c.demo.Attacked()
-	return attacked.Running || c.changing.Load() != nil
+	started, next := c.attacks.names()
+	return attacked.Running || started != "" || next != "" || c.changing.Load() != nil
 }
 
 // refuse answers a request that the guard does not let in.
 func (c *Console) refuse(w http.ResponseWriter, r *http.Request, reason string) {
 	secureHeaders(w.Header())
-	http.Error(w, c.languages.of(r).T("refused."+reason), http.StatusForbidden)
+	http.Error(w, c.language(r).T("refused."+reason), http.StatusForbidden)
 }
 
 // command answers a POST that changes something. The page's script reads the answer; without the script, the viewer gets
@@ -65,13 +67,13 @@ func (c *Console) command(do func(*http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 4<<20) // longer than every message that a topic takes
 		if err := r.ParseForm(); err != nil {
-			http.Error(w, c.languages.of(r).T("refused.form"), http.StatusRequestEntityTooLarge)
+			http.Error(w, c.language(r).T("refused.form"), http.StatusRequestEntityTooLarge)
 			return
 		}
 		err := do(r.WithContext(context.WithoutCancel(r.Context()))) // a viewer who leaves does not stop half of a change
 		switch {
 		case err != nil:
-			text, _ := c.languages.of(r).problem(err)
+			text, _ := c.language(r).problem(err)
 			http.Error(w, text, http.StatusUnprocessableEntity)
 		case r.Header.Get("Accept") == "application/json":
 			w.WriteHeader(http.StatusNoContent)
@@ -130,9 +132,7 @@ func parsePosition(text string) (position, error) {
 }
 
 func (c *Console) page(w http.ResponseWriter, r *http.Request) {
-	l := c.languages.of(r)
-	l.keep(w, r)
-	w.Header().Set("Content-Language", l.lang)
+	l := localizer{c.languages.OfPage(w, r)}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_ = page(c.view(l)).Render(r.Context(), limit.NewWriter(w)) //nolint:errcheck // the viewer has gone
 }
@@ -143,11 +143,11 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	case c.streams <- struct{}{}:
 		defer func() { <-c.streams }()
 	default:
-		http.Error(w, c.languages.of(r).T("refused.streams"), http.StatusTooManyRequests)
+		http.Error(w, c.language(r).T("refused.streams"), http.StatusTooManyRequests)
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
-	l, sent := c.languages.of(r), make(map[string]string)
+	l, sent := c.language(r), make(map[string]string)
 	tick, beat := time.NewTicker(refreshEvery), time.NewTicker(heartbeat)
 	defer tick.Stop()
 	defer beat.Stop()

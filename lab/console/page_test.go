@@ -2,6 +2,7 @@ package console
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -66,7 +67,7 @@ func post(t *testing.T, base, path string, form url.Values) string {
 	return strings.TrimSpace(string(body))
 }
 
-func english(c *Console) view { return c.view(c.languages.all[0]) }
+func english(c *Console) view { return c.view(c.english()) }
 
 // Without this nobody could say who reads a message: the columns would be of different records, or say something else
 // than the producer, Kafka and the pods do.
@@ -138,6 +139,12 @@ func TestWarningsAreSeen(t *testing.T) {
 		"an unknown signature": {"decrypted", map[string]any{"sender": map[string]string{"state": "untrusted"}}, func(s recordView) bool { return s.Confidential.Severity == "bad" && len(s.Confidential.Flags) == 1 }},
 		"a rejected record": {"rejected", map[string]any{"reject_reason": "sender", "value": nil, "encoding": nil}, func(s recordView) bool {
 			return s.Confidential.Severity == "bad" && strings.Contains(s.Confidential.Text, "no trusted sender")
+		}},
+		"an older format": {"rejected", map[string]any{"reject_reason": "format", "value": nil, "encoding": nil}, func(s recordView) bool {
+			return s.Confidential.Severity == "wait" && s.Confidential.Label == "Record rejected" && strings.Contains(s.Confidential.Text, "as older records are")
+		}},
+		"a text that is rejected": {"rejected", map[string]any{"reject_reason": "plain", "value": nil, "encoding": nil}, func(s recordView) bool {
+			return s.Confidential.Severity == "bad" && strings.Contains(s.Confidential.Text, "not encrypted")
 		}},
 		"an altered record": {"undecryptable", nil, func(s recordView) bool { return s.Confidential.Severity == "bad" && s.Confidential.Cipher }},
 		"a plain record": {"plain", nil, func(s recordView) bool {
@@ -260,20 +267,42 @@ func TestAttackIsReported(t *testing.T) {
 		return Observation{Attack: name, Outcome: "not_noticed", Detail: "decrypted", Records: []Position{{before.Partition, before.Offset}, {r.Partition, r.Offset}}}, nil
 	}
 	c, base := startConsole(t, d)
-	eventually(t, "the attack starts", func() bool { return post(t, base, "/attack", url.Values{"attack": {"replay"}}) == "" })
+	if failed := post(t, base, "/attack", url.Values{"attack": {"replay"}}); failed != "" {
+		t.Fatal(failed)
+	}
 	eventually(t, "the attack runs", func() bool { return english(c).Attacks.Running })
-	if v := english(c).Attacks; !v.Running || v.Last.Tries != "Do replay." || v.Last.Outcome.Words != "being tried: the others wait" {
+	if v := english(c).Attacks; !v.Running || v.Last.Tries != "Do replay." || v.Last.Outcome.Words != "being tried" {
 		t.Errorf("while the attack runs: %+v", v.Last)
 	}
-	if failed := post(t, base, "/attack", url.Values{"attack": {"tamper"}}); failed != "Another attack, or a change, still runs. Try again when it has ended." {
-		t.Errorf("a second attack at the same time: %q", failed)
+	for _, name := range []string{"drop", "tamper"} { // the one that was pressed last is next
+		if failed := post(t, base, "/attack", url.Values{"attack": {name}}); failed != "" {
+			t.Errorf("a second attack at the same time: %q", failed)
+		}
 	}
-	if failed := post(t, base, "/scenario?lang=ja", url.Values{"scenario": {"tampered"}}); !strings.HasPrefix(failed, "別の攻撃") || english(c).Scenario.All[0].Current == false {
+	for _, row := range english(c).Attacks.Rows {
+		if got, want := row.Cells[0].Words, map[string]string{"replay": "trying", "tamper": "next"}[row.Name]; got != cmp.Or(want, "not tried") {
+			t.Errorf("%s is %s", row.Name, got)
+		}
+	}
+	if failed := post(t, base, "/scenario?lang=ja", url.Values{"scenario": {"tampered"}}); !strings.HasPrefix(failed, "攻撃または変更が実行中") || english(c).Scenario.All[0].Current == false {
 		t.Errorf("a change during an attack: %q", failed)
 	}
+	proceed <- errors.New("not now")
+	eventually(t, "the next attack runs", func() bool { return d.attacks("tamper") })
+	if !english(c).Busy {
+		t.Error("a change could start while an attack runs")
+	}
+	proceed <- errors.New("no key yet")
+	eventually(t, "both attacks have ended", func() bool { return !english(c).Busy })
+	if got := english(c).Attacks.Last; got.Outcome.Words != "could not be tried" || got.Detail != "no key yet" {
+		t.Errorf("the failure is %+v", got)
+	}
+	if post(t, base, "/attack", url.Values{"attack": {"replay"}}) != "" {
+		t.Fatal("an attack after the others is refused")
+	}
 	proceed <- nil
-	eventually(t, "the attack has ended", func() bool { return !english(c).Attacks.Running })
-	if got := english(c).Attacks.Last; got.Outcome.Words != "NOT NOTICED" || got.Outcome.Severity != "bad" || got.Detail != "opened" {
+	eventually(t, "the attack has ended", func() bool { return !english(c).Busy })
+	if got := english(c).Attacks.Last; got.Outcome.Words != "attack NOT NOTICED:" || got.Outcome.Severity != "bad" || got.Detail != "opened" {
 		t.Errorf("the outcome is %+v", got)
 	}
 	eventually(t, "the attacked record that the pod warns of is shown, and stays", func() bool {
@@ -281,12 +310,6 @@ func TestAttackIsReported(t *testing.T) {
 		s := english(c).Record
 		return s.Mode == modeAttacked && s.Position == "1/1" && s.Confidential.Text == "forged" && strings.HasPrefix(english(c).Log[0].Position, "0/")
 	})
-	post(t, base, "/attack", url.Values{"attack": {"tamper"}})
-	proceed <- errors.New("no key yet")
-	eventually(t, "the second attack has ended", func() bool { return !english(c).Attacks.Running })
-	if got := english(c).Attacks.Last; got.Outcome.Words != "could not be tried" || got.Detail != "no key yet" {
-		t.Errorf("the failure is %+v", got)
-	}
 	d.mu.Lock()
 	d.board = map[string]map[string]string{"replay": {"rsa": "not_noticed", "envelope-unsigned": "flagged", "envelope": "refused"}}
 	d.mu.Unlock()

@@ -15,7 +15,7 @@ func (e CommandError) Unwrap() error { return e.Err }
 
 // The codes of problems.
 const (
-	ProblemBusy     = "busy"     // another attack, or change, runs
+	ProblemBusy     = "busy"     // an attack, or another change, runs
 	ProblemNoKey    = "no_key"   // the confidential pod has none, so nothing can be said of an attack
 	ProblemTooLong  = "too_long" // for one record
 	ProblemEmpty    = "empty"    // there is nothing to send
@@ -27,8 +27,8 @@ const (
 func (l localizer) problem(err error) (text, lang string) {
 	var e CommandError
 	if errors.As(err, &e) {
-		if text, ok := l.texts["problem."+e.Code]; ok {
-			return text, l.lang
+		if text := l.T("problem." + e.Code); text != "" {
+			return text, l.Lang
 		}
 	}
 	return err.Error(), "en"

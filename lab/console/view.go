@@ -6,6 +6,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/a-h/templ"
+
+	"kafka-e2ee/web/locale"
 )
 
 // view is everything that the page shows, in one language.
@@ -13,11 +17,12 @@ type view struct {
 	localizer
 
 	Assets    string // version
-	Languages []localizer
+	Languages []locale.Texts
 	Format    string
 	Limit     int
 	Data      string
-	Busy      bool // an attack or a change runs: no other one starts
+	Busy      bool // an attack or a change runs: no change starts
+	Changing  bool // a change runs: no attack starts either
 	Where     Addresses
 
 	Record   recordView
@@ -31,9 +36,9 @@ type view struct {
 // view asks the demo, the pods and Kafka's log.
 func (c *Console) view(l localizer) view {
 	v := view{
-		localizer: l, Assets: c.assets, Languages: c.languages.all, Format: c.demo.Format(), Limit: c.demo.Limit(), Data: c.demo.Data(), Where: c.demo.Addresses(),
+		localizer: l, Assets: c.assets, Languages: c.languages.All(), Format: c.demo.Format(), Limit: c.demo.Limit(), Data: c.demo.Data(), Where: c.demo.Addresses(),
 	}
-	v.Busy = c.busy()
+	v.Busy, v.Changing = c.busy(), c.changing.Load() != nil
 	records, reachable := c.stored.newest()
 	settled := c.settled(records)
 	v.Record = c.recordView(l, records, settled, reachable)
@@ -47,6 +52,14 @@ func (c *Console) view(l localizer) view {
 	return v
 }
 
+// disabled are the attributes of a button that cannot be pressed now, and says why. It stays in reach of the keyboard.
+func (v view) disabled(now bool) templ.OrderedAttributes {
+	if !now {
+		return templ.OrderedAttributes{{Key: "aria-disabled", Value: "false"}}
+	}
+	return templ.OrderedAttributes{{Key: "aria-disabled", Value: "true"}, {Key: "title", Value: v.T("problem.busy")}}
+}
+
 // logCell is a record in the strip of earlier ones, in the state that the confidential pod shows.
 type logCell struct {
 	ID, Position    string
@@ -54,7 +67,7 @@ type logCell struct {
 	State           string
 	Shown           bool // in the columns
 	Typed, Attacked bool
-	NewKey          string // in words, if the record is the first one for a new version of the key
+	NewKey          string // start of its key's id, if the record is the first one for a new version of the key
 }
 
 // shownCells is how many records the strip holds.
@@ -78,7 +91,7 @@ func (c *Console) logView(l localizer, records []storedRecord, shown position) [
 			cell.State += ", " + s.Flags[0]
 		}
 		if key, ok := firsts[r.position]; ok {
-			cell.NewKey = l.T("key.new", "id", shortKey(key))
+			cell.NewKey = shortKey(key)
 		}
 		cells = append(cells, cell)
 	}
@@ -106,8 +119,14 @@ func (at position) String() string {
 	return strconv.Itoa(int(at.partition)) + "/" + strconv.FormatInt(at.offset, 10)
 }
 
-// clock is the time of day on this computer.
-func clock(at time.Time) string { return at.Local().Format("15:04:05.000") } //nolint:gosmopolitan // the viewer sits at this computer
+// clock is the time of day on this computer, with the date unless that is today's.
+func clock(at time.Time) string {
+	at, now := at.Local(), time.Now() //nolint:gosmopolitan // the viewer sits at this computer
+	if at.Year() != now.Year() || at.YearDay() != now.YearDay() {
+		return at.Format("2006-01-02 15:04:05.000")
+	}
+	return at.Format("15:04:05.000")
+}
 
 type scenarioView struct {
 	All     []scenarioChoice
@@ -178,8 +197,8 @@ func stepViews(l localizer, steps []Step) []stepView {
 			Name: s.Name, Label: l.or("step."+s.Name, s.Name), Severity: "neutral", Icon: "·", Result: l.T("release.not_reached"), Failed: s.Failed,
 			Reason: s.Reason, ReasonLang: "en", Differs: l.T("release.differs", "claim", l.or("claim."+s.Claim, s.Claim)), Expected: s.Expected, Measured: s.Measured, Diff: diffLines(s.Diff),
 		}
-		if wait, ok := l.texts["wait."+s.Wait]; ok {
-			v.Reason, v.ReasonLang = wait, l.lang
+		if wait := l.T("wait." + s.Wait); wait != "" {
+			v.Reason, v.ReasonLang = wait, l.Lang
 		}
 		switch {
 		case s.Failed && s.Wait != "":
@@ -248,6 +267,10 @@ func (c *Console) attacksView(l localizer) attacksView {
 	if began := c.demo.Scenario().Began; !last.Running && last.Ended.Before(began) { // it says nothing of these pods
 		tried = false
 	}
+	started, next := c.attacks.names()
+	if last.Running && started == last.Attack.Name {
+		started = ""
+	}
 	v := attacksView{Running: last.Running}
 	formats := []string{"rsa", "envelope-unsigned", "envelope"}
 	for _, outcomes := range board {
@@ -265,8 +288,12 @@ func (c *Console) attacksView(l localizer) attacksView {
 		row := attackRow{Name: a.Name, Short: l.T("attack." + a.Name + ".short"), Tries: l.or("attack."+a.Name+".tries", a.Tries), Running: last.Running && last.Attack.Name == a.Name}
 		for _, f := range formats {
 			cell := l.outcome(board[a.Name][f])
-			if cell.Current = f == format; cell.Current && row.Running {
+			cell.Current = f == format
+			switch {
+			case cell.Current && row.Running:
 				cell = outcomeCell{Severity: "wait", Icon: "…", Words: l.T("outcome.running"), Current: true}
+			case cell.Current && (a.Name == started || a.Name == next):
+				cell = outcomeCell{Severity: "wait", Icon: "◔", Words: l.T("outcome.next"), Current: true}
 			}
 			row.Cells = append(row.Cells, cell)
 		}
@@ -283,7 +310,8 @@ func (c *Console) attacksView(l localizer) attacksView {
 		v.Last.Outcome = outcomeCell{Severity: "bad", Icon: "⚠", Words: l.T("outcome.failed")}
 		v.Last.Detail, v.Last.DetailLang = l.problem(last.Err)
 	default:
-		v.Last.Outcome, v.Last.Detail, v.Last.DetailLang = l.outcome(last.Seen.Outcome), l.said(last.Seen.Detail), l.lang
+		v.Last.Outcome, v.Last.Detail, v.Last.DetailLang = l.outcome(last.Seen.Outcome), l.said(last.Seen.Detail), l.Lang
+		v.Last.Outcome.Words = l.or("became."+last.Seen.Outcome, v.Last.Outcome.Words)
 	}
 	return v
 }

@@ -1,33 +1,35 @@
 package console
 
 import (
-	"maps"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"kafka-e2ee/web/locale"
 )
 
 // Without this a part of the console would stay empty in one language.
 func TestWords(t *testing.T) {
-	languages, err := newLanguages()
+	languages, err := locale.Read(locales)
 	if err != nil {
 		t.Fatal(err)
 	}
-	english, japanese := languages.all[0], languages.all[1]
-	for _, id := range slices.Sorted(maps.Keys(english.texts)) {
-		if _, ok := japanese.texts[id]; !ok {
+	english, japanese := languages.All()[0], languages.All()[1]
+	has := func(texts locale.Texts, id string) bool { return slices.Contains(texts.IDs(), id) }
+	for _, id := range english.IDs() {
+		if !has(japanese, id) {
 			t.Errorf("%s is missing in Japanese", id)
 		}
 		braces := regexp.MustCompile(`\{\w+\}`)
-		if a, b := braces.FindAllString(english.texts[id], -1), braces.FindAllString(japanese.texts[id], -1); !slices.Equal(sorted(a), sorted(b)) {
+		if a, b := braces.FindAllString(english.T(id), -1), braces.FindAllString(japanese.T(id), -1); !slices.Equal(sorted(a), sorted(b)) {
 			t.Errorf("%s is filled with %v in English and %v in Japanese", id, a, b)
 		}
 	}
-	for id := range japanese.texts {
+	for _, id := range japanese.IDs() {
 		// The demo itself says in English what an attack tries.
-		if _, ok := english.texts[id]; !ok && !strings.HasSuffix(id, ".tries") {
+		if !has(english, id) && !strings.HasSuffix(id, ".tries") {
 			t.Errorf("%s is missing in English", id)
 		}
 	}
@@ -38,7 +40,7 @@ func TestWords(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, m := range used.FindAllStringSubmatch(string(text), -1) {
-			if _, ok := english.texts[m[1]]; !ok && !strings.HasSuffix(m[1], ".") {
+			if !has(english, m[1]) && !strings.HasSuffix(m[1], ".") {
 				t.Errorf("%s uses %q, which has no words", file, m[1])
 			}
 		}

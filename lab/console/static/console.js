@@ -121,8 +121,8 @@
   };
   document.addEventListener("submit", async (e) => {
     e.preventDefault();
-    if (e.submitter?.getAttribute("aria-disabled") === "true") return;
     const form = e.target, sends = form.contains(line);
+    if (e.submitter?.getAttribute("aria-disabled") === "true") { tell(e.submitter.title); return; }
     tell("");
     let failed;
     try { failed = await post(form, e.submitter); } catch { failed = lost.dataset.text; }
