@@ -1,5 +1,5 @@
-# Trustee gives the one key to the one measured pod. deploy/coco/trustee fills in both names. Trustee has a single policy
-# for all resources: add your other rules here.
+# Trustee gives the one key to the one measured pod. deploy/coco/trustee fills in what begins with set-. Trustee has a
+# single policy for all resources: add your other rules here.
 package policy
 
 import rego.v1
@@ -10,8 +10,17 @@ allow if {
 	data.plugin == "resource"
 	path == "set-KEY_RESOURCE"
 	cpu["ear.status"] == "affirming"
-	cpu["ear.veraison.annotated-evidence"].init_data == "set-INITDATA_HASH"
+	evidence.init_data == "set-INIT_DATA"
+
+	# Trustee's default attestation policy refuses both for snp, but looks at neither for az-snp-vtpm, whose claims are
+	# texts.
+	guest.policy_debug_allowed in {false, "false"}
+	guest.policy_migrate_ma in {false, "false"}
 }
+
+evidence := cpu["ear.veraison.annotated-evidence"]
+
+guest := evidence["set-TEE"]
 
 # The place of the claims, and whether the path is a list, differ between releases of Trustee.
 cpu := object.get(input, ["trust_context", "attestation_summary", "claims"], input).submods.cpu0

@@ -17,22 +17,28 @@ import (
 	"kafka-e2ee/envelope"
 )
 
-// kbsClient stands in for Trustee's kbs-client: it refuses unknown options, records the requests, and prints what it
-// sent, as the real one does.
+// kbsClient stands in for the kbs-client of Trustee 0.21, and for an earlier one beside a file named "earlier": it refuses
+// unknown options, records the requests, and prints what it sent, as the real ones do.
 const kbsClient = `#!/usr/bin/env bash
 set -euo pipefail
-[[ $1 == --url && $2 == https://kbs.test:8443 && $3 == --cert-file && -s $4 && $5 == config && $6 == --auth-private-key && -s $7 ]] || exit 2
-[[ ! -e "$(dirname "$0")/down" ]] || { echo 'Error: connection refused' >&2; exit 1; }
+here=$(dirname "$0") option=--admin-token-file
+[[ ! -e $here/earlier ]] || option=--auth-private-key
+[[ $1 == --url && $2 == https://kbs.test:8443 && $3 == --cert-file && -s $4 && $5 == config ]] || exit 2
+[[ $6 == "$option" && -s $7 ]] || { echo "error: unexpected argument '$6' found" >&2; exit 2; }
+[[ ! -e $here/down ]] || { echo 'Error: connection refused' >&2; exit 1; }
 shift 7
 case "$1 $2" in
-"set-resource --path") [[ $4 == --resource-file ]]; cp "$5" "$(dirname "$0")/resource"; echo "resource $3" >>"$(dirname "$0")/asked"; base64 "$5" ;;
-"set-resource-policy --policy-file") cp "$3" "$(dirname "$0")/policy"; echo policy >>"$(dirname "$0")/asked" ;;
-"set-sample-reference-value "*) shift; echo "value $*" >>"$(dirname "$0")/asked" ;;
+"set-resource --path") [[ $4 == --resource-file ]]; cp "$5" "$here/resource"; echo "resource $3" >>"$here/asked"; base64 "$5" ;;
+"set-resource-policy --policy-file") cp "$3" "$here/policy"; echo policy >>"$here/asked" ;;
+"set-sample-reference-value --as-integer") echo "{\"$3\": [$4]}" >>"$here/references" ;;
+"set-sample-reference-value "*) echo "{\"$2\": [\"$3\"]}" >>"$here/references" ;;
 *) exit 2 ;;
 esac
 `
 
 const agentPolicyText = "package agent_policy\ndefault ExecProcessRequest := false\n"
+
+const cocoSettings = "deploy/kubernetes/" + settings
 
 // cocoScripts is a copy of deploy/ with the settings filled in, and a shell that runs its scripts.
 type cocoScripts struct {
@@ -40,17 +46,18 @@ type cocoScripts struct {
 	dir string
 }
 
-func newCoCoScripts(t *testing.T) *cocoScripts {
+func newCoCoScripts(t *testing.T, hardware string) *cocoScripts {
 	t.Helper()
 	harness.Require(t, harness.OpenSSL)
 	c := &cocoScripts{t: t, dir: t.TempDir()}
 	if err := os.CopyFS(filepath.Join(c.dir, "deploy"), os.DirFS("../../deploy")); err != nil {
 		t.Fatal(err)
 	}
-	c.edit("deploy/kubernetes/components/settings/settings.env", "https://set-KBS_URL.example", "https://kbs.test:8443")
+	c.edit(cocoSettings, "https://set-KBS_URL.example", "https://kbs.test:8443")
+	c.edit(cocoSettings, "set-TEE", hardware)
 	c.write("bin/kbs-client", kbsClient)
 	c.write("policy.rego", agentPolicyText)
-	c.write("admin.key", "a key")
+	c.write("admin.token", "a token")
 	c.write("ca.pem", "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n")
 	return c
 }
@@ -87,9 +94,19 @@ func (c *cocoScripts) edit(name, old, replacement string) {
 func (c *cocoScripts) run(command string, env ...string) (string, error) {
 	cmd := exec.Command("bash", "-c", command)
 	cmd.Dir = c.dir
-	cmd.Env = append([]string{"PATH=" + c.dir + "/bin:" + os.Getenv("PATH"), "KBS_ADMIN_KEY_FILE=admin.key", "KBS_CA_FILE=ca.pem"}, env...)
+	cmd.Env = append([]string{"PATH=" + c.dir + "/bin:" + os.Getenv("PATH"), "KBS_ADMIN_TOKEN_FILE=admin.token", "KBS_CA_FILE=ca.pem"}, env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// wasNotAsked fails the test if Trustee was asked anything.
+func (c *cocoScripts) wasNotAsked() {
+	c.t.Helper()
+	for _, record := range []string{"bin/asked", "bin/references"} {
+		if _, err := os.Stat(filepath.Join(c.dir, record)); err == nil {
+			c.t.Errorf("Trustee was asked: %s", c.read(record))
+		}
+	}
 }
 
 func (c *cocoScripts) must(command string) string {
@@ -105,7 +122,7 @@ func (c *cocoScripts) must(command string) string {
 // the private key could be printed, or messages could be encrypted with another key's public half.
 func TestTrusteeIsPreparedForTheMeasuredPod(t *testing.T) {
 	t.Parallel()
-	c := newCoCoScripts(t)
+	c := newCoCoScripts(t, "snp")
 	hash := strings.TrimSpace(c.must("deploy/coco/initdata coco policy.rego"))
 	encoded := c.read("deploy/kubernetes/overlays/coco/initdata.base64")
 	if again := strings.TrimSpace(c.must("deploy/coco/initdata coco policy.rego")); again != hash || c.read("deploy/kubernetes/overlays/coco/initdata.base64") != encoded {
@@ -135,16 +152,10 @@ func TestTrusteeIsPreparedForTheMeasuredPod(t *testing.T) {
 		}
 	}
 
-	c.must("sed -i 's/set-measurement/m/; s/set-number/7/' deploy/coco/reference-values.env")
+	c.fillIn("snp")
 	said := c.must("deploy/coco/trustee reference-values && deploy/coco/trustee policy && deploy/coco/trustee key")
-	asked := "value snp_launch_measurement m\nvalue --as-integer snp_bootloader 7\nvalue --as-integer snp_microcode 7\nvalue --as-integer snp_snp_svn 7\n" +
-		"value --as-integer snp_tee_svn 7\npolicy\nresource default/key/kafka-encryption-demo\n"
-	if got := c.read("bin/asked"); got != asked {
-		t.Errorf("Trustee was asked\n%s\nwant\n%s", got, asked)
-	}
-	policy := c.read("bin/policy")
-	if !strings.Contains(policy, `path == "default/key/kafka-encryption-demo"`) || !strings.Contains(policy, `.init_data == "`+hash+`"`) || !strings.Contains(policy, "default allow := false") {
-		t.Errorf("resource policy:\n%s", policy)
+	if got := c.read("bin/asked"); got != "policy\nresource default/key/kafka-encryption-demo\n" {
+		t.Errorf("Trustee was asked\n%s", got)
 	}
 	private, err := envelope.ParsePrivateKey([]byte(c.read("bin/resource")))
 	if err != nil {
@@ -153,6 +164,9 @@ func TestTrusteeIsPreparedForTheMeasuredPod(t *testing.T) {
 	public, err := envelope.ParsePublicKeys([]byte(c.read("deploy/kubernetes/components/settings/kafka-encryption-demo-pub.pem")))
 	if err != nil || len(public) != 1 || !private.PublicKey.Equal(public[0]) || private.N.BitLen() != 3072 {
 		t.Errorf("the public half is of another key, or of %d bits: %v", private.N.BitLen(), err)
+	}
+	if want := "Key id: " + envelope.KeyID(&private.PublicKey) + "\n"; !strings.HasSuffix(said, want) {
+		t.Errorf("prints\n%s\nwant %s", said, want)
 	}
 	if body := strings.Split(c.read("bin/resource"), "\n")[5]; strings.Contains(said, body) || strings.Contains(said, base64.StdEncoding.EncodeToString([]byte(body))[:40]) {
 		t.Error("the private key was printed")
@@ -163,23 +177,29 @@ func TestTrusteeIsPreparedForTheMeasuredPod(t *testing.T) {
 // explanation.
 func TestCoCoScriptsSayWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	c := newCoCoScripts(t)
+	c := newCoCoScripts(t, "snp")
 	for _, test := range []struct{ name, command, want string }{
 		{"no arguments", "deploy/coco/initdata", "want two arguments"},
 		{"no such overlay", "deploy/coco/initdata kata-cc policy.rego", "has no initdata"},
 		{"no policy", "deploy/coco/initdata coco none.rego", "missing or empty"},
 		{"another file", "deploy/coco/initdata coco ca.pem", "package agent_policy"},
-		{"another algorithm", "ALGORITHM=md5 deploy/coco/initdata coco policy.rego", "neither sha256 nor sha384"},
+		{"a debug policy", "sed s/false/true/ policy.rego > open.rego; deploy/coco/initdata coco open.rego", "allows looking inside"},
+		{"a generated debug policy", `(cat policy.rego; echo '{"ReadStreamRequest": true}') > open.rego; deploy/coco/initdata coco open.rego`, "allows looking inside"},
 		{"text that ends early", "(cat policy.rego; echo \"'''\") > early.rego; deploy/coco/initdata coco early.rego", "end its section"},
 		{"no certificate", "KBS_CA_FILE=policy.rego deploy/coco/initdata coco policy.rego", "has no certificate"},
 		{"no step", "deploy/coco/trustee", "want one argument"},
 		{"unknown step", "deploy/coco/trustee keys", "want one argument"},
-		{"no administrator", "KBS_ADMIN_KEY_FILE= deploy/coco/trustee policy", "KBS_ADMIN_KEY_FILE"},
+		{"no administrator", "KBS_ADMIN_TOKEN_FILE= deploy/coco/trustee policy", "want either KBS_ADMIN_TOKEN_FILE"},
+		{"two administrators", "KBS_ADMIN_KEY_FILE=admin.token deploy/coco/trustee policy", "want either KBS_ADMIN_TOKEN_FILE"},
+		{"an empty token", ": > empty; KBS_ADMIN_TOKEN_FILE=empty deploy/coco/trustee policy", "missing or empty"},
 		{"no client", "PATH=/usr/bin:/bin deploy/coco/trustee policy", "kbs-client is not installed"},
 		{"no initdata", "deploy/coco/trustee policy", "has no initdata yet"},
-		{"values not filled in", "deploy/coco/trustee reference-values", "not filled in"},
+		{"initdata with another hash", "f=deploy/kubernetes/overlays/coco/initdata.base64; cp $f kept; echo 'algorithm = \"sha384\"' | gzip | base64 -w0 > $f; deploy/coco/trustee policy; code=$?; mv kept $f; exit $code", "not hashed with sha256"},
+		{"values not filled in", "deploy/coco/trustee reference-values", "snp_tee_svn in "},
+		{"an earlier client", "touch bin/earlier; deploy/coco/trustee key; code=$?; rm bin/earlier; exit $code", "one before it KBS_ADMIN_KEY_FILE"},
 		{"Trustee is down", "touch bin/down; deploy/coco/trustee key", "refused it"},
-		{"not https", "sed -i s/https:/http:/ deploy/kubernetes/components/settings/settings.env; deploy/coco/initdata coco policy.rego", "is not https://"},
+		{"unknown hardware", "sed -i s/TEE=snp/TEE=tdx/ " + cocoSettings + "; deploy/coco/trustee key", "neither snp nor az-snp-vtpm"},
+		{"not https", "sed -i s/https:/http:/ " + cocoSettings + "; deploy/coco/initdata coco policy.rego", "is not https://"},
 	} {
 		if out, err := c.run(test.command); err == nil || !strings.Contains(out, test.want) {
 			t.Errorf("%s: %v, want %q in:\n%s", test.name, err, test.want, out)
@@ -194,7 +214,17 @@ func TestCoCoScriptsSayWhatIsWrong(t *testing.T) {
 			t.Errorf("%s was changed by a script that failed", untouched)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(c.dir, "bin/asked")); err == nil {
-		t.Errorf("Trustee was asked: %s", c.read("bin/asked"))
+	c.wasNotAsked()
+}
+
+// Without this the steps could not be run against a Trustee before 0.21, whose client knows no token.
+func TestEarlierTrusteeTakesItsAdministratorsKey(t *testing.T) {
+	t.Parallel()
+	c := newCoCoScripts(t, "snp")
+	c.write("admin.key", "a key")
+	c.must("touch bin/earlier; deploy/coco/initdata coco policy.rego")
+	c.must("KBS_ADMIN_TOKEN_FILE= KBS_ADMIN_KEY_FILE=admin.key deploy/coco/trustee policy")
+	if got := c.read("bin/asked"); got != "policy\n" {
+		t.Errorf("Trustee was asked %q", got)
 	}
 }
