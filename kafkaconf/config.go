@@ -39,6 +39,7 @@ type Settings struct {
 	ConnectionStringFile string `envconfig:"KAFKA_CONNECTION_STRING_FILE" desc:"file with the connection string of Event Hubs, for PLAIN instead of user and password"`
 	TokenFile            string `envconfig:"KAFKA_TOKEN_FILE" desc:"file with the token for OAUTHBEARER"`
 	AzureScope           string `envconfig:"KAFKA_AZURE_SCOPE" blanks:"cut" desc:"scope of the token for OAUTHBEARER that the pod's Azure workload identity requests, instead of KAFKA_TOKEN_FILE; empty with event-hubs: https://HOST/.default of the first broker"`
+	AzureIdentity        string `envconfig:"KAFKA_AZURE_IDENTITY" blanks:"cut" desc:"whose token KAFKA_AZURE_SCOPE is for: workload (also if empty), the pod's workload identity; managed, the managed identity of the container group or machine, its only one"`
 	CredentialsInClear   bool   `envconfig:"KAFKA_INSECURE_CREDENTIALS_IN_CLEAR" desc:"true: allow SASL_PLAINTEXT to send passwords (PLAIN) and tokens that anyone on the network can read"`
 
 	Version  string `envconfig:"KAFKA_VERSION" desc:"highest version of Kafka's protocol to use, 1.0.0 or later; empty: 3.6.0 (event-hubs: 1.0.0)"`

@@ -158,8 +158,11 @@ func (s Settings) explainSignIn(err error) (cause Cause, found bool) {
 	var azure *azidentity.AuthenticationFailedError
 	switch {
 	case errors.As(err, &azure):
-		code := entraCode.FindString(azure.Error())
-		return Cause{Code: EntraRefused, Detail: code, What: strings.TrimSpace("Microsoft Entra gives no token " + code), Hint: "AZURE_CLIENT_ID, AZURE_TENANT_ID and KAFKA_AZURE_SCOPE"}, true
+		code, hint := entraCode.FindString(azure.Error()), "AZURE_CLIENT_ID, AZURE_TENANT_ID and KAFKA_AZURE_SCOPE"
+		if s.AzureIdentity == managedIdentity {
+			hint = "KAFKA_AZURE_SCOPE, and which managed identity this container group or machine has"
+		}
+		return Cause{Code: EntraRefused, Detail: code, What: strings.TrimSpace("Microsoft Entra gives no token " + code), Hint: hint}, true
 	case errors.Is(err, sarama.ErrSASLAuthenticationFailed): // not As: sarama wraps the broker's text
 		return s.refusedCredentials(), true
 	case errors.As(err, &refusal):

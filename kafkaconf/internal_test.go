@@ -93,13 +93,14 @@ type authority struct {
 }
 
 func (a *authority) Do(r *http.Request) (*http.Response, error) {
+	var sent []byte
 	if r.Body != nil {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
+		var err error
+		if sent, err = io.ReadAll(r.Body); err != nil {
 			return nil, err
 		}
-		a.asked = append(a.asked, r.URL.String()+"?"+string(body))
 	}
+	a.asked = append(a.asked, r.URL.String()+"?"+string(sent))
 	status, body := a.status, a.body
 	if strings.HasSuffix(r.URL.Path, "/openid-configuration") {
 		status, body = http.StatusOK, `{"token_endpoint":"https://login.microsoftonline.com/t/token","issuer":"https://login.microsoftonline.com/t","authorization_endpoint":"https://login.microsoftonline.com/t/authorize"}`
@@ -141,6 +142,33 @@ func TestAzureWorkloadIdentity(t *testing.T) {
 	s := Settings{Preset: "event-hubs"}
 	cause := s.Explain(&connectError{"ns:9093", signingIn, err})
 	if !strings.Contains(cause.What, "Microsoft Entra gives no token AADSTS70021") || strings.Contains(cause.String(), "canary") || !strings.Contains(cause.Hint, "AZURE_CLIENT_ID") {
+		t.Errorf("got %q of %v", cause, err)
+	}
+}
+
+// Without it a container group would ask for a token for something else than Event Hubs, or not say why it gets none.
+func TestAzureManagedIdentity(t *testing.T) {
+	t.Parallel()
+	platform := &authority{status: http.StatusOK, body: `{"access_token":"a.b.c","expires_in":"3600","token_type":"Bearer"}`}
+	options := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: azcore.ClientOptions{Transport: platform, Retry: policy.RetryOptions{MaxRetries: -1}}}
+	ask := func(scope string) (string, error) {
+		tokens, err := managedTokens(scope, options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tokens(context.Background())
+	}
+	if token, err := ask("https://ns.servicebus.windows.net/.default"); err != nil || token != "a.b.c" {
+		t.Fatalf("%q, %v; asked %q", token, err, platform.asked)
+	}
+	if asked := strings.Join(platform.asked, "\n"); !strings.Contains(asked, "http://169.254.169.254/metadata/identity/oauth2/token?") || !strings.Contains(asked, "resource=https%3A%2F%2Fns.servicebus.windows.net") {
+		t.Errorf("asked %s", asked)
+	}
+	platform.status, platform.body = http.StatusForbidden, `{"error":"unauthorized_client","error_description":"AADSTS700016: canary"}`
+	_, err := ask("https://other.servicebus.windows.net/.default")
+	s := Settings{Preset: "event-hubs", AzureIdentity: managedIdentity}
+	cause := s.Explain(&connectError{"ns:9093", signingIn, err})
+	if !strings.Contains(cause.What, "Microsoft Entra gives no token AADSTS700016") || strings.Contains(cause.String(), "canary") || !strings.Contains(cause.Hint, "managed identity") {
 		t.Errorf("got %q of %v", cause, err)
 	}
 }

@@ -29,7 +29,7 @@ func (s Settings) mechanism() sarama.SASLMechanism {
 
 func (s Settings) checkSASL() error {
 	passwords := []variable{{"KAFKA_SASL_USER", s.User}, {"KAFKA_SASL_PASSWORD_FILE", s.PasswordFile}, {"KAFKA_CONNECTION_STRING_FILE", s.ConnectionStringFile}}
-	tokens := []variable{{"KAFKA_TOKEN_FILE", s.TokenFile}, {"KAFKA_AZURE_SCOPE", s.AzureScope}}
+	tokens := []variable{{"KAFKA_TOKEN_FILE", s.TokenFile}, {"KAFKA_AZURE_SCOPE", s.AzureScope}, {"KAFKA_AZURE_IDENTITY", s.AzureIdentity}}
 	if !s.usesSASL() {
 		const why = "is for signing in only (hint: set KAFKA_SECURITY_PROTOCOL to SASL_SSL)"
 		return errors.Join(unused(why, variable{"KAFKA_SASL_MECHANISM", s.Mechanism}), unused(why, passwords...), unused(why, tokens...))

@@ -8,12 +8,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/IBM/sarama"
 
 	"kafka-e2ee/settings"
 )
+
+// managedIdentity is the value of KAFKA_AZURE_IDENTITY for a container group or a machine.
+const managedIdentity = "managed"
 
 // tokenSource returns a currently valid token for OAUTHBEARER.
 type tokenSource func(context.Context) (string, error)
@@ -24,6 +28,8 @@ func (s Settings) tokens() (tokenSource, error) {
 	switch {
 	case s.TokenFile != "" && scope != "":
 		return nil, settings.Errorf("KAFKA_TOKEN_FILE and KAFKA_AZURE_SCOPE", "both are set (hint: keep one)")
+	case s.TokenFile != "" && s.AzureIdentity != "":
+		return nil, settings.Errorf("KAFKA_TOKEN_FILE and KAFKA_AZURE_IDENTITY", "both are set (hint: keep one)")
 	case s.TokenFile != "":
 		_, _, err := s.tokenFile()
 		return s.currentToken, err
@@ -34,7 +40,13 @@ func (s Settings) tokens() (tokenSource, error) {
 	case !isScope(scope):
 		return nil, settings.Errorf("KAFKA_AZURE_SCOPE", "want a scope such as https://NAMESPACE.servicebus.windows.net/.default")
 	}
-	return azureTokens(scope, nil)
+	switch s.AzureIdentity {
+	case "", "workload":
+		return azureTokens(scope, nil)
+	case managedIdentity:
+		return managedTokens(scope, nil)
+	}
+	return nil, settings.Errorf("KAFKA_AZURE_IDENTITY", "want workload or managed")
 }
 
 // isScope reports whether text is the scope of an application: its https or api address, followed by /.default.
@@ -55,12 +67,26 @@ func azureTokens(scope string, options *azidentity.WorkloadIdentityCredentialOpt
 	identity, err := azidentity.NewWorkloadIdentityCredential(options)
 	if err != nil {
 		return nil, settings.Errorf("AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_FEDERATED_TOKEN_FILE", "are not all set, so this pod has no workload identity "+
-			"(hint: label it azure.workload.identity/use=true, or set KAFKA_TOKEN_FILE or KAFKA_CONNECTION_STRING_FILE)")
+			"(hint: label it azure.workload.identity/use=true, or set KAFKA_TOKEN_FILE or KAFKA_CONNECTION_STRING_FILE, or KAFKA_AZURE_IDENTITY=managed outside of Kubernetes)")
 	}
+	return tokensOf(identity, scope), nil
+}
+
+// managedTokens requests tokens from the platform, for the managed identity of a container group or a machine: its only
+// one, since not every platform lets a program choose.
+func managedTokens(scope string, options *azidentity.ManagedIdentityCredentialOptions) (tokenSource, error) {
+	identity, err := azidentity.NewManagedIdentityCredential(options)
+	if err != nil {
+		return nil, settings.Errorf("KAFKA_AZURE_IDENTITY", "the platform's variables for managed identities (IDENTITY_…, MSI_…) are wrong")
+	}
+	return tokensOf(identity, scope), nil
+}
+
+func tokensOf(identity azcore.TokenCredential, scope string) tokenSource {
 	return func(ctx context.Context) (string, error) {
 		token, err := identity.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{scope}})
 		return token.Token, err
-	}, nil
+	}
 }
 
 func (s Settings) tokenFile() (token string, expires time.Time, err error) {
