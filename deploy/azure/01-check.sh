@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Checks programs, versions, extensions, registrations, the machine type and its
-# quota before anything is created. Changes nothing, costs nothing.
+# Checks the operating system, programs, versions, extensions, registrations, the
+# machine type and its quota before anything is created. Changes nothing, costs
+# nothing.
 . "$(dirname "$0")/lib.sh"
 
 problems=()
@@ -8,7 +9,12 @@ problems=()
 atLeast() { [[ -n $1 && $(printf '%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
 
 if [[ ! $dry ]]; then
-	for tool in az kubectl docker jq openssl curl base64 sha256sum od; do
+	# The generators of policies are programs for Linux. Elsewhere only 08-measure.sh, an hour later, would fail.
+	[[ $(uname -s) == Linux ]] || fail "this is $(uname -s), and security policies are generated on Linux only" "run the stages on Linux; Windows: in WSL, macOS: in a virtual machine with Linux"
+	tools=(az docker jq openssl curl base64 sha256sum od)
+	if [[ ! $group ]]; then tools+=(kubectl); fi
+	if [[ $PLATFORM == confidential-aci ]]; then tools+=(helm); fi
+	for tool in "${tools[@]}"; do
 		command -v "$tool" >/dev/null || problems+=("$tool is not installed")
 	done
 	[[ ${#problems[@]} -eq 0 ]] || { printf "$stage: %s\n" "${problems[@]}" >&2; fail "programs are missing" "install them, then run this again"; }
@@ -21,7 +27,8 @@ query "looking for versions" az version --output json
 if [[ ! $dry ]]; then
 	have=$(jq -r '."azure-cli" // ""' <<<"$answer")
 	atLeast "$have" 2.55.0 || problems+=("azure-cli is ${have:-unknown}, want 2.55.0 or newer: az upgrade")
-	extensions=(aks-preview:0.5.169 confcom:0.3.3)
+	extensions=(confcom:1.2.0)
+	if [[ $PLATFORM == kata-cc ]]; then extensions=(aks-preview:0.5.169 confcom:0.3.3); fi
 	if [[ -n $ATTESTATION_NAME ]]; then extensions+=(attestation:0.0.0); fi
 	for extension in "${extensions[@]}"; do
 		name=${extension%:*} want=${extension#*:}
@@ -33,23 +40,31 @@ if [[ ! $dry ]]; then
 		fi
 	done
 fi
-query "looking for kubectl's version" kubectl version --client --output json
-if [[ ! $dry ]]; then
+if [[ ! $group ]]; then
+	query "looking for kubectl's version" kubectl version --client --output json
 	have=$(jq -r '.kustomizeVersion // "" | ltrimstr("v")' <<<"$answer")
-	atLeast "$have" 5.0.0 || problems+=("kubectl's kustomize is ${have:-missing}, want 5.0 or newer: az aks install-cli")
+	[[ $dry ]] || atLeast "$have" 5.0.0 || problems+=("kubectl's kustomize is ${have:-missing}, want 5.0 or newer: az aks install-cli")
 fi
 
 checkSubscription
 
-query "looking for the feature" az feature show --namespace Microsoft.ContainerService --name KataCcIsolationPreview --query properties.state --output tsv
-[[ $dry || $answer == Registered ]] || problems+=("the feature KataCcIsolationPreview is ${answer:-unknown}: az feature register --namespace Microsoft.ContainerService --name KataCcIsolationPreview; minutes later, when it is Registered: az provider register --namespace Microsoft.ContainerService")
-for provider in ContainerService ContainerRegistry ManagedIdentity Attestation KeyVault; do
+providers=(ContainerRegistry ManagedIdentity Attestation KeyVault)
+case $PLATFORM in
+kata-cc)
+	providers+=(ContainerService)
+	query "looking for the feature" az feature show --namespace Microsoft.ContainerService --name KataCcIsolationPreview --query properties.state --output tsv
+	[[ $dry || $answer == Registered ]] || problems+=("the feature KataCcIsolationPreview is ${answer:-unknown}: this preview was ended in March 2026; PLATFORM=container-group or confidential-aci replace it (docs/platforms.md)") ;;
+confidential-aci) providers+=(ContainerService ContainerInstance Network) ;;
+container-group) providers+=(ContainerInstance) ;;
+esac
+if [[ $KAFKA == event-hubs ]]; then providers+=(EventHub); fi
+for provider in "${providers[@]}"; do
 	query "looking for the provider $provider" az provider show --namespace "Microsoft.$provider" --query registrationState --output tsv
 	[[ $dry || $answer == Registered ]] || problems+=("the provider Microsoft.$provider is ${answer:-unknown}: az provider register --namespace Microsoft.$provider")
 done
 
 # Existing nodes need no more quota.
-if ! recorded cluster "$RESOURCE_GROUP" "$CLUSTER" && ! recorded nodepool "$RESOURCE_GROUP" "$CLUSTER" "$NODE_POOL"; then
+if [[ ! $group ]] && [[ $PLATFORM == kata-cc || $CLUSTER_IS == new ]] && ! recorded cluster "$RESOURCE_GROUP" "$CLUSTER" && ! recorded nodepool "$RESOURCE_GROUP" "$CLUSTER" "$NODE_POOL"; then
 	query "looking for the machine type" az vm list-skus --location "$LOCATION" --size "$NODE_SIZE" --resource-type virtualMachines \
 		--query "[?name=='$NODE_SIZE'].[family, capabilities[?name=='vCPUs'].value | [0], restrictions[0].reasonCode || '']" --output tsv
 	IFS=$'\t' read -r family cores restriction <<<"${dry:+<family>}$answer"

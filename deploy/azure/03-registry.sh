@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Creates the registry, pushes the images, and lets the cluster's nodes pull them.
+# Creates the registry, pushes the images, and lets the cluster's nodes pull them
+# (container-group: 04-identity.sh lets the groups' identities).
 # Later stages pin the images by digest.
 # Costs: a registry of tier Basic for as long as it exists, and its storage.
 . "$(dirname "$0")/lib.sh"
@@ -12,7 +13,7 @@ if ! listed "$REGISTRY"; then
 fi
 run "signing in to the registry" az acr login --name "$REGISTRY"
 
-# The nodes are amd64, whatever this machine is.
+# The confidential machines are amd64, whatever this machine is.
 export DOCKER_DEFAULT_PLATFORM=linux/amd64
 query "looking for images" az acr repository list --name "$REGISTRY" --output tsv
 repositories=$answer built=
@@ -35,6 +36,10 @@ for program in producer consumer; do
 	save "$program-image" "$server/$image@$answer"
 done
 
+if [[ $group ]]; then
+	report "the images are in $server" "put the images into $server"
+	exit
+fi
 require "looking for the nodes' identity" az aks show --resource-group "$RESOURCE_GROUP" --name "$CLUSTER" --query identityProfile.kubeletidentity.objectId --output tsv
 nodes=$answer
 require "looking for the registry's id" az acr show --name "$REGISTRY" --query id --output tsv

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Deletes the resources in the record, the newest first, and nothing else. Safe to
-# run again.
+# Deletes the resources in the record, the newest first, and nothing else. It stops
+# before a resource group, a namespace or a definition of Strimzi that holds
+# anything else. Safe to run again.
 . "$(dirname "$0")/lib.sh"
+. "$here/guards.sh"
 [[ -s $state/made ]] || { info "there is nothing to delete: the record is empty"; exit; }
 record=$(tac "$state/made")
 [[ $dry ]] || checkSubscription
@@ -11,9 +13,6 @@ alreadyGone() { info "$1 is gone already"; }
 deleteListed() { if [[ $dry ]] || listed "$1"; then run "deleting $2" "${@:3}"; else alreadyGone "$2"; fi; }
 # revokeFound ROLE COMMAND...: runs the command if $answer is not empty.
 revokeFound() { if [[ $dry || -n $answer ]]; then run "revoking $1" "${@:2}"; else alreadyGone "$1"; fi; }
-# runInCluster WHAT COMMAND...: runs the command unless clean-up deletes the whole cluster.
-runInCluster() { if ! grep -q '^cluster	' "$state/made"; then run "$@"; fi; }
-
 # purgeKey VAULT-FLAG VAULT NAME: purges a deleted key. If your vault forbids purging, the key stays recoverable for the
 # retention time.
 purgeKey() {
@@ -35,11 +34,12 @@ while IFS=$'\t' read -r -u 3 kind one two three four; do
 	kafka)
 		# The topic first: its deletion needs the running operator.
 		runInCluster "deleting the topic" kubectl -n kafka delete kafkatopics.kafka.strimzi.io kafka-demo-topic --ignore-not-found
-		runInCluster "deleting Kafka" kubectl delete --ignore-not-found -f "$here/../kubernetes/components/strimzi/kafka.yaml"
+		runInCluster "deleting Kafka" kubectl delete --ignore-not-found -f "$state/kafka.yaml"
+		runInCluster "deleting its pods" kubectl -n kafka delete strimzipodsets.core.strimzi.io --selector strimzi.io/cluster=my-cluster
 		runInCluster "deleting its disks" kubectl -n kafka delete persistentvolumeclaim --selector strimzi.io/cluster=my-cluster ;;
-	strimzi)
-		[[ ! -e $state/strimzi.yaml ]] || runInCluster "deleting Strimzi" kubectl -n kafka delete --ignore-not-found -f "$state/strimzi.yaml" ;;
-	namespace) runInCluster "deleting the namespace $one" kubectl delete namespace "$one" --ignore-not-found ;;
+	strimzi) deleteStrimzi ;;
+	crd) deleteDefinition "$one" ;;
+	namespace) deleteNamespace "$one" ;;
 	key)
 		query "looking for the key" az keyvault key list "$one" "$two" --query '[].name' --output tsv
 		if [[ $dry ]] || listed "$three"; then
@@ -76,6 +76,25 @@ while IFS=$'\t' read -r -u 3 kind one two three four; do
 	registry)
 		query "looking for the registry" az acr list --query '[].name' --output tsv
 		deleteListed "$two" "the registry $two" az acr delete --resource-group "$one" --name "$two" --yes ;;
+	container-group)
+		query "looking for the container group" az container list --resource-group "$one" --query '[].name' --output tsv
+		deleteListed "$two" "the container group $two" az container delete --resource-group "$one" --name "$two" --yes ;;
+	event-hub)
+		query "looking for the namespace" az eventhubs namespace list --resource-group "$one" --query '[].name' --output tsv
+		if listed "$two"; then query "looking for the event hub" az eventhubs eventhub list --resource-group "$one" --namespace-name "$two" --query '[].name' --output tsv; fi
+		deleteListed "$three" "the event hub $three" az eventhubs eventhub delete --resource-group "$one" --namespace-name "$two" --name "$three" ;;
+	event-hubs)
+		query "looking for the namespace" az eventhubs namespace list --resource-group "$one" --query '[].name' --output tsv
+		deleteListed "$two" "the namespace $two" az eventhubs namespace delete --resource-group "$one" --name "$two" ;;
+	network)
+		query "looking for the network" az network vnet list --resource-group "$one" --query '[].name' --output tsv
+		deleteListed "$two" "the network $two" az network vnet delete --resource-group "$one" --name "$two" ;;
+	nat-gateway)
+		query "looking for the gateway" az network nat gateway list --resource-group "$one" --query '[].name' --output tsv
+		deleteListed "$two" "the gateway $two" az network nat gateway delete --resource-group "$one" --name "$two" ;;
+	public-ip)
+		query "looking for the gateway's address" az network public-ip list --resource-group "$one" --query '[].name' --output tsv
+		deleteListed "$two" "the gateway's address $two" az network public-ip delete --resource-group "$one" --name "$two" ;;
 	nodepool)
 		query "looking for the node pool" az aks nodepool list --resource-group "$one" --cluster-name "$two" --query '[].name' --output tsv
 		deleteListed "$three" "the node pool $three" az aks nodepool delete --resource-group "$one" --cluster-name "$two" --name "$three" ;;

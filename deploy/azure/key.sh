@@ -5,7 +5,7 @@ set -euo pipefail
 
 load attestation-host 05-attestation.sh
 attestation=$answer
-load identity-client-id 04-identity.sh
+load consumer-client-id 04-identity.sh
 identity=$answer
 
 # lookForKey: sets $ready if the key and the identity's role on it exist. Records what does not, because it is made next.
@@ -31,5 +31,5 @@ lookForKey() {
 # setUpKey WHAT MEASUREMENT [STEP]: runs setup-key.sh, which writes the public key to the current folder.
 setUpKey() {
 	[[ $dry ]] || cd "$state"
-	run "$1" env "MAA_ENDPOINT=$attestation" "MANAGED_IDENTITY=$identity" "WORKLOAD_MEASUREMENT=$2" PLATFORM=kata-cc bash "$here/setup-key.sh" "$KEY_NAME" "$VAULT_HOST" "${@:3}"
+	run "$1" env "MAA_ENDPOINT=$attestation" "MANAGED_IDENTITY=$identity" "WORKLOAD_MEASUREMENT=$2" "PLATFORM=${PLATFORM/container-group/confidential-aci}" bash "$here/setup-key.sh" "$KEY_NAME" "$VAULT_HOST" "${@:3}"
 }

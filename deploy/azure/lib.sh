@@ -19,7 +19,7 @@ fail() {
 	exit 1
 }
 
-((BASH_VERSINFO[0] > 4 || BASH_VERSINFO[0] == 4 && BASH_VERSINFO[1] >= 4)) || fail "bash is ${BASH_VERSION}, want 4.4 or newer" "macOS: brew install bash"
+((BASH_VERSINFO[0] > 4 || BASH_VERSINFO[0] == 4 && BASH_VERSINFO[1] >= 4)) || fail "bash is ${BASH_VERSION}, want 4.4 or newer" "install a newer bash"
 dry=
 case "$#:${1:-}" in
 0:) ;;
@@ -36,72 +36,20 @@ esac
 settings=${AZURE_SETTINGS:-$here/env}
 [[ -r $settings ]] || fail "the settings $settings cannot be read" "cp deploy/azure/env.example deploy/azure/env, and edit the copy"
 
-# readSettings: reads the file without executing it. It reports all problems together, by name and never by value.
-readSettings() {
-	local -A given=()
-	local problems=() line name pattern meaning host='[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+'
-	while IFS= read -r line || [[ -n $line ]]; do
-		line=${line%$'\r'}
-		if [[ $line =~ ^([A-Z_]+)=(.*)$ ]]; then
-			name=${BASH_REMATCH[1]}
-			if [[ -v given[$name] ]]; then problems+=("$name is set twice"); fi
-			given[$name]=${BASH_REMATCH[2]}
-		elif [[ ! $line =~ ^[[:space:]]*(#.*)?$ ]]; then
-			problems+=("a line is not NAME=value: it begins with '${line:0:12}'")
-		fi
-	done <"$settings"
-	while IFS='	' read -r name pattern meaning; do
-		pattern=${pattern//HOST/$host}
-		if [[ ! -v given[$name] ]]; then
-			problems+=("$name is missing: want $meaning")
-			continue
-		elif [[ $pattern == RANGE ]] && isRange "${given[$name]}"; then
-			: # a pattern cannot check the bits behind the prefix
-		elif [[ ! ${given[$name]} =~ ^($pattern)$ ]]; then
-			if [[ -n ${given[$name]} ]]; then problems+=("$name is wrong: want $meaning"); else problems+=("$name is empty: want $meaning"); fi
-		fi
-		declare -g "$name=${given[$name]}"
-		unset "given[$name]"
-	done <<-'END'
-		SUBSCRIPTION	[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}	a subscription's id (az account list --output table)
-		LOCATION	[a-z0-9]+	a region's short name, such as eastus
-		RESOURCE_GROUP	[a-zA-Z0-9_-]{1,80}	1 to 80 letters, digits, _ and -
-		CLUSTER_IS	new|existing	new or existing
-		CLUSTER	[a-zA-Z0-9][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9]	2 to 63 letters, digits, _ and -
-		NODE_POOL	[a-z][a-z0-9]{0,11}	1 to 12 small letters and digits
-		NODE_SIZE	Standard_[A-Za-z0-9_]+	a machine type with confidential child machines, such as Standard_DC8as_cc_v5
-		NODE_COUNT	[1-9][0-9]?	1 to 99
-		KUBERNETES_VERSION	|1\.(2[5-9]|[3-9][0-9])(\.[0-9]+)?	nothing, or 1.25 or newer
-		REGISTRY	[a-z0-9]{5,50}	5 to 50 small letters and digits, without .azurecr.io
-		IMAGE_TAG	[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}	a tag for the images
-		IDENTITY	[a-zA-Z0-9][a-zA-Z0-9_-]{2,127}	3 to 128 letters, digits, _ and -
-		ATTESTATION_HOST	|HOST	nothing, or a host name without https://
-		ATTESTATION_NAME	|[a-z0-9]{3,24}	nothing, or 3 to 24 small letters and digits
-		VAULT_HOST	[a-zA-Z][a-zA-Z0-9-]{2,23}\.(vault|managedhsm)\.azure\.net	NAME.vault.azure.net or NAME.managedhsm.azure.net, without https://
-		KEY_NAME	[a-zA-Z0-9-]{1,127}	1 to 127 letters, digits and -
-		KEY_STEPS	one|two	one or two
-		PAGE_NAME	[a-z][a-z0-9-]{1,61}[a-z0-9]	3 to 63 small letters, digits and -
-		PRINCIPAL	|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}	nothing, or an object id (az ad user show)
-		SOURCE_RANGE	RANGE	a range of addresses such as 203.0.113.7/32 or 2001:db8::/64, whose bits behind the prefix are 0
-		VIEWER_NAMESPACE	None|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?	None or the name of a namespace
-		STRICT	yes|no	yes or no
-		WAIT_MINUTES	[1-9][0-9]{0,3}	minutes, 1 to 9999
-	END
-	for name in "${!given[@]}"; do problems+=("$name is not a setting"); done
-	[[ -n ${ATTESTATION_HOST:-}${ATTESTATION_NAME:-} ]] || problems+=("ATTESTATION_HOST and ATTESTATION_NAME are both empty: want one of them")
-	[[ -z ${ATTESTATION_HOST:-} || -z ${ATTESTATION_NAME:-} ]] || problems+=("ATTESTATION_HOST and ATTESTATION_NAME are both set: empty one of them")
-	if [[ ${#problems[@]} -gt 0 ]]; then
-		printf "$stage: %s\n" "${problems[@]}" >&2
-		fail "nothing was done" "correct $settings; env.example explains each name"
-	fi
-}
+. "$here/settings.sh"
 readSettings
 VAULT_HOST=${VAULT_HOST,,} # host names ignore case
 if [[ $STRICT == yes ]]; then KEY_STEPS=two; fi # the strict consumer names its key
 
+# On container-group there is no cluster: its manifests are templates of Azure's, in JSON.
+group='' overlay=$PLATFORM manifest=yaml
+if [[ $PLATFORM == container-group ]]; then group=1 overlay='' manifest=json; fi
+topic='kafka-demo-topic'
+
 state=${AZURE_STATE:-$here/state}/$RESOURCE_GROUP
 [[ $state == /* ]] || state=$PWD/$state
 kubernetes=$state/kubernetes
+consumer=$state/consumer.$manifest producer=$state/producer.$manifest
 vault=${VAULT_HOST%%.*} hsm='' vaultFlags=(--vault-name "${VAULT_HOST%%.*}")
 if [[ $VAULT_HOST == *.managedhsm.azure.net ]]; then hsm=1 vaultFlags=(--hsm-name "$vault"); fi
 server=$REGISTRY.azurecr.io
@@ -117,12 +65,13 @@ explain() {
 	local said hint
 	said=$(<"$2")
 	case $said in
-	*[Qq]uota*) hint="ask for more cores of the family of $NODE_SIZE in $LOCATION (portal, Quotas), or set another LOCATION" ;;
+	*[Qq]uota*) if [[ $group ]]; then hint="ask for more of Container Instances in $LOCATION (portal, Quotas), or set another LOCATION"; else hint="ask for more cores of the family of $NODE_SIZE in $LOCATION (portal, Quotas), or set another LOCATION"; fi ;;
 	*SkuNotAvailable* | *'not available in location'* | *VMSizeNotSupported* | *'VM size of'*'not allowed'*) hint="the region does not have the machine type: set another LOCATION (az vm list-skus --size $NODE_SIZE --output table)" ;;
 	*ForbiddenByRbac* | *AuthorizationFailed* | *'not authorized'*) hint="a role is missing, or too new to work yet: that takes minutes, and up to 24 hours; making resources needs Contributor, giving roles needs Owner or User Access Administrator" ;;
 	*AADSTS* | *'az login'*) hint="sign in with az login" ;;
 	*DeletedButRecoverable* | *'deleted state'* | *'soft deleted'*) hint="Azure keeps deleted resources for a while: az keyvault recover, az keyvault purge, or another name" ;;
 	*AlreadyInUse* | *AlreadyExists* | *'already in use'* | *'already taken'*) hint="the name is taken: set another" ;;
+	*InUse*) hint="Azure still releases what used it, which takes up to an hour" ;;
 	*'Max retries'* | *'resolve host'* | *'no such host'* | *'onnection refused'*) hint="check the network and the host names in $settings" ;;
 	*) hint="remove the cause" ;;
 	esac
@@ -180,6 +129,20 @@ await() {
 	done
 }
 
+# awaitMade WHAT COMMAND...: waits, for WAIT_MINUTES, until the state of a resource, which the command shows, is Succeeded.
+awaitMade() {
+	local what=$1 tries=$((WAIT_MINUTES * 6))
+	shift
+	while true; do
+		require "looking at the state of $what" "$@" --query provisioningState --output tsv
+		if [[ $dry || $answer == Succeeded ]]; then return; fi
+		[[ $answer != Failed && $answer != Canceled ]] ||
+			fail "Azure did not finish making $what: its state is $answer" "deploy/azure/all down deletes it; then run deploy/azure/$stage again"
+		((--tries > 0)) || fail "$what is not ready after $WAIT_MINUTES minutes: its state is $answer" "run deploy/azure/$stage again, which continues where it stopped"
+		sleep "${POLL_SECONDS:-10}"
+	done
+}
+
 # listed NAME: whether a line of $answer is the name. Azure ignores case in names.
 listed() { grep -qixF -- "$1" <<<"$answer"; }
 
@@ -212,25 +175,36 @@ grant() {
 	run "giving $1 the role $2" az role assignment create --role "$2" --assignee-object-id "$3" --assignee-principal-type "$4" --scope "$5"
 }
 
-# render OVERLAY FILE TARGET...: renders an overlay without the objects that the targets select.
-render() {
-	local overlay=$1 file=$2 part=$kubernetes/overlays/part target
-	shift 2
-	if [[ ! $dry ]]; then
-		mkdir -p "$part"
-		{
-			printf 'resources: [../%s]\npatches:\n' "$overlay"
-			for target; do printf "  - target: {%s}\n    patch: '{\$patch: delete, kind: any, metadata: {name: any}}'\n" "$target"; done
-		} >"$part/kustomization.yaml"
-	fi
-	require "rendering $overlay" kubectl kustomize "$part"
-	[[ $dry ]] || printf '%s\n' "$answer" >"$file"
+# makeListed KIND NAME WHAT LIST-COMMAND... -- COMMAND...: makes a resource of the resource group, unless it is listed.
+makeListed() {
+	local kind=$1 name=$2 what=$3 list=()
+	shift 3
+	while [[ $1 != -- ]]; do list+=("$1"); shift; done
+	shift
+	query "looking for $what" "${list[@]}" --query '[].name' --output tsv
+	if listed "$name"; then return; fi
+	record "$kind" "$RESOURCE_GROUP" "$name"
+	run "making $what" "$@"
+}
+
+# trustedSender: prints the producer's name and public signing key, for a strict consumer.
+trustedSender() { echo kafka-producer && openssl pkey -in "$state/signing.pem" -pubout; }
+
+# printVerify URL: prints the command that verifies the page.
+printVerify() {
+	if [[ $dry ]]; then return; fi
+	info "before you trust the page, verify it (make verify builds the program):"
+	printf '%q ' bin/verify -policy "$state/$KEY_NAME-release-policy.json" -key "$state/$KEY_NAME-pub.pem" "$1"
+	echo
 }
 
 # checkUnchanged: fails if the consumer's manifest is not the measured file.
 checkUnchanged() {
 	load measured 08-measure.sh
-	[[ $dry || -e $state/consumer.yaml ]] || fail "there is no consumer.yaml" "run deploy/azure/08-measure.sh"
-	[[ $dry || $answer == "$(sha256sum <"$state/consumer.yaml")" ]] ||
-		fail "$state/consumer.yaml is not the file that was measured, so its pod would get no key" "rm -f $state/consumer.yaml; then run deploy/azure/08-measure.sh, which recreates it"
+	[[ $dry || -e $consumer ]] || fail "there is no ${consumer##*/}" "run deploy/azure/08-measure.sh"
+	[[ $dry || $answer == "$(sha256sum <"$consumer")" ]] ||
+		fail "$consumer is not the file that was measured, so its pod would get no key" "rm -f $consumer; then run deploy/azure/08-measure.sh, which recreates it"
 }
+
+# Both define the same functions.
+if [[ $group ]]; then . "$here/container-group.sh"; else . "$here/cluster.sh"; fi

@@ -19,8 +19,12 @@ var azureConfigurations = map[string]struct {
 	there map[string]map[string]string
 	given map[string]string
 }{
-	"new":    {"demovault.vault.azure.net", nil, map[string]string{"KUBERNETES_VERSION": "1.30"}},
-	"strict": {"demovault.vault.azure.net", nil, map[string]string{"STRICT": "yes"}},
+	"new":             {"demovault.vault.azure.net", nil, map[string]string{"KUBERNETES_VERSION": "1.30"}},
+	"virtual nodes":   {"demovault.vault.azure.net", nil, platforms["confidential-aci"]},
+	"event hubs":      {"demovault.vault.azure.net", nil, platforms["confidential-aci-event-hubs"]},
+	"container group": {"demovault.vault.azure.net", nil, platforms["container-group"]},
+	"own Kafka":       {"demovault.vault.azure.net", nil, platforms["container-group-own-kafka"]},
+	"strict":          {"demovault.vault.azure.net", nil, map[string]string{"STRICT": "yes"}},
 	"existing": {
 		"demohsm.managedhsm.azure.net",
 		map[string]map[string]string{"group/demo": nil, "cluster/mine": {"group": "demo"}, "hsm/demohsm": nil, "registry/demoimages": {"group": "shared"}},
@@ -115,7 +119,7 @@ func TestAzureCLI(t *testing.T) {
 func TestShellcheck(t *testing.T) {
 	harness.Require(t, harness.Shellcheck)
 	scripts, err := filepath.Glob("../../deploy/azure/*.sh")
-	if err != nil || len(scripts) < 17 {
+	if err != nil || len(scripts) < 26 {
 		t.Fatalf("%d scripts, %v", len(scripts), err)
 	}
 	scripts = append(scripts, "../../deploy/azure/all", "../../deploy/azure/measure")

@@ -26,7 +26,12 @@ func TestAzureExplains(t *testing.T) {
 		"machine type": {1, func(s *shell) {
 			s.world.Refusals["az aks create"] = "(BadRequest) The VM size of Standard_DC8as_cc_v5 is not allowed in your subscription in location 'eastus'."
 		}, "02-cluster.sh", []string{"does not have the machine type", "az vm list-skus"}},
-		"ended preview": {1, func(s *shell) { s.world.RuntimeGap = true }, "02-cluster.sh", []string{"no runtime class kata-cc-isolation", "another platform"}},
+		"ended preview":    {1, func(s *shell) { s.world.Ended = true }, "02-cluster.sh", []string{"Azure would not make nodes with the runtime KataCcIsolation", "ended in March 2026", "nothing is billed", "deploy/azure/all down"}},
+		"no runtime":       {1, func(s *shell) { s.world.RuntimeGap = true }, "02-cluster.sh", []string{"no runtime class kata-cc-isolation", "deploy/azure/all down", "another PLATFORM"}},
+		"a failed cluster": {2, func(s *shell) { s.world.Add("cluster/mine", map[string]string{"state": "Failed"}) }, "02-cluster.sh", []string{"did not finish making the cluster mine: its state is Failed", "deploy/azure/all down"}},
+		"a slow node pool": {2, func(s *shell) {
+			s.world.Add("cluster/mine/nodepool/katacc", map[string]string{"state": "Updating"})
+		}, "02-cluster.sh", []string{"the node pool katacc is not ready after 1 minutes: its state is Updating", "continues where it stopped"}},
 		"a cluster is there": {1, func(s *shell) {
 			s.world.Add("group/demo", nil)
 			s.world.Add("cluster/mine", map[string]string{"group": "demo"})

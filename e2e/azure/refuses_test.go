@@ -153,9 +153,9 @@ func (s *shell) finish(script, when string) (breaks int) {
 // Without this a mistake in the settings would show as a command's error, after half of the work and the costs.
 func TestAzureSettings(t *testing.T) {
 	s := newShell(t, "demovault.vault.azure.net")
-	optional := []string{"KUBERNETES_VERSION", "ATTESTATION_HOST", "ATTESTATION_NAME", "PRINCIPAL"}
+	optional := []string{"KUBERNETES_VERSION", "ATTESTATION_HOST", "ATTESTATION_NAME", "PRINCIPAL", "EVENT_HUBS", "PAGE_USER"}
 	wrong := map[string]string{
-		"SUBSCRIPTION": "mine", "LOCATION": "East US", "RESOURCE_GROUP": "a/b", "CLUSTER_IS": "old", "CLUSTER": "-", "NODE_POOL": "Pool", "NODE_SIZE": "8 cores", "NODE_COUNT": "0",
+		"SUBSCRIPTION": "mine", "LOCATION": "East US", "RESOURCE_GROUP": "a/b", "PLATFORM": "sgx", "VIRTUAL_NODES_VERSION": "latest", "KAFKA": "my-broker.internal", "KAFKA_TLS": "SSL", "KAFKA_ADDRESS": "10.1", "EVENT_HUBS": "a.servicebus.windows.net", "PAGE_USER": "alice:password", "CLUSTER_IS": "old", "CLUSTER": "-", "NODE_POOL": "Pool", "NODE_SIZE": "8 cores", "NODE_COUNT": "0",
 		"KUBERNETES_VERSION": "1.24", "REGISTRY": "demo.azurecr.io", "IMAGE_TAG": "a b", "IDENTITY": "$(id)", "ATTESTATION_HOST": "https://" + harness.AttestationHost, "ATTESTATION_NAME": "A", "VAULT_HOST": "https://demovault.vault.azure.net",
 		"KEY_NAME": "../key", "KEY_STEPS": "three", "PAGE_NAME": "The page", "PRINCIPAL": "me", "SOURCE_RANGE": "everybody", "VIEWER_NAMESPACE": "kube system", "STRICT": "true", "WAIT_MINUTES": "0",
 	}
@@ -222,8 +222,8 @@ func TestAzureSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	filled := strings.NewReplacer("SUBSCRIPTION=\n", "SUBSCRIPTION="+standin.Subscription+"\n", "REGISTRY=\n", "REGISTRY=images\n",
-		"VAULT_HOST=\n", "VAULT_HOST=demovault.vault.azure.net\n", "PAGE_NAME=\n", "PAGE_NAME=demo-page\n", "SOURCE_RANGE=\n", "SOURCE_RANGE=203.0.113.7/32\n").Replace(string(example))
+	filled := strings.NewReplacer("EVENT_HUBS=\n", "EVENT_HUBS=demo-events\n", "PAGE_USER=\n", "PAGE_USER="+pageUser+"\n", "SUBSCRIPTION=\n", "SUBSCRIPTION="+standin.Subscription+"\n", "REGISTRY=\n", "REGISTRY=images\n",
+		"VAULT_HOST=\n", "VAULT_HOST=demovault.vault.azure.net\n", "PAGE_NAME=\n", "PAGE_NAME=demo-page\n").Replace(string(example))
 	if out, err := s.runWith(filled, "01-check.sh"); err != nil {
 		t.Errorf("env.example, filled in: %s", out)
 	}
@@ -242,7 +242,7 @@ func TestAzureCheck(t *testing.T) {
 			w.Feature, w.Region, w.Providers = "NotRegistered", "westeurope", nil
 		}, []string{
 			"azure-cli is 2.44.1, want 2.55.0", "az upgrade", "az extension add --name aks-preview", "az extension update --name confcom", "az extension add --name attestation",
-			"KataCcIsolationPreview is NotRegistered: az feature register", "az provider register --namespace Microsoft.KeyVault", "eastus has no Standard_DC8as_cc_v5",
+			"KataCcIsolationPreview is NotRegistered: this preview was ended", "az provider register --namespace Microsoft.KeyVault", "eastus has no Standard_DC8as_cc_v5",
 		}},
 		"quota":        {func(w *standin.World) { w.Cores = 7 }, []string{"7 cores left, want 8", "portal, Quotas"}},
 		"signed out":   {func(w *standin.World) { w.Account = "" }, []string{"az login"}},

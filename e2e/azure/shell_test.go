@@ -44,7 +44,7 @@ var azureClouds = map[string]*cloud.Cloud{}
 func newShell(t *testing.T, vaultHost string) *shell {
 	t.Helper()
 	harness.Require(t, harness.JQ, harness.OpenSSL)
-	// The program stands in for az, kubectl, docker and curl.
+	// The program stands in for az, kubectl, helm, docker and curl.
 	program := harness.BuildCommand(t, "kafka-e2ee/e2e/azure/standin/cmd/standin")
 	s := &shell{t: t, dir: t.TempDir(), vault: vaultHost}
 	emulated, err := azureCloud(vaultHost)
@@ -55,7 +55,7 @@ func newShell(t *testing.T, vaultHost string) *shell {
 	if err := s.world.ForgetKeys(); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"az", "kubectl", "docker", "curl"} {
+	for _, name := range []string{"az", "kubectl", "helm", "docker", "curl"} {
 		if err := os.Symlink(program, filepath.Join(s.dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -78,9 +78,9 @@ func newShell(t *testing.T, vaultHost string) *shell {
 	})
 	t.Setenv("STANDIN_SOCKET", filepath.Join(sockets, "s"))
 	s.given = map[string]string{
-		"SUBSCRIPTION": standin.Subscription, "LOCATION": "eastus", "RESOURCE_GROUP": "demo", "CLUSTER_IS": "new", "CLUSTER": "mine", "NODE_POOL": "katacc",
-		"NODE_SIZE": "Standard_DC8as_cc_v5", "NODE_COUNT": "1", "KUBERNETES_VERSION": "", "REGISTRY": "demoimages", "IMAGE_TAG": "1", "IDENTITY": "pod-identity",
-		"ATTESTATION_HOST": "", "ATTESTATION_NAME": "attest", "VAULT_HOST": vaultHost, "KEY_NAME": harness.KeyName, "KEY_STEPS": "one", "PAGE_NAME": "demo-page", "PRINCIPAL": "", "SOURCE_RANGE": "203.0.113.7/32", "VIEWER_NAMESPACE": "None", "STRICT": "no", "WAIT_MINUTES": "1",
+		"SUBSCRIPTION": standin.Subscription, "LOCATION": "eastus", "RESOURCE_GROUP": "demo", "PLATFORM": "kata-cc", "CLUSTER_IS": "new", "CLUSTER": "mine", "NODE_POOL": "katacc",
+		"NODE_SIZE": "Standard_DC8as_cc_v5", "NODE_COUNT": "1", "KUBERNETES_VERSION": "", "VIRTUAL_NODES_VERSION": "1.3406.26050102", "REGISTRY": "demoimages", "IMAGE_TAG": "1", "IDENTITY": "pod-identity",
+		"ATTESTATION_HOST": "", "ATTESTATION_NAME": "attest", "VAULT_HOST": vaultHost, "KEY_NAME": harness.KeyName, "KEY_STEPS": "one", "KAFKA": "strimzi", "KAFKA_TLS": "yes", "KAFKA_ADDRESS": "10.1.255.250", "EVENT_HUBS": "", "PAGE_USER": "", "PAGE_NAME": "demo-page", "PRINCIPAL": "", "SOURCE_RANGE": "203.0.113.7/32", "VIEWER_NAMESPACE": "None", "STRICT": "no", "WAIT_MINUTES": "1",
 	}
 	return s
 }
@@ -124,3 +124,14 @@ func (s *shell) must(script string, args ...string) string {
 func (s *shell) resources() []string {
 	return slices.DeleteFunc(s.world.Objects(), func(id string) bool { return strings.HasPrefix(id, "docker/") })
 }
+
+// platforms are the settings with which each way through the scripts is tested, apart from kata-cc's.
+var platforms = map[string]map[string]string{
+	"confidential-aci":            {"PLATFORM": "confidential-aci", "NODE_SIZE": "Standard_D8s_v5", "KUBERNETES_VERSION": "1.34"},
+	"confidential-aci-event-hubs": {"PLATFORM": "confidential-aci", "NODE_SIZE": "Standard_D8s_v5", "KAFKA": "event-hubs", "EVENT_HUBS": "demo-events", "PAGE_USER": pageUser, "KEY_STEPS": "two"},
+	"container-group":             {"PLATFORM": "container-group", "KAFKA": "event-hubs", "EVENT_HUBS": "demo-events", "SOURCE_RANGE": "0.0.0.0/0", "PAGE_USER": pageUser},
+	"container-group-own-kafka":   {"PLATFORM": "container-group", "KAFKA": "kafka.example.com:9093,kafka2.example.com:9093", "SOURCE_RANGE": "0.0.0.0/0", "PAGE_USER": pageUser, "STRICT": "yes"},
+}
+
+// pageUser signs in with the password "password".
+const pageUser = "alice:$2y$10$abcdefghijklmnopqrstuu5Lo0g67CiD3M4RpN1BmBb4Crp5w7dbK"

@@ -48,6 +48,8 @@ var azureStages = []struct {
 	{"07-kafka.sh", []string{
 		"k8s/mine/ClusterRoleBinding/-/strimzi-cluster-operator",
 		"k8s/mine/CustomResourceDefinition/-/kafkanodepools.kafka.strimzi.io", "k8s/mine/CustomResourceDefinition/-/kafkas.kafka.strimzi.io", "k8s/mine/CustomResourceDefinition/-/kafkatopics.kafka.strimzi.io",
+		"k8s/mine/CustomResourceDefinition/-/kafkausers.kafka.strimzi.io", "k8s/mine/CustomResourceDefinition/-/strimzipodsets.core.strimzi.io", "k8s/mine/StrimziPodSet/kafka/my-cluster-dual-role",
+		"k8s/mine/ConfigMap/kafka/kube-root-ca.crt", "k8s/mine/ServiceAccount/kafka/default", "k8s/mine/Secret/kafka/my-cluster-cluster-ca-cert",
 		"k8s/mine/Deployment/kafka/strimzi-cluster-operator", "k8s/mine/Kafka/kafka/my-cluster", "k8s/mine/KafkaNodePool/kafka/dual-role", "k8s/mine/KafkaTopic/kafka/kafka-demo-topic",
 		"k8s/mine/Namespace/-/kafka", "k8s/mine/PersistentVolumeClaim/kafka/data-0", "k8s/mine/ServiceAccount/kafka/strimzi-cluster-operator",
 	}},
@@ -80,7 +82,7 @@ func TestAzureStages(t *testing.T) {
 			if !strings.Contains(out, "open https://demo-page.eastus.cloudapp.azure.com (address 203.0.113.80, from 203.0.113.7/32)") {
 				t.Errorf("the address is not printed: %s", out)
 			}
-			s.printsVerify(out)
+			s.printsVerify(out, "https://demo-page.eastus.cloudapp.azure.com")
 			s.decrypts()
 		case "14-ordinary.sh":
 			if s.confidential() {
@@ -109,11 +111,11 @@ func TestAzureStages(t *testing.T) {
 }
 
 // printsVerify checks the command that verifies the page: its files are those of the key, on this computer.
-func (s *shell) printsVerify(out string) {
+func (s *shell) printsVerify(out, url string) {
 	s.t.Helper()
 	_, command, found := strings.Cut(out, "bin/verify ")
 	words := strings.Fields(command)
-	if !found || len(words) != 5 || words[0] != "-policy" || words[2] != "-key" || words[4] != "https://demo-page.eastus.cloudapp.azure.com" {
+	if !found || len(words) != 5 || words[0] != "-policy" || words[2] != "-key" || words[4] != url {
 		s.t.Fatalf("no command that verifies the page: %s", out)
 	}
 	p, err := skrclient.ReadPolicyFile(words[1])
@@ -139,8 +141,8 @@ func matches(got, want []string) bool {
 	return !slices.Contains(used, false)
 }
 
-// decrypts encrypts with the deployed producer's key, and decrypts as the deployed consumer's pod.
-func (s *shell) decrypts() {
+// producerKey returns the public key in the manifest of the deployed producer.
+func (s *shell) producerKey() string {
 	s.t.Helper()
 	producer, err := s.world.Object("mine", "Deployment", "kafka", "kafka-producer")
 	if err != nil {
@@ -168,6 +170,36 @@ func (s *shell) decrypts() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	return text
+}
+
+// workload returns the policy of the deployed consumer, and what its hardware measures.
+func (s *shell) workload() (policy []byte, measurement [48]byte) {
+	s.t.Helper()
+	var err error
+	if s.given["PLATFORM"] == "container-group" {
+		_, policy, err = s.world.Group("kafka-golang-consumer")
+	} else {
+		policy, err = s.world.Policy("mine")
+	}
+	if err != nil || len(policy) == 0 {
+		s.t.Fatalf("the consumer's policy: %q, %v", policy, err)
+	}
+	if s.given["PLATFORM"] == "kata-cc" {
+		return policy, cloud.Measurement()
+	}
+	return policy, cloud.ContainerGroupMeasurement()
+}
+
+// decrypts encrypts with the deployed producer's key, and decrypts as the deployed consumer's pod.
+func (s *shell) decrypts() {
+	s.t.Helper()
+	text := ""
+	if s.given["PLATFORM"] == "container-group" {
+		text = s.groupEnv("kafka-producer")["PUBKEY"]
+	} else {
+		text = s.producerKey()
+	}
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {
 		s.t.Fatalf("the producer's public key is %q", text)
@@ -184,13 +216,10 @@ func (s *shell) decrypts() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	policy, err := s.world.Policy("mine")
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	policy, measurement := s.workload()
 	request := skrclient.Request{KeyName: s.given["KEY_NAME"], MAAEndpoint: harness.AttestationHost, AKVEndpoint: s.vault}
 	release := func(policy []byte) ([]*rsa.PrivateKey, error) {
-		server := httptest.NewServer(skrtest.NewWithPlatform(s.world.Cloud.Pod(snp.Guest{SecurityPolicy: policy, Measurement: cloud.Measurement()}, cloud.PodID)))
+		server := httptest.NewServer(skrtest.NewWithPlatform(s.world.Cloud.Pod(snp.Guest{SecurityPolicy: policy, Measurement: measurement}, cloud.PodID)))
 		defer server.Close()
 		client, err := skrclient.New(skrclient.Config{URL: server.URL})
 		if err != nil {
@@ -217,13 +246,24 @@ func (s *shell) decrypts() {
 
 func (s *shell) confidential() bool {
 	s.t.Helper()
+	if s.given["PLATFORM"] == "container-group" {
+		text, policy, err := s.world.Group("kafka-golang-consumer")
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return len(policy) > 0 && strings.Contains(text, `"Confidential"`) && strings.Contains(text, "/skr.sh")
+	}
 	consumer, err := s.world.Object("mine", "Deployment", "kafka", "kafka-golang-consumer")
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	text := fmt.Sprint(consumer.Object)
 	marks := 0
-	for _, mark := range []string{"kata-cc-isolation", "io.katacontainers.config.agent.policy", "/skr.sh"} {
+	signs := []string{"kata-cc-isolation", "io.katacontainers.config.agent.policy", "/skr.sh"}
+	if s.given["PLATFORM"] == "confidential-aci" {
+		signs = []string{"virtualnode2", "microsoft.containerinstance.virtualnode.ccepolicy", "/skr.sh"}
+	}
+	for _, mark := range signs {
 		if strings.Contains(text, mark) {
 			marks++
 		}

@@ -71,10 +71,17 @@ type Cloud struct {
 	addr, metadata string
 }
 
-// Measurement returns the only launch measurement that the attestation service
-// knows. All emulated pods run in that virtual machine.
+// Measurement returns the launch measurement of the virtual machine that the lab's
+// pods run in. The attestation service knows it as that of a pod on AKS (kata-cc).
 func Measurement() (m [48]byte) {
 	copy(m[:], "kafka-e2ee lab: emulated confidential guest")
+	return m
+}
+
+// ContainerGroupMeasurement returns the other launch measurement that the
+// attestation service knows: that of a confidential container group.
+func ContainerGroupMeasurement() (m [48]byte) {
+	copy(m[:], "kafka-e2ee lab: emulated container group")
 	return m
 }
 
@@ -104,7 +111,7 @@ func New(cfg Config) (*Cloud, error) {
 	c.tls = tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{vaultCert, server}}
 	c.Attestation, err = attest.New(attest.Config{
 		Host: cfg.AttestationHost, Certificate: server, Root: c.Chip.Root(), Logger: cfg.Logger.With(slog.String("service", "attestation")),
-		Compliance:                 map[[48]byte]string{Measurement(): policy.ComplianceKataCC},
+		Compliance:                 map[[48]byte]string{Measurement(): policy.ComplianceKataCC, ContainerGroupMeasurement(): policy.ComplianceACI},
 		DangerouslyAcceptAnyReport: cfg.DangerouslyAcceptAnyReport, AnyCompliance: policy.ComplianceKataCC,
 	})
 	if err != nil {

@@ -24,7 +24,10 @@ func azCommands() map[string]command {
 			return map[string]any{"properties": map[string]any{"state": w.Feature}}, nil
 		}},
 		"provider show": {needs: "namespace", do: func(w *World, f flags) (any, error) {
-			return map[string]any{"registrationState": w.Providers[f.get("namespace")]}, nil
+			return map[string]any{
+				"registrationState": w.Providers[f.get("namespace")],
+				"resourceTypes":     []any{map[string]any{"resourceType": "managedClusters", "apiVersions": []any{"2026-07-01", newestAKS, "2026-06-02-preview"}}},
+			}, nil
 		}},
 		"vm list-skus": {needs: "location size resource-type", do: func(w *World, f flags) (any, error) {
 			sku := map[string]any{
@@ -49,6 +52,14 @@ func azCommands() map[string]command {
 			w.set("group/"+f.get("name"), nil)
 			return nil, nil
 		}},
+		"group show": {needs: "name", do: func(w *World, f flags) (any, error) {
+			// AKS makes a group for each cluster.
+			owner, ofCluster := strings.CutPrefix(f.get("name"), "MC_")
+			if ofCluster && w.has("cluster/"+owner) {
+				return map[string]any{"id": scope("group", f.get("name"))}, nil
+			}
+			return map[string]any{"id": scope("group", f.get("name"))}, w.there("group/" + f.get("name"))
+		}},
 		"group delete": {needs: "name", may: "yes!", do: func(w *World, f flags) (any, error) { return nil, w.drop("group/" + f.get("name")) }},
 		"resource list": {needs: "resource-group", may: "resource-type", do: func(w *World, f flags) (any, error) {
 			if kind := f.get("resource-type"); kind != "" && kind != "Microsoft.Attestation/attestationProviders" {
@@ -66,16 +77,19 @@ func azCommands() map[string]command {
 
 		"aks list": {needs: "resource-group", do: named("cluster")},
 		"aks create": {
-			needs: "resource-group name location nodepool-name node-count node-vm-size os-sku workload-runtime enable-oidc-issuer enable-workload-identity no-ssh-key network-plugin network-plugin-mode network-policy",
-			may:   "kubernetes-version enable-oidc-issuer! enable-workload-identity! no-ssh-key!",
+			needs: "resource-group name location nodepool-name node-count node-vm-size enable-oidc-issuer enable-workload-identity no-ssh-key network-plugin network-policy",
+			may:   "kubernetes-version os-sku workload-runtime network-plugin-mode vnet-subnet-id service-cidr dns-service-ip enable-oidc-issuer! enable-workload-identity! no-ssh-key!",
 			do: func(w *World, f flags) (any, error) {
 				if err := w.nodes(f); err != nil {
 					return nil, err
 				}
+				if subnet := f.get("vnet-subnet-id"); subnet != "" && !w.has(strings.TrimPrefix(subnet, scope("", ""))) || (subnet == "") != (f.get("network-plugin-mode") == "overlay") {
+					return nil, fail("(InvalidParameter) the subnet %q cannot hold the nodes", subnet)
+				}
 				if err := w.make("cluster", f, map[string]string{"issuer": "true", "location": f.get("location"), "policies": f.get("network-policy")}); err != nil {
 					return nil, err
 				}
-				w.set("cluster/"+f.get("name")+"/nodepool/"+f.get("nodepool-name"), map[string]string{"count": f.get("node-count"), "size": f.get("node-vm-size")})
+				w.set("cluster/"+f.get("name")+"/nodepool/"+f.get("nodepool-name"), map[string]string{"count": f.get("node-count"), "size": f.get("node-vm-size"), "runtime": f.get("workload-runtime")})
 				return nil, nil
 			},
 		},
@@ -88,7 +102,7 @@ func azCommands() map[string]command {
 				"identityProfile":    map[string]any{"kubeletidentity": map[string]any{"objectId": nodesID}},
 				"networkProfile":     map[string]any{"networkPolicy": cmp.Or(w.objects[id]["policies"], "none")},
 				"location":           cmp.Or(w.objects[id]["location"], w.Region),
-				"provisioningState":  "Succeeded",
+				"provisioningState":  w.provisioning(id),
 				"nodeResourceGroup":  "MC_" + f.get("name"),
 				"servicePrincipal":   nil,
 				"aadProfile":         nil,
@@ -124,13 +138,13 @@ func azCommands() map[string]command {
 			if err := w.nodes(f); err != nil {
 				return nil, err
 			}
-			w.set("cluster/"+f.get("cluster-name")+"/nodepool/"+f.get("name"), map[string]string{"count": f.get("node-count"), "size": f.get("node-vm-size")})
+			w.set("cluster/"+f.get("cluster-name")+"/nodepool/"+f.get("name"), map[string]string{"count": f.get("node-count"), "size": f.get("node-vm-size"), "runtime": f.get("workload-runtime")})
 			return nil, nil
 		}},
 		"aks nodepool show": {needs: "resource-group cluster-name name", do: func(w *World, f flags) (any, error) {
 			id := "cluster/" + f.get("cluster-name") + "/nodepool/" + f.get("name")
 			count, _ := strconv.Atoi(w.objects[id]["count"]) //nolint:errcheck // then it has none
-			return map[string]any{"count": count, "vmSize": w.objects[id]["size"]}, w.there(id)
+			return map[string]any{"count": count, "vmSize": w.objects[id]["size"], "provisioningState": w.provisioning(id)}, w.there(id)
 		}},
 		"aks nodepool delete": {needs: "resource-group cluster-name name", do: func(w *World, f flags) (any, error) {
 			return nil, w.drop("cluster/" + f.get("cluster-name") + "/nodepool/" + f.get("name"))
@@ -182,7 +196,11 @@ func azCommands() map[string]command {
 		"identity list":   {needs: "resource-group", do: named("identity")},
 		"identity create": {needs: "resource-group name location", do: func(w *World, f flags) (any, error) { return nil, w.make("identity", f, nil) }},
 		"identity show": {needs: "resource-group name", do: func(w *World, f flags) (any, error) {
-			return map[string]any{"clientId": podID}, w.there("identity/" + f.get("name"))
+			client := podID
+			if strings.HasSuffix(f.get("name"), "-producer") {
+				client = "producer"
+			}
+			return map[string]any{"clientId": client, "principalId": principal(f.get("name")), "id": scope("identity", f.get("name"))}, w.there("identity/" + f.get("name"))
 		}},
 		"identity delete": {needs: "resource-group name", do: func(w *World, f flags) (any, error) { return nil, w.drop("identity/" + f.get("name")) }},
 		"identity federated-credential list": {needs: "resource-group identity-name", do: func(w *World, f flags) (any, error) {
@@ -194,7 +212,11 @@ func azCommands() map[string]command {
 			return found, w.there("identity/" + f.get("identity-name"))
 		}},
 		"identity federated-credential create": {needs: "resource-group identity-name name issuer subject audiences", do: func(w *World, f flags) (any, error) {
-			if f.get("subject") != "system:serviceaccount:kafka:workload-identity-sa" || f.get("audiences") != "api://AzureADTokenExchange" {
+			account := "workload-identity-sa"
+			if strings.HasSuffix(f.get("identity-name"), "-producer") {
+				account = "kafka-producer"
+			}
+			if f.get("subject") != "system:serviceaccount:kafka:"+account || f.get("audiences") != "api://AzureADTokenExchange" {
 				return nil, fail("the pod would not get a token for %s, %s", f.get("subject"), f.get("audiences"))
 			}
 			w.set("identity/"+f.get("identity-name")+"/"+f.get("name"), map[string]string{"issuer": f.get("issuer"), "subject": f.get("subject"), "audience": f.get("audiences")})
@@ -218,7 +240,7 @@ func azCommands() map[string]command {
 
 func (w *World) az(call Call) (string, error) {
 	commands := map[string]command{}
-	for _, set := range []map[string]command{azCommands(), roleCommands(), vaultCommands()} {
+	for _, set := range []map[string]command{azCommands(), groupCommands(), networkCommands(), eventHubsCommands(), roleCommands(), vaultCommands()} {
 		for name, c := range set {
 			c.may += common
 			commands[name] = c
@@ -258,6 +280,18 @@ func (w *World) there(id string) error {
 	return fail("(ResourceNotFound) The Resource '%s' was not found.", id)
 }
 
+// provisioning returns the state of a cluster or node pool. Azure still makes it when it is first looked at.
+func (w *World) provisioning(id string) string {
+	if state := w.objects[id]["state"]; state != "" {
+		return state
+	}
+	if w.objects[id] != nil && w.objects[id]["seen"] == "" {
+		w.objects[id]["seen"] = "yes"
+		return "Creating"
+	}
+	return "Succeeded"
+}
+
 func (w *World) drop(id string) error {
 	err := w.there(id)
 	w.remove(id)
@@ -284,8 +318,12 @@ func (w *World) make(kind string, f flags, attributes map[string]string) error {
 
 func (w *World) nodes(f flags) error {
 	switch {
+	case f.get("os-sku") == "" && f.get("workload-runtime") == "":
+		return nil
 	case f.get("os-sku") != "AzureLinux" || f.get("workload-runtime") != "KataCcIsolation":
 		return fail("(InvalidParameter) %s nodes cannot run %s", f.get("os-sku"), f.get("workload-runtime"))
+	case w.Ended:
+		return fail("(InvalidParameter) WorkloadRuntime KataCcIsolation is not supported")
 	case w.Feature != "Registered":
 		return fail("(FeatureNotFound) KataCcIsolationPreview is not registered")
 	}
@@ -318,8 +356,14 @@ func records(names []any) []any {
 }
 
 func scope(kind, name string) string {
-	return "/subscriptions/" + Subscription + "/" + kind + "/" + name
+	return "/subscriptions/" + Subscription + "/" + strings.TrimPrefix(kind+"/"+name, "/")
 }
+
+// principal returns the object id of an identity.
+func principal(identity string) string { return "principal-of-" + identity }
+
+// newestAKS is the newest preview of AKS's interface.
+const newestAKS = "2026-07-02-preview"
 
 // image returns the object of an image, whose name contains slashes.
 func image(registry, name string) string {

@@ -59,11 +59,18 @@ func (w *World) docker(call Call) (string, error) {
 // strimziRelease holds the parts of Strimzi's release file that matter here, with its default namespace.
 const strimziRelease = `apiVersion: v1
 kind: ServiceAccount
-metadata: {name: strimzi-cluster-operator, labels: {app: strimzi}}
+metadata:
+  name: strimzi-cluster-operator
+  labels:
+    app: strimzi
+  namespace: myproject
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
-metadata: {name: strimzi-cluster-operator, labels: {app: strimzi}}
+metadata:
+  name: strimzi-cluster-operator
+  labels:
+    app: strimzi
 subjects:
   - kind: ServiceAccount
     name: strimzi-cluster-operator
@@ -71,19 +78,35 @@ subjects:
 ---
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
-metadata: {name: kafkas.kafka.strimzi.io, labels: {app: strimzi}}
+metadata:
+  name: kafkas.kafka.strimzi.io
 ---
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
-metadata: {name: kafkanodepools.kafka.strimzi.io, labels: {app: strimzi}}
+metadata:
+  name: kafkanodepools.kafka.strimzi.io
 ---
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
-metadata: {name: kafkatopics.kafka.strimzi.io, labels: {app: strimzi}}
+metadata:
+  name: kafkatopics.kafka.strimzi.io
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: kafkausers.kafka.strimzi.io
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: strimzipodsets.core.strimzi.io
 ---
 apiVersion: apps/v1
 kind: Deployment
-metadata: {name: strimzi-cluster-operator, labels: {app: strimzi}}
+metadata:
+  name: strimzi-cluster-operator
+  labels:
+    app: strimzi
 `
 
 // curl fetches Strimzi's release and the attestation service's keys, and nothing else.

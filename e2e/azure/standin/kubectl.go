@@ -24,16 +24,17 @@ func kinds(name string) string {
 	return map[string]string{
 		"namespace": "Namespace", "runtimeclass": "RuntimeClass", "crd": "CustomResourceDefinition", "deployment": "Deployment", "service": "Service",
 		"deployments": "Deployment", "services": "Service", "serviceaccounts": "ServiceAccount", "configmaps": "ConfigMap", "secrets": "Secret", "networkpolicies": "NetworkPolicy", "networkpolicy": "NetworkPolicy",
-		"persistentvolumeclaim": "PersistentVolumeClaim", "kafkas.kafka.strimzi.io": "Kafka", "kafkatopics.kafka.strimzi.io": "KafkaTopic",
+		"persistentvolumeclaim": "PersistentVolumeClaim", "persistentvolumeclaims": "PersistentVolumeClaim", "deployments.apps": "Deployment", "networkpolicies.networking.k8s.io": "NetworkPolicy",
+		"kafkas.kafka.strimzi.io": "Kafka", "kafkatopics.kafka.strimzi.io": "KafkaTopic", "kafkausers.kafka.strimzi.io": "KafkaUser", "kafkanodepools.kafka.strimzi.io": "KafkaNodePool", "strimzipodsets.core.strimzi.io": "StrimziPodSet", "nodes": "Node",
 	}[name]
 }
 
-const clusterWide = "ClusterRole ClusterRoleBinding CustomResourceDefinition Namespace RuntimeClass"
+const clusterWide = "ClusterRole ClusterRoleBinding CustomResourceDefinition Namespace Node RuntimeClass"
 
 // kubectl's flags, with and without a value.
 const (
-	valued    = "-n -f --output --timeout --for --selector"
-	valueless = "--ignore-not-found --server-side --client"
+	valued    = "-n -f --output --timeout --for --selector --verbs"
+	valueless = "--ignore-not-found --server-side --client --all-namespaces --no-headers --namespaced"
 )
 
 // decode reads the objects in a file.
@@ -110,15 +111,23 @@ func (w *World) kubectl(call Call) (string, error) {
 		text, err := built.AsYaml()
 		return string(text), err
 	}
-	name, err := os.ReadFile(call.Kubeconfig)
-	if err != nil || !w.has("cluster/"+string(name)) {
-		return "", fail("The connection to the server localhost:8080 was refused - did you specify the right host or port?")
+	name, err := w.clusterOf(call)
+	if err != nil {
+		return "", err
 	}
-	k := cluster{w, "k8s/" + string(name)}
-	if !w.RuntimeGap {
-		w.set(k.id("RuntimeClass", "", "kata-cc-isolation"), nil)
+	k := cluster{w, "k8s/" + name}
+	for _, pool := range w.within("cluster/" + name + "/nodepool") {
+		if w.objects[fmt.Sprintf("cluster/%s/nodepool/%s", name, pool)]["runtime"] != "" && !w.RuntimeGap {
+			w.set(k.id("RuntimeClass", "", "kata-cc-isolation"), nil)
+		}
 	}
 	switch verb := words[0]; {
+	case verb == "wait" && len(words) == 2 && words[1] == "node" && f["--selector"] == virtualNodes && f["--for"] == "condition=Ready" && f["--timeout"] != "":
+		return "", k.hasVirtualNode()
+	case verb == "get" && len(words) == 2:
+		return k.list(words[1], f)
+	case verb == "api-resources" && len(words) == 1 && f["--verbs"] == "list" && f["--namespaced"] != "" && f["--output"] == "name":
+		return strings.Join(k.namespacedKinds(), "\n") + "\n", nil
 	case verb == "get" && len(words) == 3:
 		return k.get(words[1], f["-n"], words[2], f)
 	case verb == "apply" && len(words) == 1 && len(files) > 0:
@@ -136,6 +145,24 @@ func (w *World) kubectl(call Call) (string, error) {
 		return "", w.there(k.id("Kafka", f["-n"], "my-cluster"))
 	}
 	return "", fail("unknown command: %s", call)
+}
+
+// clusterOf returns the name of the cluster that a call is for.
+func (w *World) clusterOf(call Call) (string, error) {
+	name, err := os.ReadFile(call.Kubeconfig)
+	if err != nil || !w.has("cluster/"+string(name)) {
+		return "", fail("The connection to the server localhost:8080 was refused - did you specify the right host or port?")
+	}
+	return string(name), nil
+}
+
+const virtualNodes = "virtualization=virtualnode2"
+
+func (k cluster) hasVirtualNode() error {
+	if len(k.w.within(k.root+"/Node/-")) == 0 {
+		return fail("error: no matching resources found")
+	}
+	return nil
 }
 
 // cluster returns the objects of one cluster, k8s/CLUSTER/KIND/NAMESPACE/NAME.
@@ -236,7 +263,17 @@ func (k cluster) apply(files []string, f map[string]string) error {
 		}
 		k.w.set(k.id(object.GetKind(), object.GetNamespace(), object.GetName()), map[string]string{"json": string(text)})
 		if object.GetKind() == "Kafka" {
-			k.w.set(k.id("PersistentVolumeClaim", object.GetNamespace(), "data-0"), map[string]string{"json": `{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"labels": {"strimzi.io/cluster": "my-cluster"}}}`})
+			for kind, name := range map[string]string{"PersistentVolumeClaim": "data-0", "StrimziPodSet": "my-cluster-dual-role", "Secret": "my-cluster-cluster-ca-cert"} {
+				k.w.set(k.id(kind, object.GetNamespace(), name), map[string]string{"json": `{"apiVersion": "v1", "kind": "` + kind + `", "metadata": {"labels": {"strimzi.io/cluster": "my-cluster"}}}`})
+			}
+		}
+		if object.GetKind() == "KafkaUser" {
+			k.w.set(k.id("Secret", object.GetNamespace(), object.GetName()), map[string]string{"json": `{"apiVersion": "v1", "kind": "Secret", "metadata": {}}`})
+		}
+		// Every namespace has these.
+		if object.GetKind() == "Namespace" {
+			k.w.set(k.id("ConfigMap", object.GetName(), "kube-root-ca.crt"), nil)
+			k.w.set(k.id("ServiceAccount", object.GetName(), "default"), nil)
 		}
 		return nil
 	})
@@ -272,6 +309,11 @@ func (k cluster) admit(object *unstructured.Unstructured, serverSide bool) error
 		if class != "" && !k.w.has(k.id("RuntimeClass", "", class)) {
 			return fail("pod rejected: RuntimeClass %q not found", class)
 		}
+		if selector, _, _ := unstructured.NestedString(object.Object, "spec", "template", "spec", "nodeSelector", "virtualization"); selector != "" { //nolint:errcheck // then there is none
+			if err := k.hasVirtualNode(); err != nil {
+				return err
+			}
+		}
 	}
 	if !slices.Contains(strings.Fields(clusterWide), kind) && !k.w.has(k.id("Namespace", "", namespace)) {
 		return fail("namespaces %q not found", namespace)
@@ -279,13 +321,20 @@ func (k cluster) admit(object *unstructured.Unstructured, serverSide bool) error
 	return nil
 }
 
+// delete deletes an object, and what goes with it: everything in a namespace, all objects of a definition.
 func (k cluster) delete(kind, namespace, name string) {
 	k.w.remove(k.id(kind, namespace, name))
-	if kind == "Namespace" {
-		for id := range k.w.objects {
-			if parts := strings.Split(id, "/"); strings.HasPrefix(id, k.root+"/") && parts[3] == name {
-				k.w.remove(id)
-			}
+	// Strimzi's Secrets go with what they are for.
+	switch kind {
+	case "Kafka":
+		k.w.remove(k.id("Secret", namespace, name+"-cluster-ca-cert"))
+	case "KafkaUser":
+		k.w.remove(k.id("Secret", namespace, name))
+	}
+	for id := range k.w.objects {
+		parts := strings.Split(id, "/")
+		if strings.HasPrefix(id, k.root+"/") && (kind == "Namespace" && parts[3] == name || kind == "CustomResourceDefinition" && parts[2] == kinds(name)) {
+			k.w.remove(id)
 		}
 	}
 }

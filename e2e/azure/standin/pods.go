@@ -63,23 +63,28 @@ func (w *World) pulls(object *unstructured.Unstructured, registries map[string]s
 	for _, container := range containers {
 		fields, _ := container.(map[string]any)                  //nolint:errcheck // a nil map is as good
 		name, _, _ := unstructured.NestedString(fields, "image") //nolint:errcheck // then it is not found
-		if strings.HasPrefix(name, "mcr.microsoft.com/aci/skr:") {
-			continue
-		}
-		server, rest, _ := strings.Cut(name, "/")
-		repository, digest, _ := strings.Cut(rest, "@")
-		if registries[server] == "" {
-			return fail("ImagePullBackOff: no access to %s", server)
-		}
-		found := false
-		for id, attributes := range w.objects {
-			found = found || strings.HasPrefix(id, image(strings.TrimSuffix(server, ".azurecr.io"), repository)+":") && attributes["digest"] == digest
-		}
-		if !found {
-			return fail("ImagePullBackOff: %s not found", name)
+		if err := w.pullsImage(name, registries); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (w *World) pullsImage(name string, registries map[string]string) error {
+	if strings.HasPrefix(name, "mcr.microsoft.com/aci/skr:") {
+		return nil
+	}
+	server, rest, _ := strings.Cut(name, "/")
+	repository, digest, _ := strings.Cut(rest, "@")
+	if registries[server] == "" {
+		return fail("ImagePullBackOff: no access to %s", server)
+	}
+	for id, attributes := range w.objects {
+		if strings.HasPrefix(id, image(strings.TrimSuffix(server, ".azurecr.io"), repository)+":") && attributes["digest"] == digest {
+			return nil
+		}
+	}
+	return fail("ImagePullBackOff: %s not found", name)
 }
 
 // Policy returns the security policy of the deployed consumer's pod.
@@ -88,9 +93,10 @@ func (w *World) Policy(clusterName string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	encoded, _, err := unstructured.NestedString(object.Object, "spec", "template", "metadata", "annotations", "io.katacontainers.config.agent.policy")
+	annotations, _, err := unstructured.NestedStringMap(object.Object, "spec", "template", "metadata", "annotations")
 	if err != nil {
 		return nil, err
 	}
+	encoded := annotations["io.katacontainers.config.agent.policy"] + annotations["microsoft.containerinstance.virtualnode.ccepolicy"]
 	return base64.StdEncoding.DecodeString(encoded)
 }

@@ -1,4 +1,4 @@
-// Package standin stands in for everything that deploy/azure calls: az, kubectl, docker and curl, with a subscription,
+// Package standin stands in for everything that deploy/azure calls: az, kubectl, helm, docker and curl, with a subscription,
 // a cluster and an engine that keep state. The keys are in the lab's emulated vault.
 //
 // It is strict, since a lenient stand-in proves nothing: unknown commands and flags, flags without a value, missing
@@ -63,7 +63,8 @@ type World struct {
 	Versions   map[string]string // of azure-cli and its extensions
 	Feature    string            // state of KataCcIsolationPreview
 	Providers  map[string]string // registration states
-	Region     string            // that has the machine type
+	Region     string            // that has the machine type, and confidential container groups
+	Ended      bool              // AKS makes no more nodes for confidential containers
 	Cores      int               // the quota that is left
 	RoleDelay  int               // how many times a new role is refused in the vault
 	RuntimeGap bool              // clusters come without the runtime class
@@ -85,7 +86,7 @@ func New(c *cloud.Cloud, attestationHost, vaultHost string) *World {
 		Versions: map[string]string{"azure-cli": "2.91.0", "aks-preview": "18.0.0b5", "confcom": "1.2.6", "attestation": "1.0.0"},
 		Providers: map[string]string{
 			"Microsoft.ContainerService": "Registered", "Microsoft.ContainerRegistry": "Registered", "Microsoft.ManagedIdentity": "Registered",
-			"Microsoft.Attestation": "Registered", "Microsoft.KeyVault": "Registered",
+			"Microsoft.Attestation": "Registered", "Microsoft.KeyVault": "Registered", "Microsoft.ContainerInstance": "Registered", "Microsoft.Network": "Registered", "Microsoft.EventHub": "Registered",
 		},
 		Refusals: map[string]string{}, objects: map[string]map[string]string{}, broken: map[string]bool{},
 	}
@@ -134,6 +135,8 @@ func (w *World) perform(call Call) Answer {
 			out, err = w.az(call)
 		case "kubectl":
 			out, err = w.kubectl(call)
+		case "helm":
+			out, err = w.helm(call)
 		case "docker":
 			out, err = w.docker(call)
 		case "curl":
@@ -166,7 +169,7 @@ func tolerated(call string) bool {
 }
 
 func changes(call string) bool {
-	for _, word := range []string{" create ", " add ", " delete ", " purge ", " update ", " apply ", " push ", " tag ", " build ", "--method POST"} {
+	for _, word := range []string{" create ", " add ", " delete ", " purge ", " update ", " apply ", " push ", " tag ", " build ", "--method POST", " upgrade "} {
 		if strings.Contains(call, word) {
 			return true
 		}
@@ -204,6 +207,13 @@ func (w *World) Add(id string, attributes map[string]string) {
 	w.set(id, attributes)
 }
 
+// Remove removes an object as somebody else would.
+func (w *World) Remove(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.remove(id)
+}
+
 // Objects returns the names of all objects, in order.
 func (w *World) Objects() []string {
 	w.mu.Lock()
@@ -228,7 +238,7 @@ func (w *World) Checkpoint() (restore func()) {
 		defer w.mu.Unlock()
 		fresh := New(w.Cloud, w.AttestationHost, w.VaultHost)
 		w.Account, w.Versions, w.Feature, w.Providers, w.Region = fresh.Account, fresh.Versions, fresh.Feature, fresh.Providers, fresh.Region
-		w.Cores, w.RoleDelay, w.RuntimeGap, w.Refusals = fresh.Cores, fresh.RoleDelay, fresh.RuntimeGap, fresh.Refusals
+		w.Ended, w.Cores, w.RoleDelay, w.RuntimeGap, w.Refusals = fresh.Ended, fresh.Cores, fresh.RoleDelay, fresh.RuntimeGap, fresh.Refusals
 		w.objects = clone(saved)
 	}
 }

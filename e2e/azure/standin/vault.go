@@ -63,7 +63,7 @@ func createRole(w *World, f flags) (any, error) {
 		return nil, fail("--assignee-principal-type is missing")
 	}
 	known := map[string]bool{
-		"AcrPull": true, "Key Vault Crypto Officer": true, "Key Vault Crypto User": true, "Key Vault Crypto Service Release User": true,
+		"AcrPull": true, "Contributor": true, "Network Contributor": true, "Azure Event Hubs Data Receiver": true, "Azure Event Hubs Data Sender": true, "Key Vault Crypto Officer": true, "Key Vault Crypto User": true, "Key Vault Crypto Service Release User": true,
 		"Managed HSM Crypto Officer": true, "Managed HSM Crypto User": true, "Managed HSM Crypto Service Release User": true,
 	}
 	if !known[f.get("role")] {

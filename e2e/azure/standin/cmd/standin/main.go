@@ -1,4 +1,4 @@
-// Standin is az, kubectl, docker or curl, depending on the name it is called by. It passes its arguments to the
+// Standin is az, kubectl, helm, docker or curl, depending on the name it is called by. It passes its arguments to the
 // stand-in at STANDIN_SOCKET and prints the answer.
 package main
 
