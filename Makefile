@@ -129,10 +129,11 @@ generate: ## Regenerate the generated files
 	$(TOOL) templ generate -path web
 	$(TOOL) templ generate -path lab/console
 	go test -count=1 -run 'TestSettingsTables|TestReadmeShowsTheExample' ./e2e/docs -update
+	go test -count=1 -run 'TestChartValuesAreDocumented|TestChartHasTheMonitoring' ./e2e/manifests -update
 
 .PHONY: check-generated
 check-generated: generate ## Fail if the generated files were out of date
-	@git diff --exit-code -- '*_templ.go' docs/settings.md envelope/README.md || { echo 'generated files are out of date: commit what "make generate" wrote' >&2; exit 1; }
+	@git diff --exit-code -- '*_templ.go' docs/settings.md envelope/README.md deploy/helm || { echo 'generated files are out of date: commit what "make generate" wrote' >&2; exit 1; }
 
 .PHONY: tidy-check
 tidy-check: ## Fail if a go.mod is untidy or a module does not build without the workspace

@@ -184,19 +184,25 @@ func TestPodsTakenOutOfSourceRange(t *testing.T) {
 // patched renders overlay ordinary with the patch that the README shows after some words.
 func patched(t *testing.T, after string, files map[string]string) *cluster {
 	t.Helper()
-	_, rest, _ := strings.Cut(read(t, "README.md"), after)
-	_, rest, _ = strings.Cut(rest, "```yaml\n")
-	snippet, _, found := strings.Cut(rest, "```\n")
-	if !found {
-		t.Fatalf("the README shows no patch after %q", after)
-	}
-	files[ordinary+"/kustomization.yaml"] = read(t, ordinary+"/kustomization.yaml") + snippet
+	files[ordinary+"/kustomization.yaml"] = read(t, ordinary+"/kustomization.yaml") + snippetAfter(t, after)
 	c, err := decode(render(t, ordinary, files))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.choice = unchanged(t, ordinary)
 	return c
+}
+
+// snippetAfter returns the first YAML that the README shows after some words.
+func snippetAfter(t *testing.T, after string) string {
+	t.Helper()
+	_, rest, _ := strings.Cut(read(t, "README.md"), after)
+	_, rest, _ = strings.Cut(rest, "```yaml\n")
+	snippet, _, found := strings.Cut(rest, "```\n")
+	if !found {
+		t.Fatalf("the README shows no patch after %q", after)
+	}
+	return snippet
 }
 
 // Without this a cluster whose load balancer needs node ports could not show the page, or would show it to everybody

@@ -64,6 +64,14 @@ func build(t *testing.T, kustomization string, instead map[string]string) (strin
 	t.Helper()
 	memory := filesys.MakeFsInMemory()
 	tree := os.DirFS(deploy)
+	replaced := make(map[string]string)
+	for name, content := range instead {
+		name = path.Join("kubernetes", name)
+		if _, err := fs.Stat(tree, name); err != nil {
+			t.Fatalf("replacing a file that is not there: %v", err)
+		}
+		replaced[name] = content
+	}
 	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -72,18 +80,13 @@ func build(t *testing.T, kustomization string, instead map[string]string) (strin
 		if err != nil {
 			return err
 		}
-		if other, ok := instead[strings.TrimPrefix(name, "kubernetes/")]; ok {
+		if other, ok := replaced[name]; ok {
 			content = []byte(other)
 		}
 		return memory.WriteFile(path.Join("/tree", name), content)
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	for name := range instead {
-		if _, err := fs.Stat(tree, path.Join("kubernetes", name)); err != nil {
-			t.Fatalf("replacing a file that is not there: %v", err)
-		}
 	}
 	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(memory, path.Join("/tree/kubernetes", kustomization))
 	if err != nil {

@@ -27,12 +27,19 @@ func schemas(t *testing.T) map[string]*apiextensions.JSONSchemaProps {
 	if !filepath.IsAbs(folder) {
 		folder = filepath.Join("../..", folder)
 	}
+	found := definitions(t, folder)
+	if len(found) == 0 {
+		t.Skipf("left out: Strimzi's objects were not checked against its definitions; there are none in %s (set STRIMZI_CRDS to the folder that holds install/cluster-operator/04*-Crd-*.yaml)", folder)
+	}
+	return found
+}
+
+// definitions returns the schemas of a folder's CustomResourceDefinitions by kind, in version v1.
+func definitions(t *testing.T, folder string) map[string]*apiextensions.JSONSchemaProps {
+	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
 	if err != nil {
 		t.Fatal(err)
-	}
-	if len(files) == 0 {
-		t.Skipf("left out: Strimzi's objects were not checked against its definitions; there are none in %s (set STRIMZI_CRDS to the folder that holds install/cluster-operator/04*-Crd-*.yaml)", folder)
 	}
 	found := make(map[string]*apiextensions.JSONSchemaProps)
 	for _, file := range files {
