@@ -42,7 +42,7 @@ func TestConsoleScreenshots(t *testing.T) {
 		for _, name := range names {
 			c.choose("attack-" + name)
 			c.wait("the attack "+name+" has an outcome", func() bool {
-				return strings.Contains(c.Text(chrome.TestID("attack-line")), name+":") && chrome.Eval[bool](view, "document.querySelector('[data-testid=became]:not(.wait)') !== null && document.getElementById('scenario-good').getAttribute('aria-disabled') === 'false'")
+				return strings.Contains(c.Text(chrome.TestID("attack-line")), name+":") && chrome.Eval[string](view, "document.getElementById('scenario-good').getAttribute('aria-disabled')") == "false"
 			})
 		}
 	}
