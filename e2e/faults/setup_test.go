@@ -241,7 +241,7 @@ func (s *setup) ended(b *producerRun) int {
 		return 0
 	}
 	<-b.process.Done
-	said := regexp.MustCompile(`"failed":(\d+),"error"`).FindStringSubmatch(b.process.Log.String())
+	said := regexp.MustCompile(`"msg":"finished".*"failed":(\d+)`).FindStringSubmatch(b.process.Log.String())
 	if said == nil || said[1] == "0" || b.process.ProcessState.ExitCode() != 1 {
 		t.Errorf("the producer does not say what was refused: %s", b.process.Log)
 		return 0
