@@ -13,7 +13,7 @@ import (
 func TestPromtoolAcceptsTheMetrics(t *testing.T) {
 	harness.Require(t, harness.Promtool)
 	broker, keys, addr := harness.Broker(t, 1), harness.NewKeys(t), harness.FreeAddr(t)
-	pod, _ := harness.StartConsumer(t, broker, keys.Sidecar)
+	pod, _ := harness.StartConsumer(t, broker, keys.Sidecar, "WEB_ATTESTED_ADDR="+harness.FreeAddr(t), "WEB_HOSTS=127.0.0.1")
 	lines, write := io.Pipe()
 	producer := harness.StartProducer(t, broker, keys.Public, lines, "METRICS_ADDR="+addr)
 	if _, err := io.WriteString(write, "a message\n"); err != nil {
