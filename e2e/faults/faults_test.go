@@ -120,7 +120,7 @@ func (s *setup) finish(t testing.TB, name string) outcome {
 	o.duplicates, o.flagged = s.ledger.verify(t, o.refused > 0)
 	o.reported, o.delay = s.ledger.reportedStates(), s.longest()
 	if o.lost > 0 || o.acknowledged == 0 {
-		t.Errorf("%d of %d records are lost", o.lost, o.acknowledged)
+		t.Errorf("%d of %d records are lost; the topic holds %d; never shown: messages %v", o.lost, o.acknowledged, storedRecords(s.cluster, s.topic), s.neverShown())
 	}
 	if o.duplicates > o.flagged && !s.sealedAgain { // what is sealed again is another record, so no reader can tell
 		t.Errorf("%d of %d duplicates are not flagged", o.duplicates-o.flagged, o.duplicates)

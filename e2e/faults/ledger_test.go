@@ -159,10 +159,17 @@ func (l *ledger) last(to int) time.Time {
 	return last
 }
 
+// records counts the records that are decrypted. Others may still wait for their header.
 func (l *ledger) records() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.observations)
+	n := 0
+	for _, o := range l.observations {
+		if o.number >= 0 {
+			n++
+		}
+	}
+	return n
 }
 
 func (l *ledger) hasReported(missing string) bool {

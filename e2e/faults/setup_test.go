@@ -262,6 +262,18 @@ func (b *producerRun) acknowledged() int {
 	return b.counted
 }
 
+// neverShown lists the messages that were fed and that no page has shown.
+func (s *setup) neverShown() (numbers []int) {
+	s.ledger.mu.Lock()
+	defer s.ledger.mu.Unlock()
+	for number := range int(s.next.Load()) {
+		if _, shown := s.ledger.firstShown[number]; !shown {
+			numbers = append(numbers, number)
+		}
+	}
+	return numbers
+}
+
 // count reads the producer's metrics.
 func (b *producerRun) count(p *harness.Pod) int {
 	for line := range strings.Lines(string(p.Get(b.metrics))) {
