@@ -48,11 +48,11 @@ setup: ## Install and start what make up and the container and browser tests nee
 	@tools/setup
 
 .PHONY: up
-up: images ## Run the demo with Kafka in containers: pages at PORT (3333) and the next port; FORMAT rsa, envelope or jwe; METRICS=1 adds Grafana
-	@PORT=$(PORT) FORMAT='$(FORMAT)' METRICS=$(METRICS) deploy/compose/up
+up: images ## Run the demo with Kafka in containers: pages at PORT (3333) and the next two ports; FORMAT, DATA and SCENARIO as for demo; METRICS=1 adds Grafana
+	@PORT=$(PORT) FORMAT='$(FORMAT)' SCENARIO='$(SCENARIO)' DATA='$(DATA)' METRICS=$(METRICS) deploy/compose/up
 
 .PHONY: down
-down: ## Stop the demo that make up started; FORGET=1 also deletes Kafka's data and the key
+down: ## Stop the demo that make up started; FORGET=1 also deletes Kafka's data and the keys
 	@deploy/compose/compose --profile metrics down --remove-orphans $(if $(FORGET),--volumes)
 
 # Without the workspace, like the images: the workspace could choose other versions of the dependencies.

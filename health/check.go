@@ -81,8 +81,7 @@ const patience = 10 * time.Second
 // AskOrStop asks repeatedly. If nothing answers for ten seconds, it tells the container's first process to stop.
 //
 // Kubernetes restarts a container that fails its liveness probe. Docker only marks it unhealthy, and restarts it only
-// once it has stopped. In the compose demo the consumer shares its pod's network: if the pod's container restarts, the
-// consumer's network is gone, and only a restart of the consumer gets it the new one.
+// once it has stopped.
 func AskOrStop(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

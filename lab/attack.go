@@ -12,6 +12,7 @@ import (
 	"kafka-e2ee/lab/attacks"
 	"kafka-e2ee/lab/console"
 	"kafka-e2ee/lab/env"
+	"kafka-e2ee/lab/scenario"
 )
 
 // Attacks returns all attacks in the order to show them.
@@ -24,7 +25,7 @@ func (d *demo) Attacks() (all []console.AttackInfo) {
 
 var errNoKey = console.CommandError{
 	Code: console.ProblemNoKey,
-	Err:  errors.New("the confidential pod has no key, so it refuses every record (hint: choose the scenario " + goodScenario + " first)"),
+	Err:  errors.New("the confidential pod has no key, so it refuses every record (hint: choose the scenario " + scenario.Good + " first)"),
 }
 
 // Attack does an attack on the broker or the producer's file, and notes what became of it. No part is replaced meanwhile.

@@ -17,6 +17,7 @@ import (
 	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/lab/console"
 	"kafka-e2ee/lab/env"
+	"kafka-e2ee/lab/scenario"
 	"kafka-e2ee/lab/timeline"
 )
 
@@ -31,8 +32,13 @@ type demo struct {
 	logFile *os.File
 	out     io.Writer // the terminal
 	after   func(time.Duration) <-chan time.Time
+	message string
 	addrs   addresses
-	dir     string // for the pods' files
+	shown   console.Addresses // to the viewers
+	dir     string            // for the pods' files
+	signing string            // folder of the producer's signing key
+
+	containers *Containers // nil: the pods are in this process
 
 	broker   *kfake.Cluster // nil: Kafka is borrowed
 	borrowed *borrowed      // nil: the broker is embedded
@@ -69,7 +75,7 @@ type choice struct {
 
 func newDemo(ctx context.Context, stop context.CancelCauseFunc, cfg Config, addrs addresses, out io.Writer) *demo {
 	return &demo{
-		ctx: ctx, stop: stop, out: out, after: cfg.After, addrs: addrs,
+		ctx: ctx, stop: stop, out: out, after: cfg.After, message: cfg.Message, addrs: addrs, containers: cfg.Containers,
 		changing: make(chan struct{}, 1), stored: newStored(storedBytes), observed: make(map[string]map[string]string),
 		pod: http.Transport{ResponseHeaderTimeout: 5 * time.Second},
 	}
@@ -77,6 +83,24 @@ func newDemo(ctx context.Context, stop context.CancelCauseFunc, cfg Config, addr
 
 // open starts what stays. Without an address of a broker, it starts one.
 func (d *demo) open(broker string) (err error) {
+	settings := env.Config{AttestationHost: d.addrs.maa, VaultHost: akvEndpoint, Listen: d.addrs.maa, SidecarAddr: "127.0.0.1:0"}
+	if c := d.containers; c != nil {
+		settings.SidecarAddr, settings.PrivateDir = sidecarAddr, c.PrivateDir
+		err = d.openContainers()
+	} else {
+		err = d.openHere(broker)
+	}
+	if err != nil {
+		return err
+	}
+	d.timeline = timeline.New(env.KeyName, d.roles)
+	settings.PublicDir, settings.OnStep, settings.OnPolicy, settings.Logger = d.dir, d.timeline.OnStep, d.timeline.OnPolicy, d.log.With(slog.String("part", "cloud"))
+	d.env, err = env.New(d.ctx, settings)
+	return err
+}
+
+// openHere opens what the demo needs in this process, beside the cloud.
+func (d *demo) openHere(broker string) (err error) {
 	if d.logFile, err = os.CreateTemp("", "kafka-e2ee-lab-*.log"); err != nil {
 		return fmt.Errorf("creating the log file: %w", err)
 	}
@@ -84,18 +108,39 @@ func (d *demo) open(broker string) (err error) {
 	if d.dir, err = os.MkdirTemp("", "kafka-e2ee-lab-*"); err != nil {
 		return fmt.Errorf("creating a folder for the pods' files: %w", err)
 	}
+	d.signing = d.dir
 	if err := d.openKafka(broker); err != nil {
 		return err
 	}
 	if d.trusted, err = d.newSandbox(); err != nil {
 		return err
 	}
-	d.timeline = timeline.New(env.KeyName, d.roles)
-	d.env, err = env.New(d.ctx, env.Config{
-		AttestationHost: d.addrs.maa, VaultHost: akvEndpoint, Listen: d.addrs.maa, SidecarAddr: "127.0.0.1:0", PublicDir: d.dir,
-		OnStep: d.timeline.OnStep, OnPolicy: d.timeline.OnPolicy, Logger: d.log.With(slog.String("part", "cloud")),
-	})
+	a := d.addrs
+	d.shown = console.Addresses{
+		Console: a.console, Confidential: a.confidential, Ordinary: a.ordinary, Attested: a.attested,
+		Broker: d.kafka.Brokers[0], Topic: d.topic, Folder: d.dir, Verify: verifyCommand(d.dir, a.attested), Sandbox: sandboxCommand(d.dir),
+		Metrics: []console.Metrics{{Program: "confidential", Address: a.metrics.confidential}, {Program: "ordinary", Address: a.metrics.ordinary}, {Program: "producer", Address: a.metrics.producer}},
+		Inside:  d.inside(),
+	}
+	return nil
+}
+
+// openContainers opens what the demo needs beside the cloud if Kafka and the pods run in containers.
+func (d *demo) openContainers() error {
+	c := d.containers
+	d.log, d.dir, d.signing = c.Logger, c.PublicDir, c.PrivateDir
+	d.kafka, d.topic = kafkaconf.Settings{Brokers: []string{c.Broker}}, topic
+	sender, err := env.NewSender(d.signing, env.SigningKeyFile, env.SenderName)
+	if err != nil {
+		return err
+	}
+	d.trusted = sender.Trusted
+	d.shown, err = c.addresses(d.inside())
 	return err
+}
+
+func (d *demo) inside() console.Inside {
+	return console.Inside{Console: d.addrs.console, Confidential: d.addrs.confidential, Ordinary: d.addrs.ordinary, Broker: d.kafka.Brokers[0]}
 }
 
 func (d *demo) openKafka(broker string) (err error) {
@@ -130,7 +175,7 @@ func (d *demo) close() {
 			d.say("%v", err)
 		}
 	}
-	if d.dir != "" {
+	if d.dir != "" && d.containers == nil {
 		_ = os.RemoveAll(d.dir) //nolint:errcheck // the files protect nothing
 	}
 	if d.logFile != nil {
@@ -197,7 +242,7 @@ func (d *demo) change(ctx context.Context, restart bool, edit func(*choice)) err
 	before := d.choice()
 	next := before
 	edit(&next)
-	plan, err := findScenario(next.scenario)
+	plan, err := scenario.Find(next.scenario)
 	if err != nil {
 		return err
 	}
@@ -228,13 +273,7 @@ func (d *demo) choice() choice {
 }
 
 // Addresses returns where the parts of the demo are.
-func (d *demo) Addresses() console.Addresses {
-	return console.Addresses{
-		Console: d.addrs.console, Confidential: d.addrs.confidential, Ordinary: d.addrs.ordinary, Attested: d.addrs.attested,
-		Broker: d.kafka.Brokers[0], Topic: d.topic, Folder: d.dir, Verify: verifyCommand(d.dir, d.addrs.attested), Sandbox: sandboxCommand(d.dir),
-		Metrics: []console.Metrics{{Program: "confidential", Address: d.addrs.metrics.confidential}, {Program: "ordinary", Address: d.addrs.metrics.ordinary}, {Program: "producer", Address: d.addrs.metrics.producer}},
-	}
-}
+func (d *demo) Addresses() console.Addresses { return d.shown }
 
 // Keys returns the ids of the keys that the confidential pod holds, the newest first.
 func (d *demo) Keys() (ids []string) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"kafka-e2ee/lab/console"
+	"kafka-e2ee/lab/scenario"
 )
 
 // terminal is what a demo prints.
@@ -215,22 +216,22 @@ func TestFormatsAreAttackedApart(t *testing.T) {
 // Without this an obstacle that a scenario put in the way could stay, and the presenter would see another one's fault.
 func TestRestartTakesFaultsBack(t *testing.T) {
 	d, _ := startDemo(t, Config{Format: string(formatRSA), Scenario: "throttled"})
-	for _, scenario := range d.Scenarios() {
-		if scenario.Name == "rotate" { // makes five keys
+	for _, played := range d.Scenarios() {
+		if played.Name == "rotate" { // makes five keys
 			continue
 		}
-		if err := d.SetScenario(t.Context(), scenario.Name); err != nil {
+		if err := d.SetScenario(t.Context(), played.Name); err != nil {
 			t.Fatal(err)
 		}
-		if err := d.SetScenario(t.Context(), goodScenario); err != nil {
+		if err := d.SetScenario(t.Context(), scenario.Good); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the key is released after "+scenario.Name, func() bool {
+		eventually(t, "the key is released after "+played.Name, func() bool {
 			pod, err := d.askKey(t.Context())
 			return err == nil && pod.State == podReleased
 		})
 	}
-	if err := d.SetScenario(t.Context(), "unknown"); err == nil || d.Scenario().Name != goodScenario {
+	if err := d.SetScenario(t.Context(), "unknown"); err == nil || d.Scenario().Name != scenario.Good {
 		t.Errorf("an unknown scenario: %v, and %s is played", err, d.Scenario().Name)
 	}
 }
@@ -243,13 +244,13 @@ func TestNothingBeginsAfterTheEnd(t *testing.T) {
 	}
 	d.stop(nil)
 	waits := make(chan error)
-	go func() { waits <- d.SetScenario(context.Background(), goodScenario) }() // as the console does: no request's end stops it
+	go func() { waits <- d.SetScenario(context.Background(), scenario.Good) }() // as the console does: no request's end stops it
 	if err := <-waits; !errors.Is(err, errEnded) {
 		t.Errorf("a change that waited: %v", err)
 	}
 	d.unlock()
 	for range 20 { // a free lock and the end are there at once
-		if err := d.SetScenario(context.Background(), goodScenario); !errors.Is(err, errEnded) {
+		if err := d.SetScenario(context.Background(), scenario.Good); !errors.Is(err, errEnded) {
 			t.Errorf("a change after the end: %v", err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/lab/console"
 	"kafka-e2ee/lab/env"
+	"kafka-e2ee/lab/scenario"
 )
 
 const greeting = `
@@ -38,8 +39,8 @@ const greeting = `
 
 func printGreeting(d *demo, first choice) {
 	a := d.Addresses()
-	plan, _ := findScenario(first.scenario)                                                                                                                                                                                                                                     //nolint:errcheck // it was checked
-	fmt.Fprintf(d.out, greeting, first.format, a.Console, a.Confidential, plan.summary, provenance(plan, first.format), a.Attested, a.Verify, a.Ordinary, ciphertext(first.format), a.Broker, a.Broker, a.Topic, a.Folder, a.Sandbox, metricsLine(a.Metrics), d.logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
+	plan, _ := scenario.Find(first.scenario)                                                                                                                                                                                                                                    //nolint:errcheck // it was checked
+	fmt.Fprintf(d.out, greeting, first.format, a.Console, a.Confidential, plan.Summary, provenance(plan, first.format), a.Attested, a.Verify, a.Ordinary, ciphertext(first.format), a.Broker, a.Broker, a.Topic, a.Folder, a.Sandbox, metricsLine(a.Metrics), d.logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
 }
 
 func metricsLine(metrics []console.Metrics) string {
@@ -51,8 +52,8 @@ func metricsLine(metrics []console.Metrics) string {
 }
 
 // provenance says what is known of the sender of a record that the pod decrypts.
-func provenance(s scenario, chosen format) string {
-	if !chosen.signed() || !s.decrypts() {
+func provenance(s scenario.Scenario, chosen format) string {
+	if !chosen.signed() || !s.Decrypts() {
 		return ""
 	}
 	return ", from a proven sender"

@@ -2,21 +2,23 @@ package lab
 
 import (
 	"testing"
+
+	"kafka-e2ee/lab/scenario"
 )
 
 // Without this the greeting would say that a pod without a key shows messages from a proven sender.
 func TestGreetingPromisesOnlyWhatThePodShows(t *testing.T) {
-	for _, s := range scenarios() {
+	for _, s := range scenario.All() {
 		want := ""
-		switch s.name {
-		case goodScenario, "rotate", "impostor":
+		switch s.Name {
+		case scenario.Good, "rotate", "impostor":
 			want = ", from a proven sender"
 		}
 		if got := provenance(s, formatEnvelope); got != want {
-			t.Errorf("%s: the greeting adds %q, want %q", s.name, got, want)
+			t.Errorf("%s: the greeting adds %q, want %q", s.Name, got, want)
 		}
 		if got := provenance(s, formatRSA); got != "" {
-			t.Errorf("%s: records of the format rsa have no sender, and the greeting adds %q", s.name, got)
+			t.Errorf("%s: records of the format rsa have no sender, and the greeting adds %q", s.Name, got)
 		}
 	}
 }

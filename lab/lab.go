@@ -1,6 +1,7 @@
 // Package lab emulates the parts that a laptop lacks: a Kafka broker, SEV-SNP
 // hardware, an attestation service, a vault and a sidecar. Run starts them and
-// the programs in one process, and prints where to look.
+// the programs in one process, and prints where to look. In the compose demo,
+// Kafka and the two consumers are in containers of their own.
 //
 // The programs are the real ones and really encrypt. The release is really
 // decided, too, but about emulated hardware: nothing here protects anything.
@@ -14,15 +15,19 @@ import (
 	"time"
 
 	"kafka-e2ee/lab/console"
+	"kafka-e2ee/lab/scenario"
 )
 
 // Config configures Run.
 type Config struct {
 	Port     int    // of the confidential pod's page; the ordinary pod's is Port+1, the console's Port+2, the attested address Port+10
 	Format   string // of the records: rsa, envelope-unsigned, envelope (signed, in strict pods) or jwe
-	Scenario string // the first one: a name in scenarios, or help, which only lists them; empty: good
+	Scenario string // the first one: a name in scenario.All, or help, which only lists them; empty: good
 	Data     string // what the producer sends by itself: console.DataMsg (also if empty) or console.DataPayments
+	Message  string // of console.DataMsg; empty: the document's
 	Broker   string // HOST:PORT of a Kafka on this computer, where the demo has a topic of its own; empty: an embedded one
+	// Containers is set if Kafka and the pods run in containers. Port and Broker have no meaning then.
+	Containers *Containers
 	// After replaces time.After for the scenarios' events. Nil means time.After.
 	After func(time.Duration) <-chan time.Time
 }
@@ -37,7 +42,7 @@ const (
 // writes logs to a file whose name it prints.
 func Run(parent context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	if cfg.Scenario == "help" {
-		return listScenarios(out)
+		return scenario.List(out)
 	}
 	ctx, stop := context.WithCancelCause(parent)
 	d, err := start(ctx, stop, cfg, out)
@@ -72,7 +77,10 @@ func start(ctx context.Context, stop context.CancelCauseFunc, cfg Config, out io
 	if cfg.After == nil {
 		cfg.After = time.After
 	}
-	addrs, release, err := reservePorts(ctx, cfg.Port)
+	addrs, release := podAddresses(), func() {}
+	if cfg.Containers == nil {
+		addrs, release, err = reservePorts(ctx, cfg.Port)
+	}
 	defer release()
 	if err != nil {
 		return nil, err
@@ -87,7 +95,9 @@ func start(ctx context.Context, stop context.CancelCauseFunc, cfg Config, out io
 		return nil, err
 	}
 	release()
-	printGreeting(d, first)
+	if cfg.Containers == nil {
+		printGreeting(d, first)
+	}
 	if err := d.change(ctx, true, func(next *choice) { *next = first }); err != nil {
 		return nil, err
 	}
@@ -95,9 +105,15 @@ func start(ctx context.Context, stop context.CancelCauseFunc, cfg Config, out io
 	return d, nil
 }
 
+// Check checks what was chosen on the command line: format, scenario, data, broker.
+func (c Config) Check() error {
+	_, err := c.firstChoice()
+	return err
+}
+
 // firstChoice checks what was chosen on the command line.
 func (c Config) firstChoice() (choice, error) {
-	plan, err := findScenario(c.Scenario)
+	plan, err := scenario.Find(c.Scenario)
 	if err != nil {
 		return choice{}, err
 	}
@@ -111,5 +127,5 @@ func (c Config) firstChoice() (choice, error) {
 		}
 	}
 	chosen, err := checkFormat(c.Format)
-	return choice{scenario: plan.name, format: chosen, data: data}, err
+	return choice{scenario: plan.Name, format: chosen, data: data}, err
 }

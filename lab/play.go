@@ -7,22 +7,23 @@ import (
 	"time"
 
 	"kafka-e2ee/lab/console"
+	"kafka-e2ee/lab/scenario"
 )
 
 // play is a scenario that is played.
 type play struct {
-	scenario
+	scenario.Scenario
 	began time.Time
 
 	mu     sync.Mutex
 	events []console.Event
 }
 
-func newPlay(s scenario) *play {
-	p := &play{scenario: s, began: time.Now()}
-	if s.later != nil {
-		for n := range max(s.repeat, 1) {
-			p.events = append(p.events, console.Event{At: p.began.Add(time.Duration(n+1) * s.delay), What: s.what})
+func newPlay(s scenario.Scenario) *play {
+	p := &play{Scenario: s, began: time.Now()}
+	if s.Later != nil {
+		for n := range max(s.Repeat, 1) {
+			p.events = append(p.events, console.Event{At: p.began.Add(time.Duration(n+1) * s.Delay), What: s.What})
 		}
 	}
 	return p
@@ -34,13 +35,13 @@ func (d *demo) run(ctx context.Context, p *play) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-d.after(p.delay):
+		case <-d.after(p.Delay):
 		}
-		if err := p.later(d.env); err != nil {
+		if err := p.Later(d.env); err != nil {
 			return err
 		}
 		p.happened(n)
-		if p.unlocks {
+		if p.Unlocks {
 			d.checkAgain(ctx)
 		}
 	}
@@ -53,7 +54,7 @@ func (p *play) happened(n int) {
 	defer p.mu.Unlock()
 	p.events[n].At, p.events[n].Done = time.Now(), true
 	if n+1 < len(p.events) {
-		p.events[n+1].At = p.events[n].At.Add(p.delay)
+		p.events[n+1].At = p.events[n].At.Add(p.Delay)
 	}
 }
 
@@ -63,12 +64,20 @@ func (p *play) all() []console.Event {
 	return slices.Clone(p.events)
 }
 
+// Scenarios returns all scenarios in the order to show them.
+func (d *demo) Scenarios() (all []console.ScenarioInfo) {
+	for _, s := range scenario.All() {
+		all = append(all, console.ScenarioInfo{Name: s.Name, Summary: s.Summary})
+	}
+	return all
+}
+
 // Scenario returns the scenario that is played.
 func (d *demo) Scenario() console.Scenario {
 	d.mu.Lock()
 	p := d.play
 	d.mu.Unlock()
-	return console.Scenario{ScenarioInfo: console.ScenarioInfo{Name: p.name, Summary: p.summary}, Began: p.began, Events: p.all()}
+	return console.Scenario{ScenarioInfo: console.ScenarioInfo{Name: p.Name, Summary: p.Summary}, Began: p.began, Events: p.all()}
 }
 
 // SetScenario restarts both pods in a scenario. The history is Kafka's.
@@ -87,7 +96,7 @@ func (d *demo) NextAttempt() (time.Time, bool) {
 	d.mu.Unlock()
 	next := pod.NextAttempt
 	for _, event := range p.all() {
-		if p.unlocks && !event.Done && (next.IsZero() || event.At.Before(next)) {
+		if p.Unlocks && !event.Done && (next.IsZero() || event.At.Before(next)) {
 			next = event.At
 		}
 	}

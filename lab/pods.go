@@ -9,6 +9,7 @@ import (
 	"kafka-e2ee/consumer/keys"
 	"kafka-e2ee/lab/cloud"
 	"kafka-e2ee/lab/env"
+	"kafka-e2ee/lab/scenario"
 	"kafka-e2ee/lab/vault"
 	"kafka-e2ee/web/access"
 )
@@ -20,9 +21,9 @@ const (
 )
 
 // replacePods ends the pods and their scenario, and starts both in another one.
-func (d *demo) replacePods(plan scenario, chosen format) error {
+func (d *demo) replacePods(plan scenario.Scenario, chosen format) error {
 	end(d.events) // first: they change the environment, too
-	if err := d.env.Prepare(plan.rotations); err != nil {
+	if err := d.env.Prepare(plan.Rotations); err != nil {
 		return err
 	}
 	end(d.replaced)
@@ -31,25 +32,25 @@ func (d *demo) replacePods(plan scenario, chosen format) error {
 
 // restartPods brings the cloud back to good, then into the scenario, and starts both pods, which read their history from
 // Kafka.
-func (d *demo) restartPods(plan scenario, chosen format) error {
-	if err := d.env.Restart(plan.pod); err != nil {
+func (d *demo) restartPods(plan scenario.Scenario, chosen format) error {
+	if err := d.env.Restart(plan.Pod); err != nil {
 		return err
 	}
-	if plan.before != nil {
-		if err := plan.before(d.env); err != nil {
+	if plan.Before != nil {
+		if err := plan.Before(d.env); err != nil {
 			return err
 		}
 	}
 	d.timeline.Restart(d.env.SecurityPolicies())
 	sidecar, attested := d.env.Sidecar.URL(), d.addrs.attested
-	if plan.noSidecar {
+	if plan.NoSidecar {
 		sidecar = noSidecarURL
 	}
-	if plan.impostor {
+	if plan.Impostor {
 		attested = d.addrs.relayed
 	}
 	pod := d.podConfig(chosen)
-	d.replaced = nil
+	pods := make(map[string]consumer.Config)
 	for name, differs := range map[string]struct{ page, attested, sidecar, metrics string }{
 		confidentialName: {d.addrs.confidential, attested, sidecar, d.addrs.metrics.confidential}, ordinaryName: {d.addrs.ordinary, "", noSidecarURL, d.addrs.metrics.ordinary},
 	} {
@@ -59,11 +60,12 @@ func (d *demo) restartPods(plan scenario, chosen format) error {
 		if d.borrowed != nil { // other pods may have the short names
 			cfg.Group = d.borrowed.group(name)
 		}
-		d.replaced = append(d.replaced, d.start(name+" pod", func(ctx context.Context, log *slog.Logger) error {
-			return consumer.Run(ctx, cfg, consumer.Build{Version: "lab"}, log)
-		}))
+		pods[name] = cfg
 	}
-	if plan.impostor {
+	if err := d.startPods(pods); err != nil {
+		return err
+	}
+	if plan.Impostor {
 		d.replaced = append(d.replaced, d.start("impostor", func(ctx context.Context, log *slog.Logger) error {
 			return impersonate(ctx, d.addrs.attested, attested, log)
 		}))
@@ -74,6 +76,20 @@ func (d *demo) restartPods(plan scenario, chosen format) error {
 	d.mu.Unlock()
 	d.replaced = append(d.replaced, d.start("watch", d.watchPod))
 	d.events = []*part{d.start("scenario", func(ctx context.Context, _ *slog.Logger) error { return d.run(ctx, played) })}
+	return nil
+}
+
+// startPods starts the pods, in this process or in their containers.
+func (d *demo) startPods(pods map[string]consumer.Config) error {
+	d.replaced = nil
+	if d.containers != nil {
+		return d.orderPods(pods)
+	}
+	for name, cfg := range pods {
+		d.replaced = append(d.replaced, d.start(name+" pod", func(ctx context.Context, log *slog.Logger) error {
+			return consumer.Run(ctx, cfg, consumer.Build{Version: "lab"}, log)
+		}))
+	}
 	return nil
 }
 

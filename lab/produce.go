@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,13 +18,13 @@ import (
 // producerConfig returns what the producers have in common: one message a second, without rests.
 func (d *demo) producerConfig(chosen format) producer.Config {
 	cfg := producer.Config{
-		Settings: d.kafka, Topic: d.topic, Format: chosen.records(), Message: "Azure Confidential Computing",
+		Settings: d.kafka, Topic: d.topic, Format: chosen.records(), Message: cmp.Or(d.message, "Azure Confidential Computing"),
 		PublicKeyFile: filepath.Join(d.dir, env.PublicKeyFile), OnStored: d.stored.add,
 		Pace:    producer.Pace{Rate: 1, SendDuration: 1},
 		Headers: producer.Headers{HeaderRecords: 64, HeaderInterval: 500 * time.Millisecond}, // so only lines typed faster are lean
 	}
 	if chosen.signed() {
-		cfg.SigningKeyFile = filepath.Join(d.dir, env.SigningKeyFile)
+		cfg.SigningKeyFile = filepath.Join(d.signing, env.SigningKeyFile)
 	}
 	return cfg
 }

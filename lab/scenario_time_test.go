@@ -13,16 +13,16 @@ import (
 // Without this a presenter would announce a key that comes long after the time that the console states. It waits for the
 // scenarios' real times, and measures; only the order of what happens is checked.
 func TestScenariosKeepTheirTimes(t *testing.T) {
-	for _, scenario := range []string{"no-role", "late", "throttled"} {
-		t.Run(scenario, func(t *testing.T) {
+	for _, name := range []string{"no-role", "late", "throttled"} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := startDemoAfter(t, Config{Format: string(formatRSA)}, time.After)
 			eventually(t, "a record has opened", func() bool { return !stepNamed(d, console.StepOpen).At.IsZero() })
 
 			pressed := time.Now()
-			press(t, d, "/scenario", url.Values{"scenario": {scenario}})
+			press(t, d, "/scenario", url.Values{"scenario": {name}})
 			played := d.Scenario()
-			if played.Name != scenario || len(played.Events) != 1 || played.Events[0].At.Before(pressed) {
+			if played.Name != name || len(played.Events) != 1 || played.Events[0].At.Before(pressed) {
 				t.Fatalf("after the switch is played: %+v", played)
 			}
 			eventually(t, "the obstacle has ended", func() bool { return d.Scenario().Events[0].Done })

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kafka-e2ee/lab/scenario"
 )
 
 // typeInto returns what reaches the producer and the terminal if that is typed.
@@ -119,8 +121,8 @@ func FuzzTerminal(f *testing.F) {
 	f.Add("a\n//b\n/help\n/scenario x\n")
 	f.Add("/" + strings.Repeat("x", maxCommand) + "\nb")
 	valid := []string{"msg", "payments", "rsa", "envelope", "jwe"} // would start parts, which are not here
-	for _, s := range scenarios() {
-		valid = append(valid, s.name)
+	for _, s := range scenario.All() {
+		valid = append(valid, s.Name)
 	}
 	f.Fuzz(func(t *testing.T, typed string) {
 		if slices.ContainsFunc(valid, func(name string) bool { return strings.Contains(typed, name) }) {

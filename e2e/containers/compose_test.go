@@ -28,6 +28,7 @@ type demo struct {
 	t            testing.TB
 	env          []string
 	addr         string // Kafka, from outside
+	console      string // URL of the console
 	*harness.Pod        // the confidential pod's page
 }
 
@@ -60,9 +61,9 @@ func startDemo(t testing.TB) *demo {
 	harness.Require(t, harness.Engine, harness.Compose, harness.KafkaImage)
 	buildImages(t)
 	harness.ReserveKafka(t, 1)
-	pages, kafka := harness.FreeAddr(t), harness.FreeAddr(t)
-	d := &demo{t: t, addr: kafka, Pod: &harness.Pod{T: t, Page: "http://" + pages, Log: new(harness.LogBuffer)}}
-	d.env = []string{"PROJECT=" + demoName, "TAG=" + imageTag, "PORT=" + portOf(t, pages), "ORDINARY_PORT=" + portOf(t, harness.FreeAddr(t)), "KAFKA_PORT=" + portOf(t, kafka)}
+	pages, kafka, console := harness.FreeAddr(t), harness.FreeAddr(t), portOf(t, harness.FreeAddr(t))
+	d := &demo{t: t, addr: kafka, console: "http://localhost:" + console, Pod: &harness.Pod{T: t, Page: "http://" + pages, Log: new(harness.LogBuffer)}}
+	d.env = []string{"PROJECT=" + demoName, "TAG=" + imageTag, "PORT=" + portOf(t, pages), "ORDINARY_PORT=" + portOf(t, harness.FreeAddr(t)), "KAFKA_PORT=" + portOf(t, kafka), "CONSOLE_PORT=" + console, "TZ=Asia/Tokyo"}
 	down := func() {
 		if out, err := d.script("compose", "down", "--volumes", "--timeout", "0"); err != nil {
 			t.Errorf("ending the demo: %v\n%s", err, out)
@@ -81,8 +82,10 @@ func startDemo(t testing.TB) *demo {
 	if err != nil {
 		t.Fatalf("starting the demo: %v\n%s", err, out)
 	}
-	if !strings.Contains(out, "http://localhost:"+portOf(t, pages)) {
-		t.Errorf("it does not print the address: %s", out)
+	for _, address := range []string{"http://localhost:" + portOf(t, pages), d.console} {
+		if !strings.Contains(out, address) {
+			t.Errorf("it does not print the address %s: %s", address, out)
+		}
 	}
 	return d
 }
@@ -123,6 +126,7 @@ func TestComposeDemoRecovers(t *testing.T) {
 		}
 	}
 	consoleBeside(t, d)
+	consoleOf(t, d, ordinary)
 	moving()
 	d.env = append(d.env, "FORMAT=envelope") // and with the strict policy, while it runs
 	if out, err := d.script("up"); err != nil || !strings.Contains(out, "running already") {
@@ -132,7 +136,7 @@ func TestComposeDemoRecovers(t *testing.T) {
 		proven := slices.ContainsFunc(d.Records(), func(r harness.Record) bool { return r.State == "decrypted" && r.Sender.State == "verified" })
 		return proven && newest(d.Records(), "rejected") >= 0
 	})
-	for _, service := range []string{"sidecar", "producer", "ordinary", "consumer", "pod", "kafka"} {
+	for _, service := range []string{"lab", "ordinary", "consumer", "pod", "kafka"} {
 		id := d.container(service)
 		started := harness.Docker(t, "inspect", "--format", "{{.State.StartedAt}}", id)
 		begin := time.Now()
@@ -144,7 +148,7 @@ func TestComposeDemoRecovers(t *testing.T) {
 		moving()
 		d.Wait("all are healthy", func() bool {
 			status := harness.Docker(t, "ps", "--filter", "label=com.docker.compose.project="+demoName, "--format", "{{.Status}}")
-			return strings.Count(status, "(healthy)") == 5
+			return strings.Count(status, "(healthy)") == 4
 		})
 		d.Wait("the key is released", func() bool { return d.KeyState() == "released" })
 		t.Logf("%s: recovered after %v", service, time.Since(begin).Round(time.Second))

@@ -22,6 +22,31 @@ func TestPortsOfTheDemo(t *testing.T) {
 	}
 }
 
+// Without this a mistyped choice would start another demo than was meant, or none, without saying which there are.
+func TestChoicesOfTheDemo(t *testing.T) {
+	harness.Require(t, harness.Engine, harness.KafkaImage)
+	buildImages(t)
+	up := func(choice string) (string, error) {
+		command := exec.Command("../../deploy/compose/up")
+		command.Env = append(os.Environ(), "PROJECT=kafka-e2ee-wrong", "TAG="+imageTag, "PORT="+portOf(t, harness.FreeAddr(t)), "ORDINARY_PORT="+portOf(t, harness.FreeAddr(t)),
+			"CONSOLE_PORT="+portOf(t, harness.FreeAddr(t)), "KAFKA_PORT="+portOf(t, harness.FreeAddr(t)), choice)
+		out, err := command.CombinedOutput()
+		return strings.TrimSpace(string(out)), err
+	}
+	for choice, want := range map[string]string{
+		"FORMAT=pgp":    `the format "pgp" is not known (hint: rsa, envelope-unsigned, envelope, jwe)`,
+		"SCENARIO=sunk": `the scenario "sunk" is not known (hint: good, tampered, debug, no-role, late, rotate, throttled, impostor, ordinary)`,
+		"DATA=secrets":  `the data "secrets" are not known (hint: msg, payments)`,
+	} {
+		if text, err := up(choice); err == nil || text != "up: "+want {
+			t.Errorf("%s: %v: %s", choice, err, text)
+		}
+	}
+	if text, err := up("SCENARIO=help"); err != nil || !strings.Contains(text, "  tampered ") || strings.Contains(text, "http") {
+		t.Errorf("SCENARIO=help: %v: %s", err, text)
+	}
+}
+
 // Without this a failed first try would print a page of output that does not say what to do.
 func TestScriptsSayWhatIsWrong(t *testing.T) {
 	folder := t.TempDir()
@@ -67,14 +92,13 @@ func TestScriptsSayWhatIsWrong(t *testing.T) {
 		{"no permission", "compose/up", []string{fake("denied", "echo 'permission denied while trying to connect to the Docker daemon socket' >&2; exit 1")}, nil, []string{"no permission", "usermod"}},
 		{"no BuildKit", "images", []string{fake("old", "if [ \"$1\" = --version ]; then echo 'Docker version 28.0.0, build 0'; else exit 1; fi"), "PATH=" + filepath.Join(folder, "old") + ":" + bare}, nil, []string{"BuildKit", "make setup"}},
 		{"port taken", "compose/up", []string{"PORT=" + port, "ORDINARY_PORT=" + port}, []harness.Requirement{harness.Engine}, []string{"port " + port + " is taken", "PORT="}},
-		{"no such format", "compose/up", []string{"FORMAT=pgp"}, nil, []string{"FORMAT is not known", "envelope"}},
 		{"no such Kafka", "compose/up", []string{"KAFKA_IMAGE=kafka-e2ee/no-such-image:0"}, []harness.Requirement{harness.Engine}, []string{"kafka-e2ee/no-such-image:0", "cannot be pulled"}},
 		{"not built", "compose/up", []string{"TAG=never-built"}, []harness.Requirement{harness.Engine, harness.KafkaImage}, []string{"never-built", "make images"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			harness.Require(t, test.needs...)
 			cmd := exec.Command("../../deploy/" + test.script)
-			free := []string{"PROJECT=kafka-e2ee-wrong", "PORT=" + portOf(t, harness.FreeAddr(t)), "ORDINARY_PORT=" + portOf(t, harness.FreeAddr(t)), "KAFKA_PORT=" + portOf(t, harness.FreeAddr(t))}
+			free := []string{"PROJECT=kafka-e2ee-wrong", "PORT=" + portOf(t, harness.FreeAddr(t)), "ORDINARY_PORT=" + portOf(t, harness.FreeAddr(t)), "CONSOLE_PORT=" + portOf(t, harness.FreeAddr(t)), "KAFKA_PORT=" + portOf(t, harness.FreeAddr(t))}
 			cmd.Env = append(append(os.Environ(), free...), test.env...)
 			out, err := cmd.CombinedOutput()
 			text := strings.TrimSpace(string(out))

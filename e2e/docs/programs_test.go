@@ -23,7 +23,7 @@ func TestProgramsExplainThemselves(t *testing.T) {
 		"kafka-e2ee/cmd/consume":           {[]string{"consume reads ", "  -check\n", "docs/settings.md", settings.Help(new(consumer.Config))}, []string{"-nonsense"}},
 		"kafka-e2ee/cmd/verify":            {[]string{"verify checks ", "  -policy FILE\n", "docs/attested-page.md"}, []string{"-nonsense"}},
 		"kafka-e2ee/lab/cmd/lab":           {[]string{"lab runs ", "  -port port\n", "(default 3333)", "lab/README.md"}, []string{"-nonsense"}},
-		"kafka-e2ee/lab/cmd/pod":           {[]string{"pod plays ", "pod sidecar [options]", "lab/README.md"}, []string{"nonsense"}},
+		"kafka-e2ee/lab/cmd/pod":           {[]string{"pod plays ", "pod lab [options]", "lab/README.md"}, []string{"nonsense"}},
 		"kafka-e2ee/lab/cmd/attacks":       {[]string{"attacks attacks ", "  -write documents\n", "docs/attacks.md"}, []string{"-nonsense"}},
 		"kafka-e2ee/envelope/cmd/envelope": {[]string{"envelope seals, ", "-bits 3072", "envelope/SPEC.md"}, []string{"open", "-nonsense"}},
 	} {
@@ -46,9 +46,9 @@ func TestProgramsExplainThemselves(t *testing.T) {
 			t.Errorf("%s %q: %d, %s%s", name, test.mistake, status, out, problems)
 		}
 	}
-	_, problems, status := runProgram(t, harness.BuildCommand(t, "kafka-e2ee/lab/cmd/pod"), "sidecar", "-nonsense")
-	if status != 2 || !strings.Contains(problems, "(hint: pod sidecar -h)") {
-		t.Errorf("pod sidecar -nonsense: %d, %s", status, problems)
+	_, problems, status := runProgram(t, harness.BuildCommand(t, "kafka-e2ee/lab/cmd/pod"), "lab", "-nonsense")
+	if status != 2 || !strings.Contains(problems, "(hint: pod lab -h)") {
+		t.Errorf("pod lab -nonsense: %d, %s", status, problems)
 	}
 }
 

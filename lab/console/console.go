@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +20,8 @@ import (
 // Console serves the presenter's page.
 type Console struct {
 	demo         Demo
-	port         string
+	port         string // for the viewers
+	gateway      netip.Addr
 	languages    locale.Languages
 	assets       string // version
 	stored       storedLog
@@ -37,7 +39,7 @@ func Run(ctx context.Context, demo Demo, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	listener, err := settings.Listen(ctx, "the console's address", demo.Addresses().Console)
+	listener, err := settings.Listen(ctx, "the console's address", demo.Addresses().Inside.Console)
 	if err != nil {
 		return err
 	}
@@ -60,7 +62,8 @@ func New(demo Demo) (*Console, error) {
 		return nil, fmt.Errorf("reading the console's files: %w", err)
 	}
 	return &Console{
-		demo: demo, port: port, languages: words, assets: version, confidential: newPod(where.Confidential), ordinary: newPod(where.Ordinary),
+		demo: demo, port: port, gateway: where.Inside.Gateway, languages: words, assets: version,
+		confidential: newPod(where.Inside.Confidential, where.Confidential), ordinary: newPod(where.Inside.Ordinary, where.Ordinary),
 		selection: selection{now: time.Now, mode: modeNewest}, attacks: newAttackQueue(), streams: make(chan struct{}, maxStreams),
 	}, nil
 }
@@ -73,7 +76,7 @@ func (c *Console) Serve(ctx context.Context, listener net.Listener, log *slog.Lo
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer stop()
-	parts.Go(func() { c.stored.follow(ctx, where.Broker, where.Topic) })
+	parts.Go(func() { c.stored.follow(ctx, where.Inside.Broker, where.Topic) })
 	parts.Go(func() { c.confidential.follow(ctx) })
 	parts.Go(func() { c.ordinary.follow(ctx) })
 	parts.Go(func() { c.attacks.serve(ctx, c.demo) })

@@ -5,6 +5,7 @@ package console
 import (
 	"context"
 	"crypto/sha256"
+	"net/netip"
 	"time"
 )
 
@@ -72,13 +73,25 @@ type Addresses struct {
 	Console      string // HOST:PORT of this page
 	Confidential string // HOST:PORT of the confidential pod's page
 	Ordinary     string // HOST:PORT of the ordinary pod's page
-	Attested     string // HOST:PORT of the confidential pod's attested page, over HTTPS
+	Attested     string // HOST:PORT of the confidential pod's attested page, over HTTPS; empty: only Verify reaches it
 	Broker       string // HOST:PORT
 	Topic        string
-	Folder       string // the public key, a signing key that the pods trust, the release policy and the authority's certificate
+	Folder       string // the public key, a signing key that the pods trust, the release policy and the authority's certificate; empty: other programs cannot join
 	Verify       string // the command that verifies the attested page
 	Sandbox      string // the command that gives a shell what other programs need to join
 	Metrics      []Metrics
+	Inside       Inside
+}
+
+// Inside is where the console reaches the same parts. In a container that is elsewhere than for its viewers.
+type Inside struct {
+	Console      string // HOST:PORT to listen at
+	Confidential string // HOST:PORT
+	Ordinary     string // HOST:PORT
+	Broker       string // HOST:PORT
+	// Gateway is from where viewers come, beside loopback: only if this computer publishes the console's port on its own
+	// loopback alone. Invalid, as the zero value is: from loopback only.
+	Gateway netip.Addr
 }
 
 // Metrics are where a program serves its metrics: the confidential pod, the ordinary pod or the producer.

@@ -97,7 +97,8 @@ func newFakeDemo(t testing.TB) *fakeDemo {
 		t.Cleanup(server.Close)
 		return strings.TrimPrefix(server.URL, "http://")
 	}
-	d.addresses = Addresses{Console: "localhost:3335", Confidential: pod(d.confidential), Ordinary: pod(d.ordinary), Broker: broker.ListenAddrs()[0], Topic: "topic", Verify: "go run ./cmd/verify -policy /tmp/kafka-e2ee-lab-1234567/release-policy.json -ca /tmp/kafka-e2ee-lab-1234567/cloud-ca.pem -key /tmp/kafka-e2ee-lab-1234567/key.pem https://localhost:3343"}
+	d.addresses = Addresses{Console: "localhost:3335", Confidential: pod(d.confidential), Ordinary: pod(d.ordinary), Broker: broker.ListenAddrs()[0], Topic: "topic", Verify: "go run ./cmd/verify -policy /tmp/kafka-e2ee-lab-1234567/release-policy.json -ca /tmp/kafka-e2ee-lab-1234567/cloud-ca.pem -key /tmp/kafka-e2ee-lab-1234567/key.pem https://localhost:3343", Folder: "/tmp/kafka-e2ee-lab-1234567"}
+	d.addresses.Inside = Inside{Console: d.addresses.Console, Confidential: d.addresses.Confidential, Ordinary: d.addresses.Ordinary, Broker: d.addresses.Broker}
 	return d
 }
 

@@ -18,12 +18,13 @@ func hosts(port string) []string {
 }
 
 // guard serves only this computer's own viewers: the peer and the Host header are loopback, and no page of another origin
-// makes the request. A pod's page is another origin: its port differs.
-func guard(port string, refuse func(w http.ResponseWriter, r *http.Request, reason string), next http.Handler) http.Handler {
+// makes the request. A pod's page is another origin: its port differs. In a container the peer may be the network's
+// gateway, too, if it is valid.
+func guard(port string, gateway netip.Addr, refuse func(w http.ResponseWriter, r *http.Request, reason string), next http.Handler) http.Handler {
 	allowed := hosts(port)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case !loopback(r.RemoteAddr):
+		case !local(r.RemoteAddr, gateway):
 			refuse(w, r, "peer")
 		case !slices.Contains(allowed, r.Host):
 			refuse(w, r, "host")
@@ -35,9 +36,13 @@ func guard(port string, refuse func(w http.ResponseWriter, r *http.Request, reas
 	})
 }
 
-func loopback(remote string) bool {
+func local(remote string, gateway netip.Addr) bool {
 	peer, err := netip.ParseAddrPort(remote)
-	return err == nil && peer.Addr().Unmap().IsLoopback()
+	if err != nil {
+		return false
+	}
+	addr := peer.Addr().Unmap()
+	return addr.IsLoopback() || gateway.IsValid() && addr == gateway
 }
 
 // sameOrigin reports whether this page itself, or its viewer, makes the request. Browsers say so in Sec-Fetch-Site and, if

@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os/exec"
 	"strings"
 	"testing"
@@ -11,7 +12,13 @@ import (
 // Without this another computer, or a page of another site that the presenter has open, could read messages in plaintext,
 // send messages, and attack.
 func TestOnlyThisComputersOwnViewers(t *testing.T) {
-	c, err := New(newFakeDemo(t))
+	demo := newFakeDemo(t)
+	loopback, err := New(demo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	demo.addresses.Inside.Gateway = netip.MustParseAddr("172.20.0.1")
+	published, err := New(demo)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,6 +34,8 @@ func TestOnlyThisComputersOwnViewers(t *testing.T) {
 		"the page itself":                  {"GET", "/static/console.js", "127.0.0.1:50000", here, http.Header{"Sec-Fetch-Site": {"same-origin"}}, 200},
 		"a command of the page":            {"POST", "/selection", "127.0.0.1:50000", here, http.Header{"Sec-Fetch-Site": {"same-origin"}, "Origin": {"http://" + here}}, 303},
 		"a command of an older browser":    {"POST", "/selection", "127.0.0.1:50000", here, http.Header{"Origin": {"http://" + here}}, 303},
+
+		"a viewer of a published port, who is not expected": {"GET", "/", "172.20.0.1:50000", here, nil, 403},
 
 		"another computer":              {"GET", "/", "192.0.2.1:50000", here, nil, 403},
 		"another computer's stream":     {"GET", "/events", "192.0.2.1:50000", here, nil, 403},
@@ -46,22 +55,35 @@ func TestOnlyThisComputersOwnViewers(t *testing.T) {
 		"a command of nobody":           {"POST", "/send", "127.0.0.1:50000", here, nil, 403},
 		"over another scheme":           {"POST", "/send", "127.0.0.1:50000", here, http.Header{"Origin": {"https://" + here}}, 403},
 	} {
-		t.Run(name, func(t *testing.T) {
+		ask := func(t *testing.T, c *Console, peer string, want int) {
+			t.Helper()
 			r := httptest.NewRequest(tc.method, tc.path, strings.NewReader("do=newest"))
-			r.RemoteAddr, r.Host = tc.peer, tc.host
+			r.RemoteAddr, r.Host = peer, tc.host
 			if tc.header != nil {
-				r.Header = tc.header
+				r.Header = tc.header.Clone()
 			}
 			if tc.method == "POST" {
 				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			}
 			w := httptest.NewRecorder()
 			c.Handler().ServeHTTP(w, r)
-			if w.Code != tc.want {
-				t.Errorf("status %d, want %d: %.80s", w.Code, tc.want, w.Body)
+			if w.Code != want {
+				t.Errorf("from %s: status %d, want %d: %.80s", peer, w.Code, want, w.Body)
 			}
 			if policy := w.Header().Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") {
 				t.Errorf("content security policy %q", policy)
+			}
+		}
+		t.Run(name, func(t *testing.T) { ask(t, loopback, tc.peer, tc.want) })
+		t.Run(name+", in a container", func(t *testing.T) {
+			switch tc.peer {
+			case "172.20.0.1:50000":
+				ask(t, published, tc.peer, 200)
+			case "127.0.0.1:50000": // the same viewer, through the published port: Host and Origin count as before
+				ask(t, published, "172.20.0.1:50000", tc.want)
+				ask(t, published, "172.20.0.2:50000", 403) // another container
+			default:
+				ask(t, published, tc.peer, tc.want)
 			}
 		})
 	}

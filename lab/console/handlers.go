@@ -40,7 +40,7 @@ func (c *Console) Handler() http.Handler {
 		c.attacks.add(r.PostFormValue("attack"))
 		return nil
 	}))
-	return guard(c.port, c.refuse, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return guard(c.port, c.gateway, c.refuse, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		secureHeaders(w.Header())
 		mux.ServeHTTP(w, r)
 	}))

@@ -50,6 +50,7 @@ type podAnswer struct {
 // pod follows the API of one pod's page. It never asks anything else than what a viewer could.
 type pod struct {
 	address string // HOST:PORT
+	host    string // its name for viewers, which is the only one that it answers to
 	client  *http.Client
 
 	mu      sync.Mutex
@@ -59,8 +60,8 @@ type pod struct {
 	records map[position]podRecord
 }
 
-func newPod(address string) *pod {
-	return &pod{address: address, client: &http.Client{Timeout: answerTime}, records: make(map[position]podRecord)}
+func newPod(address, host string) *pod {
+	return &pod{address: address, host: host, client: &http.Client{Timeout: answerTime}, records: make(map[position]podRecord)}
 }
 
 // follow asks the pod until ctx ends.
@@ -148,6 +149,7 @@ func (p *pod) get(ctx context.Context, url string) (podAnswer, error) {
 	if err != nil {
 		return podAnswer{}, err
 	}
+	request.Host = p.host
 	answer, err := p.client.Do(request)
 	if err != nil {
 		return podAnswer{}, err

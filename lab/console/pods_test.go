@@ -9,7 +9,7 @@ import (
 )
 
 func startPod(t *testing.T, address string) *pod {
-	p := newPod(address)
+	p := newPod(address, address)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { defer close(ended); p.follow(ctx) }()
@@ -54,7 +54,7 @@ func TestPodSaysItItself(t *testing.T) {
 
 // Without this a long run would take all memory.
 func TestPodIsBounded(t *testing.T) {
-	p := newPod("")
+	p := newPod("", "")
 	for i := range 5 * keptRecords {
 		record := podRecord{Rev: uint64(i + 1), Offset: int64(i), State: "decrypted"}
 		p.keep(podAnswer{feed: "a", next: uint64(i + 1), records: []podRecord{record}})

@@ -36,7 +36,6 @@ const (
 	PublicKeyFile = "key.pem"             // for the producer: the newest version's public key
 	AuthorityFile = "cloud-ca.pem"        // for the consumer: the certificate authority of the attestation service
 	PolicyFile    = "release-policy.json" // for the consumer: a copy of the key's release policy
-	SendersFile   = "senders.pem"         // for the consumer, in containers: see [Sender.WriteTrusted]
 )
 
 // securityPolicy is the security policy of the confidential pod. The key's
@@ -54,7 +53,7 @@ type Config struct {
 	Listen          string // HTTPS address of both
 	SidecarAddr     string // port 0 chooses a free port
 	PublicDir       string // folder for the files
-	// PrivateDir is the folder that keeps the key's first version and the
+	// PrivateDir is the folder that keeps all versions of the key and the
 	// certificate authority across restarts. Empty: they end with the process.
 	PrivateDir string
 	// OnStep and OnPolicy get the progress of each release; see [sidecar.Platform] and [vault.Config]. Optional.
@@ -113,7 +112,7 @@ func goodPod() snp.Guest {
 
 func (e *Environment) prepare() error {
 	e.policy = policy.ForWorkload(e.cfg.AttestationHost, goodPod().HostData())
-	key, err := persistedKey(e.cfg.PrivateDir)
+	keys, err := persistedKeys(e.cfg.PrivateDir)
 	if err != nil {
 		return err
 	}
@@ -121,9 +120,13 @@ func (e *Environment) prepare() error {
 	if err != nil {
 		return fmt.Errorf("encoding the release policy: %w", err)
 	}
-	e.keyIDs = []string{envelope.KeyID(&key.PublicKey)}
+	for _, key := range keys {
+		e.keyIDs = append(e.keyIDs, envelope.KeyID(&key.PublicKey))
+		if err := e.addVersion(key); err != nil {
+			return err
+		}
+	}
 	return errors.Join(
-		e.addVersion(key),
 		atomicfile.Write(filepath.Join(e.cfg.PublicDir, PolicyFile), expected, 0o644),
 		atomicfile.Write(filepath.Join(e.cfg.PublicDir, AuthorityFile), e.Cloud.Authority.PEM(), 0o644),
 		e.Restart(Pod{}),
@@ -197,6 +200,9 @@ func (e *Environment) Rotate() error {
 	}
 	key := e.next[0]
 	e.next = e.next[1:]
+	if err := keepVersion(e.cfg.PrivateDir, len(e.versions)+1, key); err != nil {
+		return err
+	}
 	return e.addVersion(key)
 }
 

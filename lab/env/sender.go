@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-
-	"kafka-e2ee/lab/atomicfile"
 )
 
 // The producer's signing key: its file, and its name in the consumers' list.
@@ -63,9 +61,4 @@ func verificationKey(text []byte) ([]byte, error) {
 		return nil, errors.New("it is not an Ed25519 key")
 	}
 	return x509.MarshalPKIXPublicKey(private.Public())
-}
-
-// WriteTrusted writes the consumers' TRUSTED_SENDERS_FILE.
-func (s Sender) WriteTrusted(dir string) error {
-	return atomicfile.Write(filepath.Join(dir, SendersFile), []byte(s.Trusted), 0o644)
 }

@@ -18,10 +18,12 @@ var version, commit = "dev", "unknown"
 
 const help = `pod plays the roles in the compose demo that the real programs do not. Nothing in it protects anything.
 
-Usage: pod sidecar [options]   emulate the cloud, with a sidecar for the confidential pod; pod sidecar -h lists the options
-       pod check               exit with 0 if the sidecar answers, else with 1
-       pod pause               wait for a signal: the container that owns the pod's network
-       pod -version            print version, commit and Go version
+Usage: pod lab [options]           emulate the cloud, with a sidecar for the confidential pod; produce records, and serve the
+                                   presenter's console; pod lab -h lists the options
+       pod start NAME PROGRAM …    run the program of the pod NAME with the settings that pod lab chooses, and again with the next ones
+       pod check                   exit with 0 if pod lab answers, else with 1
+       pod pause                   wait for a signal: the container that owns the pod's network
+       pod -version                print version, commit and Go version
 
 Read on: docs/containers.md, lab/README.md
 `
@@ -41,12 +43,14 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		command, args = args[0], args[1:]
 	}
-	if command != "sidecar" && len(args) > 0 {
+	if command != "lab" && command != "start" && len(args) > 0 {
 		return settings.Invalid(fmt.Errorf("got %d arguments after %q, want none (hint: pod -h)", len(args), command))
 	}
 	switch command {
-	case "sidecar":
+	case "lab":
 		return serve(ctx, args)
+	case "start":
+		return start(ctx, args)
 	case "check":
 		return check(ctx)
 	case "pause":
@@ -59,6 +63,6 @@ func run(ctx context.Context, args []string) error {
 		_, err := fmt.Fprintln(os.Stdout, settings.VersionLine("pod", version, commit))
 		return err
 	default:
-		return settings.Invalid(fmt.Errorf("got the command %q, want sidecar, check or pause (hint: pod -h)", command))
+		return settings.Invalid(fmt.Errorf("got the command %q, want lab, start, check or pause (hint: pod -h)", command))
 	}
 }
