@@ -63,6 +63,9 @@ func serve(ctx context.Context, args []string) error {
 		}
 		o.containers.Logger.WarnContext(ctx, "hardware, attestation and vault are emulated: nothing here protects anything")
 	}
+	if zone, err := time.LoadLocation(os.Getenv("TZ")); err == nil {
+		time.Local = zone //nolint:gosmopolitan,reassign // the computer's, at which the viewer sits; another package has asked for it before time/tzdata was there
+	}
 	o.demo.Containers = &o.containers
 	return whileConnected(ctx, func(ctx context.Context) error { return lab.Run(ctx, o.demo, nil, os.Stdout) })
 }
