@@ -48,13 +48,13 @@ func (d *demo) Attack(ctx context.Context, name string) (console.Observation, er
 
 // attack needs the lock of the parts.
 func (d *demo) attack(ctx context.Context, attack attacks.Attack) (console.Observation, error) {
-	if pod, err := d.askKey(ctx); err != nil {
+	if pod, err := d.pod.Key(ctx); err != nil {
 		return console.Observation{}, err
 	} else if pod.State != podReleased {
 		return console.Observation{}, errNoKey
 	}
 	seen, err := attack.Run(ctx, attacks.Target{
-		Brokers: d.kafka.Brokers, Topic: d.topic, PublicKeyFile: filepath.Join(d.dir, env.PublicKeyFile), Pod: "http://" + d.addrs.confidential,
+		Brokers: d.kafka.Brokers, Topic: d.topic, PublicKeyFile: filepath.Join(d.dir, env.PublicKeyFile), Pod: d.pod,
 		OnDeleted: d.stored.forget,
 	})
 	if err != nil {

@@ -111,10 +111,10 @@ const (
 
 // feed returns the identity of the process in the confidential pod; empty if it does not answer.
 func (d *demo) feed() string {
-	var answer struct{ Feed string }
 	ctx, cancel := context.WithTimeout(d.ctx, restartTime)
 	defer cancel()
-	if d.askPod(ctx, "/api/records?limit=1", &answer) != nil {
+	answer, err := d.pod.Newest(ctx, 1, "")
+	if err != nil {
 		return ""
 	}
 	return answer.Feed

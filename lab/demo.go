@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -17,6 +16,7 @@ import (
 	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/lab/console"
 	"kafka-e2ee/lab/env"
+	"kafka-e2ee/lab/podapi"
 	"kafka-e2ee/lab/scenario"
 	"kafka-e2ee/lab/timeline"
 )
@@ -50,7 +50,7 @@ type demo struct {
 	timeline *timeline.Timeline
 	lines    typedLines
 	limit    messageLimit
-	pod      http.Transport // to the confidential pod's page
+	pod      *podapi.Client // the confidential one
 
 	attacking atomic.Bool   // from the terminal
 	changing  chan struct{} // held while parts are replaced, or attacked
@@ -77,7 +77,7 @@ func newDemo(ctx context.Context, stop context.CancelCauseFunc, cfg Config, addr
 	return &demo{
 		ctx: ctx, stop: stop, out: out, after: cfg.After, message: cfg.Message, addrs: addrs, containers: cfg.Containers,
 		changing: make(chan struct{}, 1), stored: newStored(storedBytes), observed: make(map[string]map[string]string),
-		pod: http.Transport{ResponseHeaderTimeout: 5 * time.Second},
+		pod: podapi.New(addrs.confidential, addrs.confidential),
 	}
 }
 
@@ -163,7 +163,7 @@ func (d *demo) close() {
 	d.stop(nil)
 	d.changing <- struct{}{} // for good: a change that has begun ends first, and none begins any more
 	d.running.Wait()
-	d.pod.CloseIdleConnections()
+	d.pod.Close()
 	if d.env != nil {
 		_ = d.env.Close() //nolint:errcheck // the process ends next
 	}
@@ -276,14 +276,7 @@ func (d *demo) choice() choice {
 func (d *demo) Addresses() console.Addresses { return d.shown }
 
 // Keys returns the ids of the keys that the confidential pod holds, the newest first.
-func (d *demo) Keys() (ids []string) {
-	for _, key := range d.timeline.Pod().Keys {
-		if key.ID != "" { // the pod has it
-			ids = append(ids, key.ID)
-		}
-	}
-	return ids
-}
+func (d *demo) Keys() []string { return d.timeline.Pod().IDs }
 
 // Timeline returns the steps of the newest key release.
 func (d *demo) Timeline() []console.Step { return d.timeline.Steps() }

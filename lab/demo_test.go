@@ -200,7 +200,7 @@ func TestFormatsAreAttackedApart(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "the key is released", func() bool {
-			pod, err := d.askKey(t.Context())
+			pod, err := d.pod.Key(t.Context())
 			return err == nil && pod.State == podReleased
 		})
 		if _, err := d.Attack(t.Context(), "forge"); err != nil {
@@ -227,7 +227,7 @@ func TestRestartTakesFaultsBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "the key is released after "+played.Name, func() bool {
-			pod, err := d.askKey(t.Context())
+			pod, err := d.pod.Key(t.Context())
 			return err == nil && pod.State == podReleased
 		})
 	}

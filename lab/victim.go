@@ -16,6 +16,7 @@ import (
 	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/lab/attacks"
 	"kafka-e2ee/lab/env"
+	"kafka-e2ee/lab/podapi"
 	"kafka-e2ee/producer"
 )
 
@@ -112,7 +113,7 @@ func startVictim(ctx context.Context, dir string, brokers []string, d defence, l
 		return err
 	})
 	return &victim{
-		target: attacks.Target{Brokers: brokers, Topic: d.topic, PublicKeyFile: producing.PublicKeyFile, Pod: "http://" + addr},
+		target: attacks.Target{Brokers: brokers, Topic: d.topic, PublicKeyFile: producing.PublicKeyFile, Pod: podapi.New(addr, addr)},
 		env:    environment,
 		stop: func() error {
 			cancel(nil)

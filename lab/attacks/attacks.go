@@ -2,7 +2,7 @@
 // what became of it.
 //
 //	for _, attack := range attacks.All() {
-//		observed, err := attack.Run(ctx, attacks.Target{Brokers: brokers, Topic: topic, PublicKeyFile: file, Pod: "http://localhost:3333"})
+//		observed, err := attack.Run(ctx, attacks.Target{Brokers: brokers, Topic: topic, PublicKeyFile: file, Pod: podapi.New("localhost:3333", "localhost:3333")})
 //	}
 //
 // No attack uses a key that the operator would not have: they have the producer's public key, and keys that they make
@@ -17,6 +17,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"kafka-e2ee/lab/podapi"
 )
 
 // Attack is something that Kafka's operator can do.
@@ -33,9 +35,9 @@ type Attack struct {
 type Target struct {
 	Brokers       []string // HOST:PORT
 	Topic         string
-	PublicKeyFile string // the producer's PUBKEY_FILE
-	Pod           string // URL of the page whose API is asked, for example http://localhost:3333
-	OnDeleted     func() // is called when the topic was deleted, before it is created again; nil: nothing
+	PublicKeyFile string         // the producer's PUBKEY_FILE
+	Pod           *podapi.Client // is asked what became of an attack
+	OnDeleted     func()         // is called when the topic was deleted, before it is created again; nil: nothing
 }
 
 // Outcome is what became of an attack on the pod's page.
@@ -116,7 +118,7 @@ func (a Attack) Run(ctx context.Context, t Target) (Observation, error) {
 }
 
 func (a Attack) run(ctx context.Context, t Target) ([]finding, error) {
-	pod := &page{url: t.Pod, undecided: undecided}
+	pod := newPage(t)
 	o := &operator{target: t, page: pod}
 	keyIDs, err := o.keyIDs()
 	if err != nil {
@@ -146,17 +148,17 @@ var errKeyReplaced = errors.New("the producer's key is being replaced, so nothin
 
 // genuine returns the next record that the producer writes, and what the pod says of it: it has decrypted the record, with
 // one of the producer's present keys.
-func genuine(ctx context.Context, o *operator, pod *page, keyIDs []string) (stored, reported, error) {
+func genuine(ctx context.Context, o *operator, pod *page, keyIDs []string) (stored, podapi.Record, error) {
 	newest, err := o.next(ctx)
 	if err != nil {
-		return stored{}, reported{}, err
+		return stored{}, podapi.Record{}, err
 	}
-	said, err := pod.waitUntil(ctx, func(r reported) bool { return r.State == stateDecrypted }, newest.Position)
+	said, err := pod.waitUntil(ctx, func(r podapi.Record) bool { return r.State == stateDecrypted }, newest.Position)
 	if err != nil {
-		return stored{}, reported{}, err
+		return stored{}, podapi.Record{}, err
 	}
 	if !slices.Contains(keyIDs, said[0].KeyID) {
-		return stored{}, reported{}, errKeyReplaced
+		return stored{}, podapi.Record{}, errKeyReplaced
 	}
 	return newest, said[0], nil
 }
@@ -170,7 +172,7 @@ func Ready(ctx context.Context, t Target) error {
 		o := &operator{target: t}
 		keyIDs, err := o.keyIDs()
 		if err == nil {
-			_, _, err = genuine(ctx, o, &page{url: t.Pod, undecided: undecided}, keyIDs)
+			_, _, err = genuine(ctx, o, newPage(t), keyIDs)
 		}
 		switch {
 		case err == nil:

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"kafka-e2ee/lab/podapi"
 )
 
 // The states in which a record's content is shown. They are the API's words (docs/api.md).
@@ -14,7 +16,7 @@ const (
 
 // decided reports whether the pod has what it needs to decide about a record. If not, the state says nothing of the
 // record: any other one would have it, too.
-func (r reported) decided() bool {
+func decided(r podapi.Record) bool {
 	return !slices.Contains([]string{"no_key", "unknown_key", "needs_header"}, r.State)
 }
 
@@ -30,7 +32,7 @@ type finding struct {
 }
 
 // compare judges each record, about which the pod must have decided. What the pod says of a record of the producer, too, is no mark.
-func compare(records []reported, genuine reported) []finding {
+func compare(records []podapi.Record, genuine podapi.Record) []finding {
 	findings := make([]finding, len(records))
 	for i, r := range records {
 		f := finding{Position: Position{r.Partition, r.Offset}, outcome: NotNoticed, state: r.State}
@@ -52,7 +54,7 @@ func compare(records []reported, genuine reported) []finding {
 }
 
 // newMarks returns what the pod says of a record that it shows, and not of the genuine one.
-func newMarks(r, genuine reported) (marks []string) {
+func newMarks(r, genuine podapi.Record) (marks []string) {
 	if r.State != genuine.State {
 		marks = append(marks, r.State)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"kafka-e2ee/lab/podapi"
 	"kafka-e2ee/web/safetext"
 )
 
@@ -227,7 +228,7 @@ func (c *Console) seen(l localizer, p *pod, r storedRecord) columnView {
 	switch shown.State {
 	case "decrypted", "plain":
 		v.Key = shortKey(shown.KeyID)
-		v = message(v, shown.text())
+		v = message(v, textOf(shown))
 		v.Sender = l.sender(shown)
 	case "rejected":
 		v.Text, v.Size = l.word("reject.", shown.RejectReason), "words"
@@ -245,7 +246,7 @@ func (c *Console) seen(l localizer, p *pod, r storedRecord) columnView {
 func shortKey(id string) string { return safetext.Visible(id[:min(len(id), 8)]) }
 
 // severity tells how bad a record's state is. One that is rejected for its format can be older than the present choice.
-func severity(r podRecord) (name, icon string) {
+func severity(r podapi.Record) (name, icon string) {
 	switch {
 	case r.State == "decrypted":
 		return "good", "✓"
@@ -264,7 +265,7 @@ func (l localizer) word(prefix, name string) string {
 }
 
 // sender says who wrote a record that was opened.
-func (l localizer) sender(r podRecord) string {
+func (l localizer) sender(r podapi.Record) string {
 	if r.Sender.State == "verified" {
 		return l.T("sender.verified", "name", safetext.Visible(r.Sender.Name))
 	}
@@ -272,7 +273,7 @@ func (l localizer) sender(r podRecord) string {
 }
 
 // flags are what the pod warns of. An untrusted sender is a warning, too.
-func (l localizer) flags(r podRecord) []string {
+func (l localizer) flags(r podapi.Record) []string {
 	var words []string
 	for _, f := range r.Flags {
 		if f == "unfollowed" { // normal after a start
@@ -286,8 +287,8 @@ func (l localizer) flags(r podRecord) []string {
 	return words
 }
 
-// text returns the start of the message. Bytes that are no text are shown as base64.
-func (r podRecord) text() string {
+// textOf returns the start of the message. Bytes that are no text are shown as base64.
+func textOf(r podapi.Record) string {
 	switch {
 	case r.Value == nil:
 		return ""

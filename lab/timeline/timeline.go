@@ -15,25 +15,12 @@ import (
 
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/lab/console"
+	"kafka-e2ee/lab/podapi"
 	"kafka-e2ee/lab/sidecar"
 	"kafka-e2ee/lab/vault"
 	"kafka-e2ee/skrclient/policy"
 	"kafka-e2ee/web"
 )
-
-// Pod is what the pod's page says of its key.
-type Pod struct {
-	State       string    `json:"state"`
-	Since       time.Time `json:"since"`
-	Reason      string    `json:"reason"`
-	Keys        []Key     `json:"keys"` // that the pod holds, the newest first
-	NextAttempt time.Time `json:"-"`    // zero: none is planned
-}
-
-// Key names a key of the pod.
-type Key struct {
-	ID string `json:"key_id"`
-}
 
 // Timeline holds the steps of the newest release of one key. It is safe for concurrent use.
 type Timeline struct {
@@ -43,8 +30,8 @@ type Timeline struct {
 	mu                 sync.Mutex
 	expected, measured string // security policies
 	steps              [6]console.Step
-	released           string // id of the key; empty: not released
-	pod                Pod
+	released           string     // id of the key; empty: not released
+	pod                podapi.Key // what the pod says of its key
 }
 
 // The steps' places in a timeline.
@@ -75,7 +62,7 @@ func (t *Timeline) clear() {
 func (t *Timeline) Restart(expected, measured string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.expected, t.measured, t.pod = expected, measured, Pod{}
+	t.expected, t.measured, t.pod = expected, measured, podapi.Key{}
 	t.clear()
 }
 
@@ -145,14 +132,14 @@ func (t *Timeline) OnPolicy(keyName string, unmet []policy.Check) {
 }
 
 // OnPod takes what the pod's page says.
-func (t *Timeline) OnPod(pod Pod) {
+func (t *Timeline) OnPod(pod podapi.Key) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.pod = pod
 }
 
 // Pod returns what OnPod took last.
-func (t *Timeline) Pod() Pod {
+func (t *Timeline) Pod() podapi.Key {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.pod

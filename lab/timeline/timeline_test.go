@@ -9,6 +9,7 @@ import (
 
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/lab/console"
+	"kafka-e2ee/lab/podapi"
 	"kafka-e2ee/lab/sidecar"
 	"kafka-e2ee/lab/vault"
 	"kafka-e2ee/skrclient/policy"
@@ -71,7 +72,7 @@ func TestStepsAreThoseThatWereReported(t *testing.T) {
 			tl.OnPolicy("other", nil)
 		}}},
 		{"another pod", "", []func(*Timeline){step(sidecar.StepReport, nil), unmet, func(tl *Timeline) { tl.Restart("a", "a") }}},
-		{"no sidecar", "report! ", []func(*Timeline){func(tl *Timeline) { tl.OnPod(Pod{State: "unreachable", Since: time.Now()}) }}},
+		{"no sidecar", "report! ", []func(*Timeline){func(tl *Timeline) { tl.OnPod(podapi.Key{State: "unreachable", Since: time.Now()}) }}},
 	} {
 		tl := newTimeline()
 		for _, event := range test.events {
@@ -93,7 +94,7 @@ func TestFailuresCompare(t *testing.T) {
 	tl := newTimeline()
 	tl.OnStep(sidecar.Step{KeyName: name, Name: sidecar.StepReport})
 	tl.OnPolicy(name, []policy.Check{{Claim: policy.ClaimHostData, Expected: "x", Actual: "y"}})
-	tl.OnPod(Pod{State: "refused", Reason: "Key refused."})
+	tl.OnPod(podapi.Key{State: "refused", Reason: "Key refused."})
 	if got := tl.Steps()[decision]; got.Expected != "x" || got.Measured != "y" || got.Diff != "+ allow_exec := true" || got.Reason != "Key refused." {
 		t.Errorf("another security policy: %+v", got)
 	}
