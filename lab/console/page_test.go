@@ -210,7 +210,7 @@ func TestProducerOwnsItsBytes(t *testing.T) {
 // pods that it says nothing of.
 func TestChangesOfKeyAndScenarioAreSeen(t *testing.T) {
 	d := newFakeDemo(t)
-	c, _ := startConsole(t, d)
+	c, base := startConsole(t, d)
 	key := func(r *kgo.Record, id string) {
 		d.confidential.shows(r, "decrypted", "text", map[string]any{"key_id": id})
 		d.ordinary.shows(r, "no_key", "", nil)
@@ -231,6 +231,9 @@ func TestChangesOfKeyAndScenarioAreSeen(t *testing.T) {
 		if first := cell.Position == "1/0"; (cell.NewKey != "") != first {
 			t.Errorf("record %s: %q", cell.Position, cell.NewKey)
 		}
+	}
+	if page := get(t, base+"/"); strings.Count(page, "← new key") != 1 {
+		t.Error("nothing is said of the new key between the records")
 	}
 	d.mu.Lock()
 	d.attacked = Attacked{Attack: AttackInfo{"move", ""}, Ended: time.Now(), Seen: Observation{Outcome: "refused", Detail: "2 × undecryptable; rejected (sender), unheard-of"}}
@@ -286,6 +289,9 @@ func TestAttackIsReported(t *testing.T) {
 	}
 	if failed := post(t, base, "/scenario?lang=ja", url.Values{"scenario": {"tampered"}}); !strings.HasPrefix(failed, "攻撃または変更が実行中") || english(c).Scenario.All[0].Current == false {
 		t.Errorf("a change during an attack: %q", failed)
+	}
+	if page := get(t, base+"/"); strings.Count(page, `aria-disabled="true" title="An attack, or a change, still runs.`) < 10 {
+		t.Error("the buttons of scenarios, formats and data do not say why they cannot be pressed")
 	}
 	proceed <- errors.New("not now")
 	eventually(t, "the next attack runs", func() bool { return d.attacks("tamper") })
