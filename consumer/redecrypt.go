@@ -82,6 +82,7 @@ func (d *redecryption) switchKeys() {
 	p.showAgain(before, after)
 	d.showReaders()
 	p.decryptor.opener.Store(d.opener)
+	d.tried = nil // records that leave the feed from now on must leave the memory, too
 }
 
 // tryUncounted decrypts the records without a counter, the newest first: viewers look at them.
