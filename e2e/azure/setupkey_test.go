@@ -265,6 +265,8 @@ func TestMeasure(t *testing.T) {
 		"kata-cc":         {"metadata:\n  annotations:\n    " + kata + ": " + policy + "\n", hex.EncodeToString(sum[:])},
 		"aci, quoted":     {"    " + aci + ": \"" + policy + "\"\n", hex.EncodeToString(sum[:])},
 		"json":            {`      "` + kata + `": "` + policy + "\",\n", hex.EncodeToString(sum[:])},
+		"template":        {`      "confidentialComputeProperties": {` + "\n" + `        "ccePolicy": "` + policy + "\"\n      },\n", hex.EncodeToString(sum[:])},
+		"no policy yet":   {`        "ccePolicy": ""` + "\n", "no security policy"},
 		"same pod twice":  {kata + ": " + policy + "\n---\n" + kata + ": " + policy + "\n", hex.EncodeToString(sum[:])},
 		"different pods":  {kata + ": " + policy + "\n---\n" + kata + ": AAAA\n", "several pods"},
 		"none":            {"metadata: {}\n", "no security policy"},
