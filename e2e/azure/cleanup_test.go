@@ -85,7 +85,7 @@ func TestAzureCleanUpKeepsDefinitions(t *testing.T) {
 // this computer.
 func TestAzureNeedsLinux(t *testing.T) {
 	s := newShell(t, "demovault.vault.azure.net")
-	if err := os.WriteFile(filepath.Join(s.dir, "uname"), []byte("#!/bin/sh\necho Darwin\n"), 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(s.dir, "uname"), []byte("#!/bin/sh\necho Darwin\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	out, err := s.run("all")

@@ -205,7 +205,7 @@ func (w *World) deployGroup(f flags) error {
 	if err := firstError(w.groupPulls(r, pulls), w.protects(r, f.get("template-file")), w.starts(r, name)); err != nil {
 		return err
 	}
-	text, err := os.ReadFile(f.get("template-file")) //nolint:gosec // the file that the script names
+	text, err := os.ReadFile(f.get("template-file"))
 	if err != nil {
 		return err
 	}

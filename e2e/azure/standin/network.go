@@ -74,19 +74,19 @@ func eventHubsCommands() map[string]command {
 }
 
 // helm installs virtual nodes, and nothing else. The node comes up if the cluster may make container groups.
-func (w *World) helm(call Call) (string, error) {
+func (w *World) helm(call Call) error {
 	words := "upgrade --install virtualnode virtualnode --repo https://microsoft.github.io/virtualnodesOnAzureContainerInstances/ --version 1.3406.26050102 --namespace vn2 --create-namespace --wait --timeout "
 	name, err := w.clusterOf(call)
 	if err != nil || !strings.HasPrefix(strings.Join(call.Args, " "), words) {
-		return "", fail("unknown helm command: %s: %v", call, err)
+		return fail("unknown helm command: %s: %v", call, err)
 	}
 	for _, network := range w.within("network") {
 		subnet := "network/" + network.(string) + "/cg" //nolint:errcheck,forcetypeassert // a name
 		roles := []string{"Contributor/" + nodesID + "/" + strings.ReplaceAll(scope("group", "MC_"+name), "/", "!"), "Network Contributor/" + nodesID + "/" + strings.ReplaceAll(scope("", subnet), "/", "!")}
 		if w.has("role/"+roles[0]) && w.has("role/"+roles[1]) && w.objects[subnet]["delegation"] == "Microsoft.ContainerInstance/containerGroups" && w.objects[subnet]["gateway"] != "" {
 			w.set("k8s/"+name+"/Node/-/virtualnode-0", map[string]string{"json": `{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "virtualnode-0", "labels": {"virtualization": "virtualnode2"}}}`})
-			return "", nil
+			return nil
 		}
 	}
-	return "", fail("Error: context deadline exceeded")
+	return fail("Error: context deadline exceeded")
 }

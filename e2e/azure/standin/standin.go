@@ -136,7 +136,7 @@ func (w *World) perform(call Call) Answer {
 		case "kubectl":
 			out, err = w.kubectl(call)
 		case "helm":
-			out, err = w.helm(call)
+			err = w.helm(call)
 		case "docker":
 			out, err = w.docker(call)
 		case "curl":
