@@ -25,6 +25,12 @@ FAULT ?= .*
 HEADERS ?= lean
 SOAK ?= 30m
 FUZZTIME ?= 5s
+IMAGES ?=
+CONFIRM ?=
+NAMESPACE ?= kafka-e2ee-test
+TAG ?= dev
+KAFKA_IMAGE ?=
+WAIT ?= 5m
 export VULNDB ?=
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -85,6 +91,19 @@ check-azure-cli: $(AZURE_CLI)/bin/az ## Let the real azure-cli (0.7 GB, installe
 .PHONY: images
 images: ## Build the container images, tagged TAG (dev)
 	@VERSION=$(VERSION) COMMIT=$(COMMIT) deploy/images
+
+.PHONY: cluster-test
+cluster-test: ## Try the manifests on the Kubernetes cluster of the current context and print a table; IMAGES=kind, k3d, minikube, k3s, present or REGISTRY/PATH; CONFIRM=CONTEXT (deploy/kubernetes/README.md)
+	@go build -o $(CACHE)/cluster-test ./e2e/cluster/cmd/cluster-test && exec $(CACHE)/cluster-test -images '$(IMAGES)' -confirm '$(CONFIRM)' -namespace '$(NAMESPACE)' -tag '$(TAG)' -kafka-image '$(KAFKA_IMAGE)' -wait '$(WAIT)'
+
+CONTROL_PLANE := $(CACHE)/kubernetes
+$(CONTROL_PLANE): tools/kubernetes/go.sum tools/kubernetes/main.go
+	@echo 'Building etcd and Kubernetes; the first time takes ten minutes.' >&2
+	cd tools/kubernetes && GOWORK=off CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$$(GOWORK=off go list -m -f '{{.Version}}' k8s.io/kubernetes)" -o $(abspath $@) .
+
+.PHONY: test-kubernetes
+test-kubernetes: $(CONTROL_PLANE) ## Let a real API server admit every overlay and refuse what is wrong, and try make cluster-test on it; without nodes
+	go test -count=1 -v -timeout 60m -run 'TestAPIServer|TestCluster' ./e2e/manifests ./e2e/cluster -kubernetes $(abspath $(CONTROL_PLANE))
 
 .PHONY: bench
 bench: ## Measure speed and memory against plaintext baselines, and write docs/performance.md; BENCH=Scaling runs only those

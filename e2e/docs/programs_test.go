@@ -19,13 +19,14 @@ func TestProgramsExplainThemselves(t *testing.T) {
 		says    []string // in the help
 		mistake []string // arguments
 	}{
-		"kafka-e2ee/cmd/produce":           {[]string{"produce encrypts ", "  -stdin\n", "docs/settings.md", settings.Help(new(producer.Config))}, []string{"-nonsense"}},
-		"kafka-e2ee/cmd/consume":           {[]string{"consume reads ", "  -check\n", "docs/settings.md", settings.Help(new(consumer.Config))}, []string{"-nonsense"}},
-		"kafka-e2ee/cmd/verify":            {[]string{"verify checks ", "  -policy FILE\n", "docs/attested-page.md"}, []string{"-nonsense"}},
-		"kafka-e2ee/lab/cmd/lab":           {[]string{"lab runs ", "  -port port\n", "(default 3333)", "lab/README.md"}, []string{"-nonsense"}},
-		"kafka-e2ee/lab/cmd/pod":           {[]string{"pod plays ", "pod lab [options]", "lab/README.md"}, []string{"nonsense"}},
-		"kafka-e2ee/lab/cmd/attacks":       {[]string{"attacks attacks ", "  -write documents\n", "docs/attacks.md"}, []string{"-nonsense"}},
-		"kafka-e2ee/envelope/cmd/envelope": {[]string{"envelope seals, ", "-bits 3072", "envelope/SPEC.md"}, []string{"open", "-nonsense"}},
+		"kafka-e2ee/cmd/produce":                  {[]string{"produce encrypts ", "  -stdin\n", "docs/settings.md", settings.Help(new(producer.Config))}, []string{"-nonsense"}},
+		"kafka-e2ee/cmd/consume":                  {[]string{"consume reads ", "  -check\n", "docs/settings.md", settings.Help(new(consumer.Config))}, []string{"-nonsense"}},
+		"kafka-e2ee/cmd/verify":                   {[]string{"verify checks ", "  -policy FILE\n", "docs/attested-page.md"}, []string{"-nonsense"}},
+		"kafka-e2ee/lab/cmd/lab":                  {[]string{"lab runs ", "  -port port\n", "(default 3333)", "lab/README.md"}, []string{"-nonsense"}},
+		"kafka-e2ee/lab/cmd/pod":                  {[]string{"pod plays ", "pod lab [options]", "lab/README.md"}, []string{"nonsense"}},
+		"kafka-e2ee/lab/cmd/attacks":              {[]string{"attacks attacks ", "  -write documents\n", "docs/attacks.md"}, []string{"-nonsense"}},
+		"kafka-e2ee/e2e/cluster/cmd/cluster-test": {[]string{"cluster-test tries ", "  -images registry\n", "deploy/kubernetes/README.md"}, []string{"-nonsense"}},
+		"kafka-e2ee/envelope/cmd/envelope":        {[]string{"envelope seals, ", "-bits 3072", "envelope/SPEC.md"}, []string{"open", "-nonsense"}},
 	} {
 		program := harness.BuildCommand(t, command)
 		name := command[strings.LastIndex(command, "/")+1:]

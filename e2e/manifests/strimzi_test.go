@@ -16,10 +16,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// schemas returns Strimzi's own definitions by kind, for the API version in use. A relative STRIMZI_CRDS is relative to
-// the repository's root.
-func schemas(t *testing.T) map[string]*apiextensions.JSONSchemaProps {
-	t.Helper()
+// schemaFolder is where Strimzi's own definitions are. A relative STRIMZI_CRDS is relative to the repository's root.
+func schemaFolder() string {
 	folder := os.Getenv("STRIMZI_CRDS")
 	if folder == "" {
 		folder = "../shared/schemas/strimzi"
@@ -27,6 +25,13 @@ func schemas(t *testing.T) map[string]*apiextensions.JSONSchemaProps {
 	if !filepath.IsAbs(folder) {
 		folder = filepath.Join("../..", folder)
 	}
+	return folder
+}
+
+// schemas returns Strimzi's own definitions by kind, for the API version in use.
+func schemas(t *testing.T) map[string]*apiextensions.JSONSchemaProps {
+	t.Helper()
+	folder := schemaFolder()
 	found := definitions(t, folder)
 	if len(found) == 0 {
 		t.Skipf("left out: Strimzi's objects were not checked against its definitions; there are none in %s (set STRIMZI_CRDS to the folder that holds install/cluster-operator/04*-Crd-*.yaml)", folder)

@@ -56,6 +56,7 @@ type Config struct {
 	// PrivateDir is the folder that keeps all versions of the key and the
 	// certificate authority across restarts. Empty: they end with the process.
 	PrivateDir string
+	Pod        Pod // that runs first
 	// OnStep and OnPolicy get the progress of each release; see [sidecar.Platform] and [vault.Config]. Optional.
 	OnStep   func(sidecar.Step)
 	OnPolicy func(key string, unmet []policy.Check)
@@ -79,6 +80,11 @@ type Environment struct {
 type Pod struct {
 	Change func(*snp.Guest) // nil changes nothing
 	Role   vault.Role       // of the pod's identity; empty means the role that it needs
+}
+
+// Tampered changes the pod's security policy, as somebody does who wants to look inside.
+func Tampered(pod *snp.Guest) {
+	pod.SecurityPolicy = append(pod.SecurityPolicy, "\nallow_exec := true"...)
 }
 
 // New starts the cloud and the sidecar, and writes the files.
@@ -129,7 +135,7 @@ func (e *Environment) prepare() error {
 	return errors.Join(
 		atomicfile.Write(filepath.Join(e.cfg.PublicDir, PolicyFile), expected, 0o644),
 		atomicfile.Write(filepath.Join(e.cfg.PublicDir, AuthorityFile), e.Cloud.Authority.PEM(), 0o644),
-		e.Restart(Pod{}),
+		e.Restart(e.cfg.Pod),
 	)
 }
 

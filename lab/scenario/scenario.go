@@ -43,7 +43,7 @@ func All() []Scenario {
 		{Name: Good, Summary: "got the key: messages in plaintext"},
 		{
 			Name: "tampered", Summary: "its security policy was changed, so its measurement differs: the key is refused",
-			Pod: env.Pod{Change: func(g *snp.Guest) { g.SecurityPolicy = append(g.SecurityPolicy, "\nallow_exec := true"...) }},
+			Pod: env.Pod{Change: env.Tampered},
 		},
 		{
 			Name: "debug", Summary: "the host may read its memory: the key is refused",

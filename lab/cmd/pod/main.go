@@ -1,4 +1,4 @@
-// Command pod plays the roles in the compose demo that the real programs do not.
+// Command pod plays the roles in the compose demo and in the cluster test that the real programs do not.
 package main
 
 import (
@@ -16,16 +16,18 @@ import (
 
 var version, commit = "dev", "unknown"
 
-const help = `pod plays the roles in the compose demo that the real programs do not. Nothing in it protects anything.
+const help = `pod plays the roles in the compose demo and in the cluster test that the real programs do not. Nothing in it protects anything.
 
 Usage: pod lab [options]           emulate the cloud, with a sidecar for the confidential pod; produce records, and serve the
                                    presenter's console; pod lab -h lists the options
        pod start NAME PROGRAM …    run the program of the pod NAME with the settings that pod lab chooses, and again with the next ones
        pod check                   exit with 0 if pod lab answers, else with 1
-       pod pause                   wait for a signal: the container that owns the pod's network
+       pod pause                   wait for a signal: the container that owns the pod's network, or one that runs pod fetch
+       pod sidecar [options]       emulate the cloud and the sidecar of one pod of the cluster test; pod sidecar -h lists the options
+       pod fetch URL               print the status and the body that the URL answers with; exit with 1 if nothing answers
        pod -version                print version, commit and Go version
 
-Read on: docs/containers.md, lab/README.md
+Read on: docs/containers.md, deploy/kubernetes/README.md, lab/README.md
 `
 
 func main() {
@@ -43,7 +45,7 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		command, args = args[0], args[1:]
 	}
-	if command != "lab" && command != "start" && len(args) > 0 {
+	if command != "lab" && command != "start" && command != "sidecar" && command != "fetch" && len(args) > 0 {
 		return settings.Invalid(fmt.Errorf("got %d arguments after %q, want none (hint: pod -h)", len(args), command))
 	}
 	switch command {
@@ -51,6 +53,10 @@ func run(ctx context.Context, args []string) error {
 		return serve(ctx, args)
 	case "start":
 		return start(ctx, args)
+	case "sidecar":
+		return sidecar(ctx, args)
+	case "fetch":
+		return fetch(ctx, args, os.Stdout)
 	case "check":
 		return check(ctx)
 	case "pause":
@@ -63,6 +69,6 @@ func run(ctx context.Context, args []string) error {
 		_, err := fmt.Fprintln(os.Stdout, settings.VersionLine("pod", version, commit))
 		return err
 	default:
-		return settings.Invalid(fmt.Errorf("got the command %q, want lab, start, check or pause (hint: pod -h)", command))
+		return settings.Invalid(fmt.Errorf("got the command %q, want lab, start, check, pause, sidecar or fetch (hint: pod -h)", command))
 	}
 }

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"kafka-e2ee/settings"
+)
+
+// Without this the cluster test could take a page that does not answer for one that does, or an error for the page.
+func TestFetch(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/teapot":
+			w.WriteHeader(http.StatusTeapot)
+		case "/elsewhere":
+			http.Redirect(w, r, "/", http.StatusFound)
+			return
+		case "/long":
+			_, _ = w.Write(bytes.Repeat([]byte("a"), maxBody+1))
+			return
+		}
+		_, _ = w.Write([]byte("two\nlines"))
+	}))
+	defer server.Close()
+	for path, want := range map[string]string{"/": "200\ntwo\nlines", "/teapot": "418\ntwo\nlines", "/elsewhere": "302\n"} {
+		var out strings.Builder
+		if err := fetch(t.Context(), []string{server.URL + path}, &out); err != nil || !strings.HasPrefix(out.String(), want) {
+			t.Errorf("%s: %q, %v", path, out.String(), err)
+		}
+	}
+	if err := fetch(t.Context(), []string{server.URL + "/long"}, new(strings.Builder)); err == nil {
+		t.Error("a body without an end was taken")
+	}
+	gone := server.URL
+	server.Close()
+	if err := fetch(t.Context(), []string{gone}, new(strings.Builder)); err == nil || errors.Is(err, settings.ErrInvalid) {
+		t.Errorf("nobody answers: %v", err)
+	}
+	for _, args := range [][]string{nil, {"a", "b"}, {"http://a b"}} {
+		if err := fetch(t.Context(), args, new(strings.Builder)); !errors.Is(err, settings.ErrInvalid) {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+}
