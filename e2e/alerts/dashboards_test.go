@@ -34,7 +34,7 @@ func TestDashboardsFollowGrafanasSchema(t *testing.T) {
 	t.Parallel()
 	plugins.RegisterDefaultPlugins()
 	for name, text := range dashboards(t) {
-		var d dashboard.Dashboard //nolint:staticcheck // its successor's format needs a Grafana that is newer than those of today's clusters
+		var d dashboard.Dashboard                                                                       //nolint:staticcheck // its successor's format needs a Grafana that is newer than those of today's clusters
 		if problems := d.UnmarshalJSONStrict([]byte(text)); problems != nil && problems.Error() != "" { // an empty list is an error, too
 			t.Errorf("%s: %v", name, problems)
 		}
