@@ -76,6 +76,9 @@ func Run(ctx context.Context, cfg Config) error {
 	if r.secrets, err = makeSecrets(); err != nil {
 		return err
 	}
+	if _, err := r.render(confidential, cfg.Namespace); err != nil { // before anything is made
+		return err
+	}
 	return r.all(ctx, version)
 }
 
