@@ -56,7 +56,7 @@ func Run(ctx context.Context, dir, pod string, command []string) error {
 	for last := ""; ; {
 		o, err := await(ctx, file, last)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // ended as told
 		}
 		if err != nil {
 			return err
