@@ -21,7 +21,7 @@ import (
 func TestSeedImages(t *testing.T) {
 	d := startDemo(t)
 	key := filepath.Join(t.TempDir(), "key.pem")
-	harness.Docker(t, "cp", d.container("producer")+":/keys/public/key.pem", key)
+	harness.Docker(t, "cp", d.container("lab")+":/keys/public/key.pem", key)
 	public, err := os.ReadFile(key)
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func TestSeedImages(t *testing.T) {
 	owner := run(append(bootstrap, "--publish", page+":3333", image("lab"), "pause")...)
 	inPod := "container:" + owner
 	declaration := seed.Consumer(t).With(t, map[string]string{"SkrClientAKVEndpoint": "demo.vault.azure.net"})
-	run("--network", inPod, "--tmpfs", "/keys/public:uid=65532", "--tmpfs", "/keys/signing:uid=65532", "--volume", demoName+"_private-key:/keys/private", image("lab"),
+	run("--network", inPod, "--tmpfs", "/keys/public:uid=65532", "--volume", demoName+"_private-key:/keys/private", image("lab"),
 		"sidecar", "-attestation", declaration.Env["SkrClientMAAEndpoint"], "-vault", declaration.Env["SkrClientAKVEndpoint"])
 	consumer := as(image("consumer"), declaration, "--network", inPod)
 

@@ -23,7 +23,7 @@ Usage: pod lab [options]           emulate the cloud, with a sidecar for the con
        pod start NAME PROGRAM …    run the program of the pod NAME with the settings that pod lab chooses, and again with the next ones
        pod check                   exit with 0 if pod lab answers, else with 1
        pod pause                   wait for a signal: the container that owns the pod's network, or one that runs pod fetch
-       pod sidecar [options]       emulate the cloud and the sidecar of one pod of the cluster test; pod sidecar -h lists the options
+       pod sidecar [options]       emulate the cloud and the sidecar of one pod of another demo; pod sidecar -h lists the options
        pod fetch URL               print the status and the body that the URL answers with; exit with 1 if nothing answers
        pod -version                print version, commit and Go version
 
