@@ -128,9 +128,6 @@ func (r *run) all(ctx context.Context, version string) error {
 	r.table.start()
 	blocked := ""
 	for _, s := range r.steps(version) {
-		if blocked == "" && ctx.Err() != nil {
-			blocked = "interrupted"
-		}
 		if blocked != "" {
 			r.table.add(s.name, notReached, 0, blocked)
 			continue
@@ -144,7 +141,10 @@ func (r *run) all(ctx context.Context, version string) error {
 			note = err.Error()
 		}
 		r.table.add(s.name, result, time.Since(begin), note)
-		if result == failed && s.needed {
+		switch {
+		case ctx.Err() != nil:
+			blocked = "interrupted"
+		case result == failed && s.needed:
 			blocked = "needs what failed above"
 		}
 	}
