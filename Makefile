@@ -4,12 +4,13 @@ SHELL := bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory --warn-undefined-variables
 
-MODULES := . envelope skrclient lab e2e
+MODULES := . envelope skrclient lab e2e tools/release
 CACHE := .cache
 LINTER := $(CACHE)/golangci-lint
 # Each checkout has its own cache, because the linter's shared one confuses checkouts of the same module.
 export GOLANGCI_LINT_CACHE := $(abspath $(CACHE))/lint
 TOOL := GOWORK=off go tool -modfile=tools/go.mod
+RELEASE_BUILD := GOWORK=off go build -C tools/release -trimpath -buildvcs=false -o '$(abspath $(CACHE))/'
 
 # Options of the targets, for example: make demo PORT=8080
 PORT ?= 3333
@@ -31,6 +32,8 @@ NAMESPACE ?= kafka-e2ee-test
 TAG ?= dev
 KAFKA_IMAGE ?=
 WAIT ?= 5m
+REGISTRY ?=
+COSIGN_KEY ?=
 export VULNDB ?=
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -138,6 +141,16 @@ licenses: ## Check the licences of the programs' dependencies; list them and, se
 sbom: build ## Write and validate bin/*.cdx.json, the programs' CycloneDX bills of materials
 	@VERSION=$(VERSION) tools/sbom bin/produce bin/consume bin/verify bin/lab
 	@SBOM=$(abspath bin) go test -count=1 -run '^TestSBOM$$' ./e2e/docs
+
+.PHONY: release
+release: ## Make a release of this commit in dist/ (docs/release.md): VERSION=v1.2.3; REGISTRY=registry.example/team is the one that its manifests name
+	@$(RELEASE_BUILD) ./cmd/release
+	@$(CACHE)/release -version '$(VERSION)' -registry '$(REGISTRY)'
+
+.PHONY: publish
+publish: ## Push the release in dist/ to REGISTRY=registry.example/team, and sign it if cosign is installed; COSIGN_KEY is its key
+	@$(RELEASE_BUILD) ./cmd/publish
+	@$(CACHE)/publish -from dist -registry '$(REGISTRY)' -key '$(COSIGN_KEY)'
 
 .PHONY: vulncheck
 vulncheck: ## Look up the programs' calls in Go's vulnerability database; VULNDB=file:///... names a copy of it

@@ -7,6 +7,7 @@ replace (
 	kafka-e2ee/envelope => ../envelope
 	kafka-e2ee/lab => ../lab
 	kafka-e2ee/skrclient => ../skrclient
+	kafka-e2ee/tools/release => ../tools/release
 )
 
 require (
@@ -24,6 +25,7 @@ require (
 	github.com/fluxcd/source-controller/api v1.9.6
 	github.com/go-analyze/charts v0.6.4
 	github.com/go-jose/go-jose/v4 v4.1.9
+	github.com/google/go-containerregistry v0.22.1
 	github.com/grafana/grafana-foundation-sdk/go v0.0.22
 	github.com/jmespath/go-jmespath v0.4.0
 	github.com/lestrrat-go/jwx/v3 v3.4.0
@@ -50,6 +52,7 @@ require (
 	kafka-e2ee/envelope v0.0.0
 	kafka-e2ee/lab v0.0.0-00010101000000-000000000000
 	kafka-e2ee/skrclient v0.0.0
+	kafka-e2ee/tools/release v0.0.0
 	sigs.k8s.io/gateway-api v1.6.3
 	sigs.k8s.io/json v0.0.0-20250730193827-2d320260d730
 	sigs.k8s.io/kustomize/api v0.21.2

@@ -79,7 +79,7 @@ func copyOfTree(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	out, err := exec.Command("bash", "-o", "pipefail", "-c",
-		`tar -C ../.. --exclude=./.git --exclude=./.cache --exclude=./bin -c . | tar -C "$1" -x`, "copy", dir).CombinedOutput()
+		`tar -C ../.. --exclude=./.git --exclude=./.cache --exclude=./bin --exclude=./dist -c . | tar -C "$1" -x`, "copy", dir).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
