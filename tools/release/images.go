@@ -47,7 +47,7 @@ func images() []image {
 			description: "Checks that a page is served by the code that a key's release policy names",
 		},
 		{
-			name: "lab", program: "pod", folders: []string{"keys/private/", "keys/public/", "keys/signing/"},
+			name: "lab", program: "pod", folders: []string{"keys/", "keys/private/", "keys/public/", "keys/signing/"},
 			description: "Emulated cloud and key-release sidecar, for the compose demo only",
 		},
 	}
