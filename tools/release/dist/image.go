@@ -104,7 +104,7 @@ func extract(archive, dir string) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close() //nolint:errcheck // opened for writing files, which are closed
+	defer root.Close()            //nolint:errcheck // opened for writing files, which are closed
 	file, err := os.Open(archive) //nolint:gosec // the caller's file
 	if err != nil {
 		return err
