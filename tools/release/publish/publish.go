@@ -69,8 +69,10 @@ func push(ctx context.Context, archive, registry string) (string, error) {
 	switch {
 	case err == nil && there.Digest != image.Digest:
 		return "", fmt.Errorf("pushing %s: got %s there already, want %s (hint: released versions do not change; take another VERSION)", tag, there.Digest, image.Digest)
-	case err != nil && (!answered || problem.StatusCode != http.StatusNotFound):
+	case answered && (problem.StatusCode == http.StatusUnauthorized || problem.StatusCode == http.StatusForbidden):
 		return "", fmt.Errorf("looking for %s: %w (hint: sign in, such as with docker login)", tag, err)
+	case err != nil && (!answered || problem.StatusCode != http.StatusNotFound):
+		return "", fmt.Errorf("looking for %s: %w", tag, err)
 	}
 	// By its digest first: the tag appears when all of it is there.
 	if err := remote.WriteIndex(tag.Digest(image.Digest.String()), image.Index, options...); err != nil {

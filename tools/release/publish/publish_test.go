@@ -112,6 +112,23 @@ func TestPublishSaysThatItDidNotSign(t *testing.T) {
 	}
 }
 
+// Without this somebody who is not signed in, or mistyped the registry's name, would not learn what to do.
+func TestPublishSaysWhy(t *testing.T) {
+	folder := newRelease(t, "producer")
+	for status, want := range map[int]string{http.StatusForbidden: "docker login", http.StatusBadRequest: "looking for"} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.URL.Path != "/v2/" {
+				w.WriteHeader(status)
+			}
+		}))
+		defer server.Close()
+		err := publish.Publish(t.Context(), folder, strings.TrimPrefix(server.URL, "http://")+"/team", "", io.Discard, io.Discard)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "login") != (status == http.StatusForbidden) {
+			t.Errorf("status %d: %v", status, err)
+		}
+	}
+}
+
 type localRegistry struct {
 	address  string
 	requests atomic.Int64
