@@ -69,7 +69,9 @@ func TestRelease(t *testing.T) {
 	t.Run("notices", d.notices)
 	t.Run("provenance", d.provenance)
 	t.Run("checksums", func(t *testing.T) {
-		run(t, d.dir, "sha256sum", "--check", "--strict", "--quiet", dist.Sums)
+		if _, err := exec.LookPath("sha256sum"); err == nil { // Linux has it: the documents tell people to use it
+			run(t, d.dir, "sha256sum", "--check", "--strict", "--quiet", dist.Sums)
+		}
 		err := filepath.WalkDir(d.dir, func(file string, entry os.DirEntry, err error) error {
 			name, relErr := filepath.Rel(d.dir, file)
 			if err == nil && !entry.IsDir() && name != dist.Sums && !slices.Contains(d.names, name) {
