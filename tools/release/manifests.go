@@ -24,7 +24,7 @@ const (
 )
 
 // manifests writes what a cluster needs: deploy/, in which settings.env names the released images, as an archive; and each
-// overlay, rendered from it. It returns the names of the files.
+// overlay, rendered from it.
 func (r *release) manifests(ctx context.Context) error {
 	files, err := r.tracked(ctx, "LICENSE", "deploy/azure", "deploy/coco", "deploy/dashboards", "deploy/kubernetes")
 	if err != nil {

@@ -83,8 +83,8 @@ func (b builder) buildAll(ctx context.Context) ([]program, error) {
 			}
 			all = append(all, built...)
 		}
-		for _, os := range []string{"darwin", "windows"} {
-			built, err := b.build(ctx, ".", Platform{os, arch}, "verify")
+		for _, system := range []string{"darwin", "windows"} {
+			built, err := b.build(ctx, ".", Platform{system, arch}, "verify")
 			if err != nil {
 				return nil, err
 			}
