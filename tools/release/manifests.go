@@ -26,7 +26,7 @@ const (
 // manifests writes what a cluster needs: deploy/, in which settings.env names the released images, as an archive; and each
 // overlay, rendered from it.
 func (r *release) manifests(ctx context.Context) error {
-	files, err := r.tracked(ctx, "LICENSE", "deploy/azure", "deploy/coco", "deploy/dashboards", "deploy/kubernetes")
+	files, err := r.tracked(ctx, "LICENSE", "deploy/azure", "deploy/coco", "deploy/dashboards", "deploy/gitops", "deploy/kubernetes")
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (r *release) manifests(ctx context.Context) error {
 			}
 		}
 	}
-	if err := r.archive("deploy-"+r.version+".tar.gz", files); err != nil {
+	if err := r.archive("deploy-"+r.version+".tar.gz", "kafka-e2ee-"+r.version+"/", files); err != nil {
 		return err
 	}
 
@@ -76,15 +76,22 @@ func (r *release) manifests(ctx context.Context) error {
 }
 
 // nameImages puts the released images into settings.env.
-func (r *release) nameImages(settings []byte) ([]byte, error) {
+func (r *release) nameImages(settings []byte) (_ []byte, err error) {
 	for variable, image := range map[string]string{"CONSUMER_IMAGE": "consumer", "PRODUCER_IMAGE": "producer"} {
-		line := regexp.MustCompile(`(?m)^` + variable + `=.*$`)
-		if found := len(line.FindAll(settings, -1)); found != 1 {
-			return nil, fmt.Errorf("reading %s: got %s %d times, want once", settingsFile, variable, found)
+		if settings, err = setLine(settings, variable+"=.*", variable+"="+r.reference(image)); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", settingsFile, err)
 		}
-		settings = line.ReplaceAll(settings, []byte(variable+"="+r.reference(image)))
 	}
 	return settings, nil
+}
+
+// setLine replaces the one line that matches a pattern.
+func setLine(text []byte, pattern, line string) ([]byte, error) {
+	lines := regexp.MustCompile("(?m)^" + pattern + "$")
+	if found := len(lines.FindAll(text, -1)); found != 1 {
+		return nil, fmt.Errorf("got %d lines %q, want 1", found, pattern)
+	}
+	return lines.ReplaceAllLiteral(text, []byte(line)), nil
 }
 
 // reference returns an image's name, with its version for people, and its digest for the cluster.
@@ -92,9 +99,8 @@ func (r *release) reference(image string) string {
 	return fmt.Sprintf("%s/%s:%s@%s", r.registry, image, r.version, r.digests[image])
 }
 
-// archive writes a compressed archive with one folder at its top.
-func (r *release) archive(name string, files []dist.File) error {
-	top := "kafka-e2ee-" + r.version + "/"
+// archive writes a compressed archive with the files in one folder.
+func (r *release) archive(name, top string, files []dist.File) error {
 	files = slices.Clone(files)
 	for i := range files {
 		files[i].Name = top + files[i].Name

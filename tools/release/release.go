@@ -63,6 +63,7 @@ func Make(ctx context.Context, source Source, version, registry string, log io.W
 		{"writing verify for viewers", r.writeVerify},
 		{"writing images", r.writeImages},
 		{"rendering manifests", func() error { return r.manifests(ctx) }},
+		{"packaging the chart", func() error { return r.chart(ctx) }},
 		{"listing what the programs contain", func() error { return r.writeBills(ctx) }},
 		{"collecting licences", func() error { return r.writeLicences(ctx) }},
 		{"writing provenance", r.writeProvenance},

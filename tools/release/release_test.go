@@ -66,6 +66,7 @@ func TestRelease(t *testing.T) {
 	t.Run("images", d.images)
 	t.Run("verify", d.verify)
 	t.Run("manifests", d.manifests)
+	t.Run("chart", d.chart)
 	t.Run("notices", d.notices)
 	t.Run("provenance", d.provenance)
 	t.Run("checksums", func(t *testing.T) {
@@ -221,8 +222,37 @@ func (d made) manifests(t *testing.T) {
 			t.Errorf("the overlay %s does not name exactly the released images", overlay)
 		}
 	}
+	files := d.unpack(t, "deploy-"+version+".tar.gz")
+	settings := files["kafka-e2ee-"+version+"/deploy/kubernetes/components/settings/settings.env"]
+	if !strings.Contains(settings, "\nCONSUMER_IMAGE="+consumer+"\n") || !strings.Contains(settings, "\nPRODUCER_IMAGE="+producer+"\n") {
+		t.Errorf("settings.env does not name the released images: %s", settings)
+	}
+	if files["kafka-e2ee-"+version+"/deploy/kubernetes/overlays/ordinary/kustomization.yaml"] == "" {
+		t.Error("the archive lacks the overlays")
+	}
+}
+
+// chart checks what "helm install" would read.
+func (d made) chart(t *testing.T) {
+	files := d.unpack(t, "kafka-e2ee-1.2.3.tgz")
+	if !strings.Contains(files["kafka-e2ee/Chart.yaml"], "\nname: kafka-e2ee\n") || !strings.Contains(files["kafka-e2ee/Chart.yaml"], "\nversion: 1.2.3\n") {
+		t.Errorf("the chart is %s", files["kafka-e2ee/Chart.yaml"])
+	}
+	for _, name := range []string{"consumer", "producer"} {
+		if want := fmt.Sprintf("\n  %s: %s/%s:%s@%s\n", name, registry, name, version, d.open(t, name).Digest); !strings.Contains(files["kafka-e2ee/values.yaml"], want) {
+			t.Errorf("its values lack %s", want)
+		}
+	}
+	if files["kafka-e2ee/templates/consumer.yaml"] == "" {
+		t.Error("the chart lacks its templates")
+	}
+}
+
+// unpack returns the files of an archive.
+func (d made) unpack(t *testing.T, name string) map[string]string {
+	t.Helper()
 	files := map[string]string{}
-	zip, err := gzip.NewReader(bytes.NewReader(d.read(t, "deploy-"+version+".tar.gz")))
+	zip, err := gzip.NewReader(bytes.NewReader(d.read(t, name)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,13 +262,7 @@ func (d made) manifests(t *testing.T) {
 			t.Errorf("%s has mode %o", file.Name, file.Mode)
 		}
 	})
-	settings := files["kafka-e2ee-"+version+"/deploy/kubernetes/components/settings/settings.env"]
-	if !strings.Contains(settings, "\nCONSUMER_IMAGE="+consumer+"\n") || !strings.Contains(settings, "\nPRODUCER_IMAGE="+producer+"\n") {
-		t.Errorf("settings.env does not name the released images: %s", settings)
-	}
-	if files["kafka-e2ee-"+version+"/deploy/kubernetes/overlays/ordinary/kustomization.yaml"] == "" {
-		t.Error("the archive lacks the overlays")
-	}
+	return files
 }
 
 func (d made) notices(t *testing.T) {
