@@ -15,6 +15,7 @@ import (
 func TestFetch(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := []byte("two\nlines")
 		switch r.URL.Path {
 		case "/teapot":
 			w.WriteHeader(http.StatusTeapot)
@@ -22,10 +23,11 @@ func TestFetch(t *testing.T) {
 			http.Redirect(w, r, "/", http.StatusFound)
 			return
 		case "/long":
-			_, _ = w.Write(bytes.Repeat([]byte("a"), maxBody+1))
-			return
+			body = bytes.Repeat([]byte("a"), maxBody+1)
 		}
-		_, _ = w.Write([]byte("two\nlines"))
+		if _, err := w.Write(body); err != nil {
+			t.Error(err)
+		}
 	}))
 	defer server.Close()
 	for path, want := range map[string]string{"/": "200\ntwo\nlines", "/teapot": "418\ntwo\nlines", "/elsewhere": "302\n"} {
