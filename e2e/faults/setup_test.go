@@ -262,6 +262,16 @@ func (b *producerRun) acknowledged() int {
 	return b.counted
 }
 
+// lost counts the records that Kafka has acknowledged, and those of them that no page has shown.
+func (s *setup) lost() (acknowledged, lost int) {
+	for _, b := range s.producers {
+		n := b.acknowledged()
+		acknowledged += n
+		lost += max(n-s.ledger.shown(b.from, b.to), 0)
+	}
+	return acknowledged, lost
+}
+
 // neverShown lists the messages that were fed and that no page has shown.
 func (s *setup) neverShown() (numbers []int) {
 	s.ledger.mu.Lock()
