@@ -173,6 +173,23 @@ func TestTrusteeIsPreparedForTheMeasuredPod(t *testing.T) {
 	}
 }
 
+// generatedWith returns a command that prepares the overlay coco with a policy whose settings, on several lines as genpolicy
+// writes them, hold this for ExecProcessRequest.
+func generatedWith(exec string) string {
+	lines := strings.NewReplacer("{", "{\n  ", "[", "[\n  ", ",", ",\n ")
+	return "(cat policy.rego; echo 'policy_data := " + lines.Replace(`{"request_defaults": {"ReadStreamRequest": false, "ExecProcessRequest": `+exec+"}}") +
+		"') > open.rego; deploy/coco/initdata coco open.rego"
+}
+
+// Without this a policy as genpolicy writes it by default could be taken for one that lets people look inside, so that no
+// pod could be deployed.
+func TestAStrictPolicyIsTaken(t *testing.T) {
+	t.Parallel()
+	c := newCoCoScripts(t, "snp")
+	c.write("policy.rego", agentPolicyText+"# default AllowRequestsFailingPolicy := true\ndefault SetPolicyRequest := false\n")
+	c.must(generatedWith(`{"allowed_commands": [], "regex": []}, "CreateContainerRequest": {"allow_env_regex": ["^TERM=xterm$"]}`))
+}
+
 // Without this a mistake could end in a pod that gets no key, or in a Trustee that gives it to everyone, with no
 // explanation.
 func TestCoCoScriptsSayWhatIsWrong(t *testing.T) {
@@ -185,6 +202,13 @@ func TestCoCoScriptsSayWhatIsWrong(t *testing.T) {
 		{"another file", "deploy/coco/initdata coco ca.pem", "package agent_policy"},
 		{"a debug policy", "sed s/false/true/ policy.rego > open.rego; deploy/coco/initdata coco open.rego", "allows looking inside"},
 		{"a generated debug policy", `(cat policy.rego; echo '{"ReadStreamRequest": true}') > open.rego; deploy/coco/initdata coco open.rego`, "allows looking inside"},
+		{"a policy that allows what it forbids", "(cat policy.rego; echo 'default AllowRequestsFailingPolicy := true') > open.rego; deploy/coco/initdata coco open.rego", "allows looking inside"},
+		{"a policy that can be replaced", "(cat policy.rego; echo 'default SetPolicyRequest = true') > open.rego; deploy/coco/initdata coco open.rego", "allows looking inside"},
+		{"a rule without a default", "(cat policy.rego; echo ' ReadStreamRequest := true') > open.rego; deploy/coco/initdata coco open.rego", "allows looking inside"},
+		{"commands by pattern", generatedWith(`{"allowed_commands": [], "regex": ["^/bin/sh$"]}`), "allows looking inside"},
+		{"commands by name", generatedWith(`{"allowed_commands": [["/bin/sh"]], "regex": []}`), "allows looking inside"},
+		{"commands as earlier generators name them", generatedWith(`{"commands": ["/bin/sh"], "regex": []}`), "allows looking inside"},
+		{"a list of commands", generatedWith(`["/bin/sh"]`), "allows looking inside"},
 		{"text that ends early", "(cat policy.rego; echo \"'''\") > early.rego; deploy/coco/initdata coco early.rego", "end its section"},
 		{"no certificate", "KBS_CA_FILE=policy.rego deploy/coco/initdata coco policy.rego", "has no certificate"},
 		{"no step", "deploy/coco/trustee", "want one argument"},
