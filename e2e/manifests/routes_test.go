@@ -71,6 +71,10 @@ func TestGatewayPassesTLSThrough(t *testing.T) {
 	if len(gateway.Spec.Listeners) != 1 {
 		t.Fatalf("%d listeners", len(gateway.Spec.Listeners))
 	}
+	_, c := attestedService.renders(t)
+	if flows, isolated, err := c.flowsOf(gateway.Labels); err != nil || len(flows) > 0 || len(isolated) > 0 {
+		t.Errorf("%v: our policies would select a gateway's own pods with the labels %v", err, gateway.Labels)
+	}
 	listener := gateway.Spec.Listeners[0]
 	if listener.Protocol != gatewayv1.TLSProtocolType || listener.TLS == nil || listener.TLS.Mode == nil ||
 		*listener.TLS.Mode != gatewayv1.TLSModePassthrough || len(listener.TLS.CertificateRefs) > 0 || listener.TLS.Options != nil {
