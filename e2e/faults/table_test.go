@@ -133,7 +133,7 @@ var faults = []fault{
 		repair: func(s *setup) { s.sidecarProxy.Set(harness.Network{}) },
 	},
 	{
-		name: "The password changes", secured: true, reports: "kafka: unreachable",
+		name: "The password changes", secured: true, reports: "kafka: refused",
 		before: (*setup).signIn,
 		inject: func(s *setup) { s.secured.SetPassword(harness.KafkaUser, "canary-second-password") },
 		repair: func(s *setup) { s.secured.WriteFile("password", "canary-second-password") },

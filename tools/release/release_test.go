@@ -359,7 +359,9 @@ func clone(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	run(t, "../..", "bash", "-o", "pipefail", "-c",
-		`git ls-files --cached --others --exclude-standard -z | tar --null --files-from=- -c | tar -C "$1" -x`, "clone", dir)
+		`git ls-files --cached --others --exclude-standard -z |
+			while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
+			tar --null --files-from=- -c | tar -C "$1" -x`, "clone", dir)
 	commit(t, dir)
 	return dir
 }
