@@ -86,6 +86,11 @@ func TestChartAsksForValues(t *testing.T) {
 func TestChartRefuses(t *testing.T) {
 	t.Parallel()
 	plain, confidential := unchanged(t, ordinary).values(t), unchanged(t, kataCC).values(t)
+	inside := with(with(with(plain, "page.service", "ClusterIP"), "page.sourceRanges", []any{}), "page.dnsLabel", "")
+	inside = with(inside, "page.viewerNamespace", "gateways")
+	if _, _, err := install(t, "kafka", inside); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		in    map[string]any
 		name  string
@@ -98,9 +103,22 @@ func TestChartRefuses(t *testing.T) {
 		{plain, "page.tls", "https", "tls"},
 		{plain, "debug", "yes", "debug"},
 		{plain, "page.sourceRanges", []any{"203.0.113.7/32", "everybody"}, "everybody"},
-		{plain, "page.users", filledIn(t)[usersFile], "page.users needs TLS"},
-		{plain, "page.service", "ClusterIP", "page.sourceRanges"},
-		{with(plain, "page.service", "ClusterIP"), "page.sourceRanges", []any{}, "page.viewerNamespace"},
+		{plain, "page.users", filledIn(t)[usersFile], "page.users has no effect: it needs TLS"},
+		{inside, "page.sourceRanges", []any{"203.0.113.7/32"}, "page.sourceRanges"},
+		{inside, "page.viewerNamespace", "None", "page.viewerNamespace"},
+		{inside, "page.dnsLabel", "demo", "page.dnsLabel has no effect"},
+		{inside, "page.nodePort", true, "page.nodePort has no effect"},
+		{plain, "strict.trustedSenders", filledIn(t)[sendersFile], "strict.trustedSenders has no effect: nothing is checked: set strict.enabled"},
+		{plain, "policy", generatedPolicy, "policy has no effect"},
+		{plain, "policyInput", true, "policyInput has no effect"},
+		{plain, "debug", true, "debug has no effect"},
+		{plain, "kafka.address", "192.0.2.9", "kafka.address has no effect"},
+		{choice{aci, []string{"settings", "event-hubs"}}.values(t), "kafka.address", "192.0.2.9", "kafka.address has no effect"},
+		{plain, "kafka.eventHubs", "hubs.servicebus.windows.net:9093", "kafka.eventHubs has no effect"},
+		{confidential, "kafka.producerIdentityClientID", "00000000-0000-0000-0000-000000000002", "kafka.producerIdentityClientID has no effect"},
+		{unchanged(t, coco).values(t), "key.vaultHost", "vault.test", "key.vaultHost has no effect"},
+		{unchanged(t, coco).values(t), "key.attestationHost", "attestation.test", "key.attestationHost has no effect"},
+		{unchanged(t, coco).values(t), "key.identityClientID", "00000000-0000-0000-0000-000000000001", "key.identityClientID has no effect"},
 		{plain, "key.public", made.signing, "key.public holds a private key"},
 		{plain, "strict.trustedSenders", made.signing, "strict.trustedSenders holds a private key"},
 		{confidential, "policy", "not-generated-yet", "policy is not"},

@@ -60,8 +60,10 @@ func (c choice) values(t *testing.T) map[string]any {
 		set[line[1]] = line[2]
 	}
 	key := map[string]any{
-		"public": files[keyFile], "name": set["KEY_NAME"], "vaultHost": set["VAULT_HOST"], "attestationHost": set["ATTESTATION_HOST"],
-		"identityClientID": set["IDENTITY_CLIENT_ID"],
+		"public": files[keyFile], "name": set["KEY_NAME"],
+	}
+	if c.platform() != coco {
+		key["vaultHost"], key["attestationHost"], key["identityClientID"] = set["VAULT_HOST"], set["ATTESTATION_HOST"], set["IDENTITY_CLIENT_ID"]
 	}
 	page := map[string]any{
 		"host": set["PAGE_HOST"], "sourceRanges": []any{set["SOURCE_RANGE"]}, "viewerNamespace": set["VIEWER_NAMESPACE"],
@@ -87,7 +89,10 @@ func (c choice) values(t *testing.T) map[string]any {
 	case c.has("event-hubs"):
 		kafka = map[string]any{"kind": "event-hubs", "eventHubs": set["EVENT_HUBS"], "producerIdentityClientID": set["PRODUCER_IDENTITY_CLIENT_ID"]}
 	case c.has("strimzi-mtls"):
-		kafka = map[string]any{"kind": "strimzi-mtls", "address": set["KAFKA_ADDRESS"]}
+		kafka = map[string]any{"kind": "strimzi-mtls"}
+		if c.has("strimzi-load-balancer") {
+			kafka["address"] = set["KAFKA_ADDRESS"]
+		}
 	}
 	values := map[string]any{
 		"platform": path.Base(c.platform()), "policyInput": strings.HasSuffix(c.overlay, genpolicy), "debug": strings.Contains(c.overlay, debug),

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+	sigsyaml "sigs.k8s.io/yaml"
 )
 
 var update = flag.Bool("update", false, "write the chart's generated files")
@@ -84,6 +85,29 @@ func leaf(value *yaml.Node, comment string) map[string]any {
 		schema["enum"] = strings.Split(found[1], ", ")
 	}
 	return schema
+}
+
+// Without this the same choice could be another sidecar, key or guest with Helm than with kustomize.
+func TestChartDefaultsAreTheSettings(t *testing.T) {
+	t.Parallel()
+	var shipped struct {
+		Images     struct{ Sidecar string }
+		Key        struct{ Name string }
+		CoCo       struct{ RuntimeClass, KeyResource string }
+		Page       struct{ ViewerNamespace, DNSLabel string }
+		Monitoring struct{ Release string }
+	}
+	if err := sigsyaml.Unmarshal([]byte(readChart(t, "values.yaml")), &shipped); err != nil {
+		t.Fatal(err)
+	}
+	for variable, standard := range map[string]string{
+		"SKR_IMAGE": shipped.Images.Sidecar, "KEY_NAME": shipped.Key.Name, "RUNTIME_CLASS": shipped.CoCo.RuntimeClass, "KEY_RESOURCE": shipped.CoCo.KeyResource,
+		"VIEWER_NAMESPACE": shipped.Page.ViewerNamespace, "PAGE_DNS_LABEL": shipped.Page.DNSLabel, "MONITORING_RELEASE": shipped.Monitoring.Release,
+	} {
+		if line := variable + "=" + standard + "\n"; !strings.Contains("\n"+read(t, settings), "\n"+line) {
+			t.Errorf("settings.env has no line %q, the chart's default", line)
+		}
+	}
 }
 
 // Without this alerts and dashboards could differ between Helm and kustomize.

@@ -3,6 +3,7 @@ package manifests_test
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -128,14 +129,31 @@ func TestDebugIsNotMeasured(t *testing.T) {
 		for variant, refused := range map[string]bool{kustomization: false, kustomization + debug: true} {
 			files := filledIn(t)
 			files[path.Join(variant, m.file)] = "cG9saWN5"
-			manifest := filepath.Join(t.TempDir(), "pod.yaml")
-			if err := os.WriteFile(manifest, []byte(render(t, variant, files)), 0o600); err != nil {
+			values := unchanged(t, kustomization).values(t)
+			values["policy"], values["debug"] = "cG9saWN5", refused
+			installed, _, err := install(t, "kafka", with(values, "key.public", "not-made-yet"))
+			if err != nil {
 				t.Fatal(err)
 			}
-			out, err := exec.Command("bash", deploy+"/azure/measure", manifest).CombinedOutput()
-			if (err != nil) != refused || strings.Contains(string(out), "debug variant") != refused {
-				t.Errorf("%s: %v\n%s", variant, err, out)
+			for tool, text := range map[string]string{"kustomize": render(t, variant, files), "Helm": installed} {
+				manifest := filepath.Join(t.TempDir(), "pod.yaml")
+				if err := os.WriteFile(manifest, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				want := fmt.Sprintf("%x\n", sha256.Sum256([]byte("policy")))
+				out, err := exec.Command("bash", deploy+"/azure/measure", manifest).CombinedOutput()
+				if refused && (err == nil || !strings.Contains(string(out), "debug variant")) || !refused && string(out) != want {
+					t.Errorf("%s with %s: %v\n%s", variant, tool, err, out)
+				}
 			}
+		}
+	}
+	// The documents measure with that script, and not by hand.
+	for name, folder := range map[string]string{"../kubernetes/README.md": "../azure", "README.md": "deploy/azure"} {
+		text := readChart(t, name)
+		all, safe := strings.Count(text, "WORKLOAD_MEASUREMENT=$("), strings.Count(text, "WORKLOAD_MEASUREMENT=$("+folder+"/measure ")
+		if all == 0 || safe != all {
+			t.Errorf("%s measures %d times, with the script %d times", name, all, safe)
 		}
 	}
 }

@@ -159,7 +159,7 @@ func TestServiceBehindAGateway(t *testing.T) {
 		t.Errorf("the network lets in %q", into)
 	}
 	values := unchanged(t, ordinary).values(t)
-	for name, value := range map[string]any{"page.service": "ClusterIP", "page.sourceRanges": []any{}, "page.viewerNamespace": "gateways"} {
+	for name, value := range map[string]any{"page.service": "ClusterIP", "page.sourceRanges": []any{}, "page.viewerNamespace": "gateways", "page.dnsLabel": ""} {
 		values = with(values, name, value)
 	}
 	made, _, err := install(t, "kafka", values)
