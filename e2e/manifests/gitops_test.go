@@ -1,8 +1,11 @@
 package manifests_test
 
 import (
+	"maps"
 	"os"
 	"path"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,8 +23,9 @@ type application struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
 	Metadata   struct {
-		Name      string `json:"name"`
-		Namespace string `json:"namespace"`
+		Name       string   `json:"name"`
+		Namespace  string   `json:"namespace"`
+		Finalizers []string `json:"finalizers"`
 	} `json:"metadata"`
 	Spec struct {
 		Project string `json:"project"`
@@ -111,6 +115,9 @@ func TestGitOpsTools(t *testing.T) {
 		if a.APIVersion != "argoproj.io/v1alpha1" || a.Kind != "Application" || a.Spec.Destination.Namespace != "team-a" {
 			t.Errorf("%+v", a)
 		}
+		if !slices.Equal(a.Metadata.Finalizers, []string{"resources-finalizer.argocd.argoproj.io"}) {
+			t.Errorf("deleting the Application %s would leave everything", a.Metadata.Name)
+		}
 	}
 	if overlay.Spec.Source.Path != "deploy/gitops/overlay" || overlay.Spec.Source.Helm != nil {
 		t.Errorf("the overlay is at %s", overlay.Spec.Source.Path)
@@ -133,9 +140,57 @@ func TestGitOpsTools(t *testing.T) {
 	if err := yaml.Unmarshal(release.Spec.Values.Raw, &values); err != nil {
 		t.Fatal(err)
 	}
+	if release.Spec.DriftDetection != nil {
+		t.Error("Flux would make a deleted topic again, and the README says that it does not")
+	}
 	chartOf("Flux", release.Spec.Chart.Spec.Chart, release.Spec.TargetNamespace, values)
 	if found != 2 {
 		t.Errorf("%d charts", found)
+	}
+}
+
+// Without this somebody could install an operator that looks for Kafka in another namespace, or another release of it than
+// this was tested with.
+func TestGitOpsOperator(t *testing.T) {
+	t.Parallel()
+	_, rest, found := strings.Cut(read(t, "README.md"), "   curl ")
+	commands, _, closed := strings.Cut(rest, "   kubectl ")
+	if !found || !closed {
+		t.Fatal("the README does not install Strimzi")
+	}
+	want := strings.NewReplacer("namespace: kafka/", "namespace: team-a/", "-n kafka ", "-n team-a ").Replace("   curl " + commands)
+	if text := readDeployed(t, "README.md"); !strings.Contains(text, "   kubectl create namespace team-a\n"+want) {
+		t.Errorf("README.md does not say\n%s", want)
+	}
+}
+
+// Without this the instructions could name an object that is not there, or delete the topic while something makes it
+// again.
+func TestGitOpsRemoval(t *testing.T) {
+	t.Parallel()
+	_, rest, _ := strings.Cut(readDeployed(t, "README.md"), "## Remove everything\n")
+	there := objects(t, readDeployed(t, "argocd.yaml")+"\n---\n"+readDeployed(t, "flux.yaml")+"\n---\n"+render(t, gitops, nil))
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.+?)```").FindAllStringSubmatch(rest, -1) {
+		var verbs []string
+		for _, command := range regexp.MustCompile(`(?m)^kubectl -n (\S+) (\S+) (\S+) (\S+)`).FindAllStringSubmatch(block[1], -1) {
+			namespace, verb, kind, name := command[1], command[2], command[3], command[4]
+			verbs = append(verbs, verb+" "+kind)
+			exists := func(object string) bool { return strings.EqualFold(object, kind+" "+namespace+"/"+name) }
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(there)), exists) {
+				t.Errorf("%s: there is no such object", command[0])
+			}
+		}
+		sync := strings.TrimPrefix(verbs[len(verbs)-1], "delete ")
+		want := []string{"patch " + sync, "delete kafkatopic", "delete " + sync}
+		if sync == "helmrelease" { // which does not look at what it installed
+			want = want[1:]
+		}
+		if !slices.Equal(verbs, want) {
+			t.Errorf("%q, want %q", verbs, want)
+		}
+	}
+	if named := strings.Count(rest, "delete kafkatopic"); named != 3 {
+		t.Errorf("%d ways, want 3", named)
 	}
 }
 
