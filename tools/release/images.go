@@ -47,8 +47,8 @@ func images() []image {
 			description: "Checks that a page is served by the code that a key's release policy names",
 		},
 		{
-			name: "lab", program: "pod", folders: []string{"keys/", "keys/private/", "keys/public/", "keys/signing/"},
-			description: "Emulated cloud and key-release sidecar, for the compose demo only",
+			name: "lab", program: "pod", folders: []string{"keys/", "keys/private/", "keys/public/", "starter/"},
+			description: "Emulated cloud, key-release sidecar and presenter's console, for the compose demo and the cluster test only",
 		},
 	}
 }
