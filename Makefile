@@ -148,9 +148,9 @@ release: ## Make a release of this commit in dist/ (docs/release.md): VERSION=v1
 	@$(CACHE)/release -version '$(VERSION)' -registry '$(REGISTRY)'
 
 .PHONY: publish
-publish: ## Push the release in dist/ to REGISTRY=registry.example/team, and sign it if cosign is installed; COSIGN_KEY is its key
+publish: ## Push the release in dist/ to REGISTRY=registry.example/team, the one that it was made for, and sign it if cosign is installed; COSIGN_KEY is its key
 	@$(RELEASE_BUILD) ./cmd/publish
-	@$(CACHE)/publish -from dist -registry '$(REGISTRY)' -key '$(COSIGN_KEY)'
+	@$(CACHE)/publish -from dist -registry '$(REGISTRY)' -version '$(if $(filter command,$(origin VERSION)),$(VERSION))' -key '$(COSIGN_KEY)'
 
 .PHONY: vulncheck
 vulncheck: ## Look up the programs' calls in Go's vulnerability database; VULNDB=file:///... names a copy of it

@@ -53,7 +53,7 @@ func (b builder) build(ctx context.Context, module string, on Platform, names ..
 	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // a command of this program
 	// The variables that could change a program are set, even if only to their defaults.
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-mod=readonly",
-		"GOOS="+on.OS, "GOARCH="+on.Arch, "GOAMD64=v1", "GOARM64=v8.0")
+		"GOOS="+on.OS, "GOARCH="+on.Arch, "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off", "GOEXPERIMENT=")
 	if _, err := outputOf(cmd, filepath.Join(b.Dir, module)); err != nil {
 		return nil, fmt.Errorf("building for %s: %w", on, err)
 	}

@@ -25,14 +25,16 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("publish", flag.ContinueOnError)
-	folder := flags.String("from", "dist", "the `folder` of the release")
-	registry := flags.String("registry", "", "where to push, such as registry.example/team")
-	key := flags.String("key", "", "a private `key` for cosign, a file or an address of a key service")
+	var r publish.Request
+	flags.StringVar(&r.Folder, "from", "dist", "the `folder` of the release")
+	flags.StringVar(&r.Registry, "registry", "", "where to push, such as registry.example/team")
+	flags.StringVar(&r.Version, "version", "", "the `version` that the release must have")
+	flags.StringVar(&r.Key, "key", "", "a private `key` for cosign, a file or an address of a key service")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if *registry == "" {
+	if r.Registry == "" {
 		return errors.New("no registry (hint: make publish REGISTRY=registry.example/team)")
 	}
-	return publish.Publish(ctx, *folder, *registry, *key, os.Stdout, os.Stderr)
+	return publish.Publish(ctx, r, os.Stdout, os.Stderr)
 }
