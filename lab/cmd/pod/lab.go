@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -79,23 +77,4 @@ func installStarter(dir string) error {
 		return fmt.Errorf("installing the starter: %w", err)
 	}
 	return atomicfile.Write(filepath.Join(dir, "pod"), self, 0o755)
-}
-
-// check asks the console, which is the last part to start, and answers in any scenario.
-func check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1"+lab.ConsoleInPod+"/", http.NoBody)
-	if err != nil {
-		return err
-	}
-	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req) // no redirect, no proxy
-	if err != nil {
-		return fmt.Errorf("asking the console: %w", err)
-	}
-	defer resp.Body.Close()                      //nolint:errcheck // the body is not read
-	if resp.StatusCode != http.StatusForbidden { // it is served under its published name only
-		return errors.New("asking the console: something else answers")
-	}
-	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"kafka-e2ee/lab"
 	"kafka-e2ee/settings"
 )
 
@@ -58,7 +59,7 @@ func run(ctx context.Context, args []string) error {
 	case "fetch":
 		return fetch(ctx, args, os.Stdout)
 	case "check":
-		return check(ctx)
+		return check(ctx, "127.0.0.1"+lab.ConsoleInPod)
 	case "pause":
 		<-ctx.Done()
 		return nil
