@@ -56,12 +56,27 @@ func portOf(t testing.TB, addr string) string {
 	return port
 }
 
-func startDemo(t testing.TB) *demo {
+// defaultConsolePort is the console's port, also in the pod: there it is then asked under a name that it has for its viewers,
+// too. If this computer's is taken, it is another one.
+func defaultConsolePort(t testing.TB) string {
+	t.Helper()
+	const port = "3335"
+	listener, err := net.Listen("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		t.Logf("port %s is taken: the console gets another one", port)
+		return portOf(t, harness.FreeAddr(t))
+	}
+	listener.Close()
+	return port
+}
+
+// startDemo starts the demo with its console published at a port.
+func startDemo(t testing.TB, console string) *demo {
 	t.Helper()
 	harness.Require(t, harness.Engine, harness.Compose, harness.KafkaImage)
 	buildImages(t)
 	harness.ReserveKafka(t, 1)
-	pages, kafka, console := harness.FreeAddr(t), harness.FreeAddr(t), portOf(t, harness.FreeAddr(t))
+	pages, kafka := harness.FreeAddr(t), harness.FreeAddr(t)
 	d := &demo{t: t, addr: kafka, console: "http://localhost:" + console, Pod: &harness.Pod{T: t, Page: "http://" + pages, Log: new(harness.LogBuffer)}}
 	d.env = []string{"PROJECT=" + demoName, "TAG=" + imageTag, "PORT=" + portOf(t, pages), "ORDINARY_PORT=" + portOf(t, harness.FreeAddr(t)), "KAFKA_PORT=" + portOf(t, kafka), "CONSOLE_PORT=" + console, "TZ=Asia/Tokyo"}
 	down := func() {
@@ -94,7 +109,7 @@ func startDemo(t testing.TB) *demo {
 // one container.
 func TestComposeDemoRecovers(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t)
+	d := startDemo(t, defaultConsolePort(t))
 	ordinary := &harness.Pod{T: t, Page: "http://127.0.0.1:" + strings.TrimPrefix(d.env[3], "ORDINARY_PORT="), Log: new(harness.LogBuffer)}
 	in, feed := io.Pipe()
 	defer feed.Close()

@@ -19,7 +19,7 @@ import (
 // The cluster's name leads to the compose demo's Kafka. Consumer and sidecar share the network of a container that does
 // nothing, as in a pod.
 func TestSeedImages(t *testing.T) {
-	d := startDemo(t)
+	d := startDemo(t, portOf(t, harness.FreeAddr(t)))
 	key := filepath.Join(t.TempDir(), "key.pem")
 	harness.Docker(t, "cp", d.container("lab")+":/keys/public/key.pem", key)
 	public, err := os.ReadFile(key)
