@@ -58,7 +58,7 @@ func (t *Timeline) clear() {
 	}
 }
 
-// Restart begins anew, for a pod with that security policy. The key is for the expected one.
+// Restart starts over, for a pod with that security policy. The key is for the expected one.
 func (t *Timeline) Restart(expected, measured string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
