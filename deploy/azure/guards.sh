@@ -9,27 +9,47 @@ clusterToo() { grep -q '^cluster	' "$state/made"; }
 runInCluster() { if ! clusterToo; then run "$@"; fi; }
 
 # holdsOnlyOurs WHAT DELETE KUBECTL-ARGUMENTS...: fails if kubectl lists an object that these scripts did not make. DELETE
-# is the command with which a user deletes everything. Not counted are objects that have an owner or are being deleted,
-# and those that every namespace has. It asks for names only, so it reads no Secret.
+# is the command with which a user deletes everything. In a namespace those are not counted that every namespace has,
+# that are being deleted, or whose owner is in the same list, and so is counted. Everywhere (--all-namespaces) each
+# counts, because what owns it may be in no list. Kubernetes deletes objects soon after their owner, so it waits for
+# those. kubectl reads whole objects for this, Secrets too; it prints these columns only.
 holdsOnlyOurs() {
-	local others
-	query "looking for what $1 holds" kubectl get "${@:3}" --ignore-not-found --no-headers \
-		--output custom-columns=KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name,OWNER:.metadata.ownerReferences[0].name,DELETED:.metadata.deletionTimestamp
-	others=$(awk '$4 == "<none>" && $5 == "<none>" { print $1 " " $2 "/" $3 }' <<<"$answer" |
-		grep -vE '^(ConfigMap .*/kube-root-ca\.crt|ServiceAccount .*/default|Lease .*/strimzi-cluster-operator|(Event|Endpoints|EndpointSlice|PodMetrics) .*)$' || true)
-	[[ -z $others ]] || fail "$1 still holds objects that were not made by these scripts: ${others//$'\n'/, }" "delete or move them, then run this again; or delete everything yourself: $2"
+	local others all='' tries=6
+	if [[ " $* " == *' --all-namespaces '* ]]; then all=1; fi
+	while true; do
+		query "looking for what $1 holds" kubectl get "${@:3}" --ignore-not-found --no-headers \
+			--output 'custom-columns=KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name,UID:.metadata.uid,OWNERS:.metadata.ownerReferences[*].uid,DELETED:.metadata.deletionTimestamp'
+		others=$(awk -v all="$all" '
+			{ line[NR] = $1 " " $2 "/" $3; listed[$4]; owners[NR] = $5; deleted[NR] = $6 }
+			END { for (i = 1; i <= NR; i++) {
+				n = split(owners[i], uids, ","); owned = 0
+				for (j = 1; j <= n; j++) if (uids[j] in listed) owned = 1
+				if (all || !owned && deleted[i] == "<none>") print line[i] (owners[i] == "<none>" && deleted[i] == "<none>" ? "" : " (owned or being deleted)")
+			} }' <<<"$answer" |
+			grep -vE '^( /|(ConfigMap .*/kube-root-ca\.crt|ServiceAccount .*/default|Lease .*/strimzi-cluster-operator|(Event|Endpoints|EndpointSlice|PodMetrics) .*))( \(.*)?$' || true)
+		if [[ -z $others ]]; then return; fi
+		if ((--tries == 0)) || grep -qvF ' (owned or being deleted)' <<<"$others"; then break; fi
+		sleep "${POLL_SECONDS:-10}"
+	done
+	fail "$1 still holds objects that were not made by these scripts: ${others//$'\n'/, }" "delete or move them, then run this again; or delete everything yourself: $2"
 }
 
-# deleteStrimzi: deletes the operator. Others' objects in its namespace need it, if only to be deleted.
+# deleteStrimzi: deletes the operator, and its roles in the whole cluster, which have fixed names. Others' objects need
+# an operator, if only to be deleted, and others' operators need the roles.
 deleteStrimzi() {
-	local what name ours=()
+	local what name others ours=()
 	if clusterToo; then return; fi
 	query "looking for Strimzi's definitions" kubectl get crd --output name
 	while IFS=$'\t' read -r what name; do
 		if [[ $what == crd ]] && { [[ $dry ]] || listed "customresourcedefinition.apiextensions.k8s.io/$name"; }; then ours+=("$name"); fi
 	done <"$state/made"
 	name=$(IFS=,; echo "${ours[*]}")
-	if [[ $name ]]; then holdsOnlyOurs "Strimzi's namespace kafka" "kubectl -n kafka delete $name --all" "$name" -n kafka; fi
+	if [[ $name ]]; then holdsOnlyOurs "the cluster" "kubectl delete crd ${ours[*]}" "$name" --all-namespaces; fi
+	query "looking for other operators of Strimzi" kubectl get deployments --all-namespaces --selector app=strimzi --ignore-not-found --no-headers \
+		--output custom-columns=NAMESPACE:.metadata.namespace,NAME:.metadata.name
+	others=$(awk '$0 && $1 != "kafka" { print $1 "/" $2 }' <<<"$answer")
+	[[ -z $others ]] || fail "another operator of Strimzi uses the roles that these scripts made in the cluster: ${others//$'\n'/, }" \
+		"delete or move it, then run this again; or keep the roles: remove the line strimzi from $state/made"
 	[[ ! -e $state/strimzi.yaml ]] || run "deleting Strimzi" kubectl -n kafka delete --ignore-not-found -f "$state/strimzi.yaml"
 }
 

@@ -22,36 +22,72 @@ func TestAzureCleanUpKeepsOthersObjects(t *testing.T) {
 	s.world.Add("cluster/mine", map[string]string{"group": "demo"})
 	before := append(s.resources(), "k8s/mine/RuntimeClass/-/kata-cc-isolation")
 	s.must("all")
+	const (
+		owned     = `{"metadata": {"ownerReferences": [{"uid": "11111111-0000-0000-0000-000000000000"}]}}`
+		ownedHere = `{"metadata": {"ownerReferences": [{"uid": "k8s/mine/Deployment/kafka/theirs"}]}}`
+		role      = "k8s/mine/ClusterRoleBinding/-/strimzi-cluster-operator"
+	)
 	steps := []struct {
-		theirs string
-		says   []string
-		keeps  []string // with the object itself
+		theirs, is string
+		says       []string
+		saysNot    string
+		keeps      []string // with the object itself
 	}{
 		{ // a topic beside ours, which needs the operator
-			"k8s/mine/KafkaTopic/kafka/orders",
-			[]string{"Strimzi's namespace kafka still holds", "KafkaTopic kafka/orders"},
+			"k8s/mine/KafkaTopic/kafka/orders", "{}",
+			[]string{"the cluster still holds", "KafkaTopic kafka/orders"}, "",
 			[]string{strimziCRD + "kafkatopics.kafka.strimzi.io", operator, "k8s/mine/Namespace/-/kafka"},
 		},
-		{ // a Kafka elsewhere
-			"k8s/mine/Kafka/payments/ledger",
-			[]string{"the definition kafkas.kafka.strimzi.io still holds", "Kafka payments/ledger", "kubectl delete crd kafkas.kafka.strimzi.io"},
-			[]string{strimziCRD + "kafkas.kafka.strimzi.io", "k8s/mine/Namespace/-/kafka"},
+		{ // a Kafka elsewhere, which an operator of theirs made from an object of its own
+			"k8s/mine/Kafka/payments/ledger", owned,
+			[]string{"the cluster still holds", "Kafka payments/ledger", "kubectl delete crd "}, "",
+			[]string{strimziCRD + "kafkas.kafka.strimzi.io", operator, role, "k8s/mine/Namespace/-/kafka"},
+		},
+		{ // Strimzi elsewhere, which uses the roles of ours
+			"k8s/mine/Deployment/streaming/strimzi-cluster-operator", `{"metadata": {"labels": {"app": "strimzi"}}}`,
+			[]string{"another operator of Strimzi uses the roles", "streaming/strimzi-cluster-operator"}, "",
+			[]string{operator, role, "k8s/mine/Namespace/-/kafka"},
+		},
+		{ // what somebody makes when the operator is gone
+			"k8s/mine/StrimziPodSet/payments/ledger", owned,
+			[]string{"the definition strimzipodsets.core.strimzi.io still holds", "StrimziPodSet payments/ledger", "kubectl delete crd strimzipodsets.core.strimzi.io"}, "",
+			[]string{strimziCRD + "strimzipodsets.core.strimzi.io", "k8s/mine/Namespace/-/kafka"},
 		},
 		{ // a program beside ours
-			"k8s/mine/Deployment/kafka/theirs",
-			[]string{"the namespace kafka still holds", "Deployment kafka/theirs", "kubectl delete namespace kafka"},
+			"k8s/mine/Deployment/kafka/theirs", "{}",
+			[]string{"the namespace kafka still holds", "Deployment kafka/theirs", "kubectl delete namespace kafka"}, "Secret kafka/theirs",
+			[]string{"k8s/mine/Namespace/-/kafka"},
+		},
+		{ // what an object of the whole cluster owns
+			"k8s/mine/Secret/kafka/tenant", owned,
+			[]string{"the namespace kafka still holds", "Secret kafka/tenant"}, "",
 			[]string{"k8s/mine/Namespace/-/kafka"},
 		},
 	}
-	for _, step := range steps {
-		s.world.Add(step.theirs, map[string]string{"json": "{}"})
+	s.world.Add("k8s/mine/Secret/kafka/theirs", map[string]string{"json": ownedHere})
+	const later = 3 // the step whose object comes once the operator is gone
+	for i, step := range steps {
+		if i != later {
+			s.world.Add(step.theirs, map[string]string{"json": step.is})
+		}
 	}
-	for _, step := range steps {
+	for i, step := range steps {
+		if i == later {
+			s.world.Refusals["kubectl delete crd"] = "Unable to connect to the server"
+			if out, err := s.run("15-clean-up.sh"); err == nil || slices.Contains(s.resources(), operator) {
+				t.Fatalf("the operator is still there: %v: %s", err, out)
+			}
+			delete(s.world.Refusals, "kubectl delete crd")
+			s.world.Add(step.theirs, map[string]string{"json": step.is})
+		}
 		out, err := s.run("15-clean-up.sh")
-		for _, want := range append(step.says, "were not made by these scripts", "hint: ", "run this again") {
+		for _, want := range append(step.says, "hint: ", "run this again") {
 			if err == nil || !strings.Contains(out, want) {
 				t.Errorf("%q is missing: %v: %s", want, err, out)
 			}
+		}
+		if step.saysNot != "" && strings.Contains(out, step.saysNot) {
+			t.Errorf("it names %s: %s", step.saysNot, out)
 		}
 		for _, kept := range append(step.keeps, step.theirs) {
 			if !slices.Contains(s.resources(), kept) {
@@ -59,6 +95,7 @@ func TestAzureCleanUpKeepsOthersObjects(t *testing.T) {
 			}
 		}
 		s.world.Remove(step.theirs) // it has moved
+		s.world.Remove(strings.Replace(step.theirs, "/Deployment/kafka/", "/Secret/kafka/", 1))
 	}
 	s.must("15-clean-up.sh")
 	if after := s.resources(); !slices.Equal(after, slices.Sorted(slices.Values(before))) {
