@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Deletes the resources in the record, the newest first, and nothing else. It stops
-# before a resource group, a namespace or a definition of Strimzi that holds
-# anything else. Safe to run again.
+# before a resource group, a namespace, a definition of Strimzi, a vault, a
+# registry, a network or Event Hubs' namespace that holds anything else. A cluster
+# that these scripts made goes with everything in it. Safe to run again.
 . "$(dirname "$0")/lib.sh"
 . "$here/guards.sh"
 [[ -s $state/made ]] || { info "there is nothing to delete: the record is empty"; exit; }
@@ -29,8 +30,9 @@ while IFS=$'\t' read -r -u 3 kind one two three four; do
 	case $kind in
 	'') ;;
 	programs)
-		runInCluster "deleting consumer and producer" kubectl -n kafka delete deployments,services,serviceaccounts,configmaps,secrets,networkpolicies \
-			--selector app.kubernetes.io/part-of=kafka-e2ee --ignore-not-found ;;
+		[[ $dry || -d $state/deployed ]] || clusterToo || fail "$state/deployed has none of the deployed manifests" \
+			"delete consumer and producer by hand (deploy/kubernetes/README.md), then remove the line programs from $state/made"
+		runInCluster "deleting consumer and producer" kubectl delete --ignore-not-found -f "$state/deployed" ;;
 	kafka)
 		# The topic first: its deletion needs the running operator.
 		runInCluster "deleting the topic" kubectl -n kafka delete kafkatopics.kafka.strimzi.io kafka-demo-topic --ignore-not-found
@@ -57,7 +59,10 @@ while IFS=$'\t' read -r -u 3 kind one two three four; do
 		revokeFound "the role $one" az role assignment delete --role "$one" --assignee "$two" --scope "$three" ;;
 	vault)
 		query "looking for the vault" az keyvault list --resource-type vault --query '[].name' --output tsv
-		if [[ $dry ]] || listed "$two"; then run "deleting the vault $two" az keyvault delete --resource-group "$one" --name "$two"; fi
+		if [[ $dry ]] || listed "$two"; then
+			vaultIsEmpty "$one" "$two"
+			run "deleting the vault $two" az keyvault delete --resource-group "$one" --name "$two"
+		fi
 		query "looking for it among the deleted" az keyvault list-deleted --resource-type vault --query '[].name' --output tsv
 		if [[ $dry ]] || listed "$two"; then run "purging the vault $two" az keyvault purge --name "$two" --location "$three"; else alreadyGone "the vault $two"; fi ;;
 	attestation)
@@ -75,19 +80,33 @@ while IFS=$'\t' read -r -u 3 kind one two three four; do
 		deleteListed "${two##*:}" "the image $two" az acr repository delete --name "$one" --image "$two" --yes ;;
 	registry)
 		query "looking for the registry" az acr list --query '[].name' --output tsv
+		if [[ $dry ]] || listed "$two"; then
+			registryIsEmpty "$two"
+			answer=$two
+		fi
 		deleteListed "$two" "the registry $two" az acr delete --resource-group "$one" --name "$two" --yes ;;
 	container-group)
 		query "looking for the container group" az container list --resource-group "$one" --query '[].name' --output tsv
 		deleteListed "$two" "the container group $two" az container delete --resource-group "$one" --name "$two" --yes ;;
 	event-hub)
 		query "looking for the namespace" az eventhubs namespace list --resource-group "$one" --query '[].name' --output tsv
-		if listed "$two"; then query "looking for the event hub" az eventhubs eventhub list --resource-group "$one" --namespace-name "$two" --query '[].name' --output tsv; fi
+		if listed "$two"; then query "looking for the event hub" az eventhubs eventhub list --resource-group "$one" --namespace-name "$two" --query '[].name' --output tsv; else answer=; fi
 		deleteListed "$three" "the event hub $three" az eventhubs eventhub delete --resource-group "$one" --namespace-name "$two" --name "$three" ;;
 	event-hubs)
 		query "looking for the namespace" az eventhubs namespace list --resource-group "$one" --query '[].name' --output tsv
+		if [[ $dry ]] || listed "$two"; then
+			query "looking for other event hubs in it" az eventhubs eventhub list --resource-group "$one" --namespace-name "$two" --query '[].name' --output tsv
+			isEmpty "the namespace $two" "az eventhubs namespace delete --resource-group $one --name $two" "$answer"
+			answer=$two
+		fi
 		deleteListed "$two" "the namespace $two" az eventhubs namespace delete --resource-group "$one" --name "$two" ;;
 	network)
 		query "looking for the network" az network vnet list --resource-group "$one" --query '[].name' --output tsv
+		if [[ $dry ]] || listed "$two"; then
+			query "looking for other subnets in it" az network vnet subnet list --resource-group "$one" --vnet-name "$two" --query "[?name!='default' && name!='aks' && name!='cg'].name" --output tsv
+			isEmpty "the network $two" "az network vnet delete --resource-group $one --name $two" "$answer"
+			answer=$two
+		fi
 		deleteListed "$two" "the network $two" az network vnet delete --resource-group "$one" --name "$two" ;;
 	nat-gateway)
 		query "looking for the gateway" az network nat gateway list --resource-group "$one" --query '[].name' --output tsv
@@ -105,7 +124,7 @@ while IFS=$'\t' read -r -u 3 kind one two three four; do
 		query "looking for the resource group" az group exists --name "$one"
 		if [[ $dry || $answer == true ]]; then
 			query "looking for other resources in it" az resource list --resource-group "$one" --query '[].name' --output tsv
-			[[ -z $answer ]] || fail "the resource group $one still holds resources that were not made by these scripts: ${answer//$'\n'/, }" "delete or move them, then run this again; or delete the group yourself: az group delete --name $one"
+			isEmpty "the resource group $one" "az group delete --name $one" "$answer"
 			run "deleting the resource group $one" az group delete --name "$one" --yes
 		else alreadyGone "the resource group $one"; fi ;;
 	*) fail "the record $state/made holds an unknown line: $kind" "another version of these scripts wrote it; delete the rest by hand" ;;

@@ -92,25 +92,32 @@ renderProducer() {
 	render "$overlay" "$producer" "$kafkaKinds" 'labelSelector: app.kubernetes.io/component!=producer'
 }
 
-# deployPrograms: deploys the measured consumer and the producer.
+# keepDeployed FILE: keeps a manifest for clean-up, which deletes what is in these and nothing else. Earlier ones stay,
+# since an object may be in them only.
+keepDeployed() {
+	if [[ $dry ]]; then return; fi
+	mkdir -p "$state/deployed"
+	cp -f "$1" "$state/deployed/$(sha256sum <"$1" | cut -c1-64).yaml"
+}
+
+# deployPrograms: deploys the measured consumer and the producer, unless the cluster has objects with their names.
 deployPrograms() {
-	local program
-	query "looking for the consumer" kubectl -n kafka get deployment kafka-golang-consumer --ignore-not-found --output name
-	[[ -z $answer ]] || recorded programs || fail "the cluster has a consumer already, which was not deployed by these scripts" "delete it first (deploy/kubernetes/README.md)"
+	local program secret=$work/secret.yaml files=(-f "$consumer" -f "$producer")
+	if [[ $STRICT == yes ]]; then
+		[[ $dry ]] || printf '%s\n' 'apiVersion: v1' 'kind: Secret' 'metadata: {name: signing-key, namespace: kafka, labels: {app.kubernetes.io/part-of: kafka-e2ee}}' >"$secret"
+		files+=(-f "$secret")
+	fi
+	if ! recorded programs; then
+		query "looking for objects with the same names" kubectl get --ignore-not-found --output name "${files[@]}"
+		[[ -z $answer ]] || fail "the namespace kafka has objects already that were not deployed by these scripts: ${answer//$'\n'/, }" "delete them first (deploy/kubernetes/README.md)"
+	fi
+	keepDeployed "$consumer"
+	keepDeployed "$producer"
+	if [[ $STRICT == yes ]]; then keepDeployed "$secret"; fi
 	record programs
 	if [[ $STRICT == yes ]]; then
 		# Whoever may read Secrets in this namespace can sign as the producer (deploy/azure/README.md).
-		if [[ ! $dry ]]; then (umask 077 && cat >"$work/signing-key.yaml") <<-END
-			apiVersion: v1
-			kind: Secret
-			metadata:
-			  name: signing-key
-			  namespace: kafka
-			  labels: {app.kubernetes.io/part-of: kafka-e2ee}
-			data:
-			  signing.pem: $(base64 <"$state/signing.pem" | tr -d '\n')
-		END
-		fi
+		[[ $dry ]] || (umask 077 && { cat "$secret" && printf 'data: {signing.pem: %s}\n' "$(base64 <"$state/signing.pem" | tr -d '\n')"; } >"$work/signing-key.yaml")
 		run "storing the producer's signing key" kubectl apply -f "$work/signing-key.yaml"
 	fi
 	run "deploying the consumer" kubectl apply -f "$consumer"
@@ -126,6 +133,7 @@ deployOrdinary() {
 	local kept=$keptKinds
 	if [[ $PLATFORM == confidential-aci ]]; then kept=${kept/|Service|/|}; fi
 	render ordinary "$state/ordinary.yaml" "$kept" 'labelSelector: app.kubernetes.io/component=producer'
+	keepDeployed "$state/ordinary.yaml"
 	# This recreates the pod: the isolation of a running pod cannot be changed.
 	run "deploying the ordinary consumer" kubectl apply -f "$state/ordinary.yaml"
 	run "waiting for it" kubectl -n kafka rollout status deployment/kafka-golang-consumer --timeout "${WAIT_MINUTES}m"

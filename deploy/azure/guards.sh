@@ -1,5 +1,5 @@
-# What clean-up deletes in a cluster, and what it must not. 15-clean-up.sh sources this
-# file; it is not a program.
+# What clean-up deletes in a cluster and with the resources that hold others, and what it
+# must not. 15-clean-up.sh sources this file; it is not a program.
 # shellcheck shell=bash disable=SC2154 # lib.sh sets the rest
 set -euo pipefail
 
@@ -70,4 +70,35 @@ deleteNamespace() {
 	require "looking for the kinds of objects" kubectl api-resources --verbs=list --namespaced --output name
 	holdsOnlyOurs "the namespace $1" "kubectl delete namespace $1" "$(paste -sd, <<<"$answer")" -n "$1"
 	run "deleting the namespace $1" kubectl delete namespace "$1" --ignore-not-found
+}
+
+# isEmpty WHAT DELETE NAMES: fails if there are names: what these scripts made in it is deleted by now. DELETE is the
+# command with which a user deletes everything.
+isEmpty() {
+	[[ -z $3 ]] || fail "$1 still holds what was not made by these scripts: ${3//$'\n'/, }" "delete or move it, then run this again; or delete everything yourself: $2"
+}
+
+# vaultIsEmpty GROUP VAULT: fails if a vault holds a key or a secret; a certificate has both. Your roles in the vault are
+# revoked by now, so it asks Azure's management, which shows names to whoever may delete the vault.
+vaultIsEmpty() {
+	local kind held=''
+	for kind in keys secrets; do
+		query "looking for other $kind in the vault" az rest --method get --resource https://management.azure.com/ --query 'value[].name' --output tsv \
+			--url "https://management.azure.com/subscriptions/$SUBSCRIPTION/resourceGroups/$1/providers/Microsoft.KeyVault/vaults/$2/$kind?api-version=2023-07-01"
+		held+=${answer:+$answer$'\n'}
+	done
+	isEmpty "the vault $2" "az keyvault delete --name $2" "$(sort -u <<<"${held%$'\n'}")"
+}
+
+# registryIsEmpty REGISTRY: fails if a registry holds images under other names, or with other tags. What has no tag in
+# our names are parts of our images.
+registryIsEmpty() {
+	local image held
+	query "looking for other images in the registry" az acr repository list --name "$1" --output tsv
+	held=$(grep -vxE 'kafka-e2ee/(consumer|producer)' <<<"$answer" || true)
+	for image in $(grep -xE 'kafka-e2ee/(consumer|producer)' <<<"$answer" || true); do
+		query "looking for other tags of $image" az acr repository show-tags --name "$1" --repository "$image" --output tsv
+		if [[ $answer ]]; then held+=${held:+$'\n'}$image:${answer//$'\n'/$'\n'$image:}; fi
+	done
+	isEmpty "the registry $1" "az acr delete --name $1" "$held"
 }

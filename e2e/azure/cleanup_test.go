@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kafka-e2ee/e2e/harness"
 )
 
 const (
@@ -22,6 +24,9 @@ func TestAzureCleanUpKeepsOthersObjects(t *testing.T) {
 	s.world.Add("cluster/mine", map[string]string{"group": "demo"})
 	before := append(s.resources(), "k8s/mine/RuntimeClass/-/kata-cc-isolation")
 	s.must("all")
+	// A program of theirs that was made from our manifests, and has our labels.
+	copied := "k8s/mine/Secret/kafka/copied"
+	s.world.Add(copied, map[string]string{"json": `{"apiVersion": "v1", "kind": "Secret", "metadata": {"labels": {"app.kubernetes.io/part-of": "kafka-e2ee"}}}`})
 	const (
 		owned     = `{"metadata": {"ownerReferences": [{"uid": "11111111-0000-0000-0000-000000000000"}]}}`
 		ownedHere = `{"metadata": {"ownerReferences": [{"uid": "k8s/mine/Deployment/kafka/theirs"}]}}`
@@ -89,7 +94,7 @@ func TestAzureCleanUpKeepsOthersObjects(t *testing.T) {
 		if step.saysNot != "" && strings.Contains(out, step.saysNot) {
 			t.Errorf("it names %s: %s", step.saysNot, out)
 		}
-		for _, kept := range append(step.keeps, step.theirs) {
+		for _, kept := range append(step.keeps, step.theirs, copied) {
 			if !slices.Contains(s.resources(), kept) {
 				t.Errorf("%s is deleted: %s", kept, out)
 			}
@@ -97,9 +102,51 @@ func TestAzureCleanUpKeepsOthersObjects(t *testing.T) {
 		s.world.Remove(step.theirs) // it has moved
 		s.world.Remove(strings.Replace(step.theirs, "/Deployment/kafka/", "/Secret/kafka/", 1))
 	}
+	s.world.Remove(copied)
 	s.must("15-clean-up.sh")
 	if after := s.resources(); !slices.Equal(after, slices.Sorted(slices.Values(before))) {
 		t.Errorf("there is\n%s\nwant\n%s", strings.Join(after, "\n"), strings.Join(before, "\n"))
+	}
+}
+
+// Without this clean-up could delete another team's keys, secrets, images, messages or networks, because deleting a vault,
+// a registry, Event Hubs' namespace or a network deletes everything in it.
+func TestAzureCleanUpKeepsOthersContents(t *testing.T) {
+	s := onPlatform(t, "confidential-aci-event-hubs")
+	s.must("all")
+	steps := []struct{ theirs, in, name string }{
+		{"event-hubs/demo-events/orders", "the namespace demo-events", "orders"},
+		{"vault/demovault/theirs", "the vault demovault", "theirs"},
+		{"vault-secret/demovault/password", "the vault demovault", "password"},
+		{"registry/demoimages/shop!web:1", "the registry demoimages", "shop/web"},
+		{"registry/demoimages/kafka-e2ee!consumer:theirs", "the registry demoimages", "kafka-e2ee/consumer:theirs"},
+		{"network/mine-network/databases", "the network mine-network", "databases"},
+	}
+	for _, step := range steps {
+		s.world.Add(step.theirs, map[string]string{"digest": "sha256:0"})
+	}
+	// An event hub of ours whose namespace is gone, and a namespace of theirs with its name.
+	s.keep("made", s.kept("made")+"event-hub\tdemo\tgone-events\t"+harness.Topic+"\n")
+	s.world.Add("event-hubs/"+harness.Topic, map[string]string{"group": "demo"})
+	for _, step := range steps {
+		out, err := s.run("15-clean-up.sh")
+		for _, want := range []string{step.in + " still holds what was not made by these scripts: ", step.name, "hint: delete or move it, then run this again"} {
+			if err == nil || !strings.Contains(out, want) {
+				t.Errorf("%q is missing: %v: %s", want, err, out)
+			}
+		}
+		whole := strings.Join(strings.Split(step.theirs, "/")[:2], "/")
+		for _, kept := range []string{step.theirs, strings.Replace(whole, "vault-secret", "vault", 1)} {
+			if !slices.Contains(s.resources(), kept) {
+				t.Errorf("%s is deleted: %s", kept, out)
+			}
+		}
+		s.world.Remove(step.theirs) // it has moved
+	}
+	s.world.Remove("event-hubs/" + harness.Topic)
+	s.must("15-clean-up.sh")
+	if left := s.resources(); len(left) > 0 {
+		t.Errorf("left over: %s", strings.Join(left, "\n"))
 	}
 }
 

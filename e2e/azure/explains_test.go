@@ -26,7 +26,7 @@ func TestAzureExplains(t *testing.T) {
 		"machine type": {1, func(s *shell) {
 			s.world.Refusals["az aks create"] = "(BadRequest) The VM size of Standard_DC8as_cc_v5 is not allowed in your subscription in location 'eastus'."
 		}, "02-cluster.sh", []string{"does not have the machine type", "az vm list-skus"}},
-		"ended preview":    {1, func(s *shell) { s.world.Ended = true }, "02-cluster.sh", []string{"Azure would not make nodes with the runtime KataCcIsolation", "ended in March 2026", "nothing is billed", "deploy/azure/all down"}},
+		"ended preview":    {1, func(s *shell) { s.world.Ended = true }, "02-cluster.sh", []string{"Azure's validation refuses nodes with the runtime KataCcIsolation", "ended in March 2026", "nothing is billed", "deploy/azure/all down"}},
 		"no runtime":       {1, func(s *shell) { s.world.RuntimeGap = true }, "02-cluster.sh", []string{"no runtime class kata-cc-isolation", "deploy/azure/all down", "another PLATFORM"}},
 		"a failed cluster": {2, func(s *shell) { s.world.Add("cluster/mine", map[string]string{"state": "Failed"}) }, "02-cluster.sh", []string{"did not finish making the cluster mine: its state is Failed", "deploy/azure/all down"}},
 		"a slow node pool": {2, func(s *shell) {
@@ -69,7 +69,8 @@ func TestAzureExplains(t *testing.T) {
 		"other key":      {9, func(s *shell) { s.keep("measurement", strings.Repeat("0", 64)) }, "10-verify.sh", []string{"not for the measured consumer only"}},
 		"key is gone":    {8, func(s *shell) { s.given["KEY_NAME"] = "other" }, "10-verify.sh", []string{"KeyNotFound"}},
 		"no public key":  {8, func(*shell) {}, "11-producer.sh", []string{"run deploy/azure/09-key.sh first"}},
-		"theirs":         {11, func(s *shell) { s.world.Add("k8s/mine/Deployment/kafka/kafka-golang-consumer", nil) }, "12-deploy.sh", []string{"not deployed by these scripts"}},
+		"theirs":         {11, func(s *shell) { s.world.Add("k8s/mine/Deployment/kafka/kafka-golang-consumer", nil) }, "12-deploy.sh", []string{"not deployed by these scripts: deployment/kafka-golang-consumer"}},
+		"their account":  {11, func(s *shell) { s.world.Add("k8s/mine/ServiceAccount/kafka/workload-identity-sa", nil) }, "12-deploy.sh", []string{"not deployed by these scripts: serviceaccount/workload-identity-sa"}},
 		"no address":     {12, func(s *shell) { s.world.Refusals["kubectl -n kafka get service"] = "Unable to connect to the server" }, "13-address.sh", []string{"the page's address", "Unable to connect"}},
 		"experiment":     {9, func(*shell) {}, "14-ordinary.sh", []string{"12-deploy.sh first"}},
 		"others' things": {6, func(s *shell) { s.world.Add("vault/theirs", map[string]string{"group": "demo"}) }, "15-clean-up.sh", []string{"not made by these scripts: theirs", "az group delete"}},
@@ -117,12 +118,21 @@ func (s *shell) checkpoint() (restore func()) {
 // edit changes a file of the stages that must not be changed.
 func (s *shell) edit(name, from, to string) {
 	s.t.Helper()
-	file := filepath.Join(s.dir, "state", "demo", name)
-	text, err := os.ReadFile(file)
-	if err != nil || !strings.Contains(string(text), from) {
-		s.t.Fatalf("%v: %s", err, text)
+	text := s.kept(name)
+	if !strings.Contains(text, from) {
+		s.t.Fatalf("%s: %s", name, text)
 	}
-	s.keep(name, strings.Replace(string(text), from, to, 1))
+	s.keep(name, strings.Replace(text, from, to, 1))
+}
+
+// kept returns a file of the stages.
+func (s *shell) kept(name string) string {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.dir, "state", "demo", name))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(text)
 }
 
 func (s *shell) keep(name, text string) {

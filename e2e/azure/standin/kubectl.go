@@ -55,9 +55,15 @@ func decode(text []byte) ([]*unstructured.Unstructured, error) {
 	}
 }
 
-// eachObject calls a function for each object in the files, in order, until it fails.
+// eachObject calls a function for each object in the files and folders, in order, until it fails.
 func eachObject(files []string, do func(*unstructured.Unstructured) error) error {
 	for _, file := range files {
+		if inside, err := filepath.Glob(filepath.Join(file, "*.yaml")); err == nil && len(inside) > 0 {
+			if err := eachObject(inside, do); err != nil {
+				return err
+			}
+			continue
+		}
 		text, err := os.ReadFile(file) //nolint:gosec // the file that the script names
 		if err != nil {
 			return err
@@ -130,6 +136,8 @@ func (w *World) kubectl(call Call) (string, error) {
 		return strings.Join(k.namespacedKinds(), "\n") + "\n", nil
 	case verb == "get" && len(words) == 3:
 		return k.get(words[1], f["-n"], words[2], f)
+	case verb == "get" && len(words) == 1 && len(files) > 0 && f["--ignore-not-found"] != "" && f["--output"] == "name":
+		return k.getFiles(files)
 	case verb == "apply" && len(words) == 1 && len(files) > 0:
 		return "", k.apply(files, f)
 	case verb == "delete" && len(files) > 0 && len(words) == 1:
@@ -337,6 +345,17 @@ func (k cluster) delete(kind, namespace, name string) {
 			k.w.remove(id)
 		}
 	}
+}
+
+// getFiles prints the names of the objects in the files that the cluster has.
+func (k cluster) getFiles(files []string) (names string, err error) {
+	err = eachObject(files, func(object *unstructured.Unstructured) error {
+		if k.w.has(k.id(object.GetKind(), object.GetNamespace(), object.GetName())) {
+			names += strings.ToLower(object.GetKind()) + "/" + object.GetName() + "\n"
+		}
+		return nil
+	})
+	return names, err
 }
 
 func (k cluster) deleteFiles(files []string, namespace string) error {
