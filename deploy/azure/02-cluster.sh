@@ -2,7 +2,7 @@
 # Creates the resource group, and what the platform needs in it: for
 # confidential-aci a cluster with virtual nodes, for kata-cc a cluster with
 # confidential machines or a node pool in yours, for container-group nothing.
-# Before anything is billed it asks Azure whether it offers that.
+# Before anything is billed it has Azure validate that.
 # Costs: NODE_COUNT machines of NODE_SIZE for as long as they run; with virtual
 # nodes a NAT gateway; on container-group nothing.
 . "$(dirname "$0")/lib.sh"
@@ -19,7 +19,7 @@ fi
 if [[ $PLATFORM != kata-cc ]]; then checkContainerGroups; fi
 if [[ $group ]]; then
 	save page-domain "$LOCATION.azurecontainer.io"
-	report "the resource group $RESOURCE_GROUP is there, and Azure would make a confidential container group in $LOCATION" "make the resource group $RESOURCE_GROUP, and ask whether $LOCATION has confidential container groups"
+	report "the resource group $RESOURCE_GROUP is there, and Azure's validation has no objection to a confidential container group in $LOCATION" "make the resource group $RESOURCE_GROUP, and have Azure validate a confidential container group in $LOCATION"
 	exit
 fi
 
@@ -85,7 +85,7 @@ require "looking for the cluster's region" az aks show "${target[@]}" --query lo
 save page-domain "$answer.cloudapp.azure.com"
 query "looking for the network policy engine" az aks show "${target[@]}" --query networkProfile.networkPolicy --output tsv
 if [[ ! $dry && $PLATFORM == confidential-aci ]]; then
-	info "no network policy applies to pods on virtual nodes, so every pod in the cluster reaches the page, whatever SOURCE_RANGE and VIEWER_NAMESPACE say: PAGE_USER asks for a password"
+	info "no network policy applies to pods on virtual nodes, so every pod in the cluster reaches the page, whatever SOURCE_RANGE says: the page asks for the password of PAGE_USER"
 elif [[ ! $dry && ( -z $answer || ${answer,,} == none ) ]]; then
 	info "the cluster enforces no network policies, so every pod in it reaches the page, whatever SOURCE_RANGE says (az aks update --network-policy)"
 fi
