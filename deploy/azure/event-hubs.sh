@@ -10,6 +10,10 @@ makeEventHubs() {
 	makeListed event-hubs "$EVENT_HUBS" "the namespace $EVENT_HUBS" az eventhubs namespace list "${in[@]}" -- \
 		az eventhubs namespace create "${in[@]}" --name "$EVENT_HUBS" --location "$LOCATION" --sku Standard --disable-local-auth true
 	awaitMade "the namespace $EVENT_HUBS" az eventhubs namespace show "${in[@]}" --name "$EVENT_HUBS"
+	# One that was there before may be used with a connection string, by whoever has it.
+	require "looking whether $EVENT_HUBS refuses connection strings" az eventhubs namespace show "${in[@]}" --name "$EVENT_HUBS" --query 'to_string(disableLocalAuth)' --output tsv
+	[[ $dry || $answer == true ]] || fail "the namespace $EVENT_HUBS accepts connection strings: whoever has one may write and read" \
+		"az eventhubs namespace update --resource-group $RESOURCE_GROUP --name $EVENT_HUBS --disable-local-auth true, which locks out its users that have no identity; or set another EVENT_HUBS"
 	query "looking for the event hub" az eventhubs eventhub list "${in[@]}" --namespace-name "$EVENT_HUBS" --query '[].name' --output tsv
 	if ! listed "$topic"; then
 		record event-hub "$RESOURCE_GROUP" "$EVENT_HUBS" "$topic"

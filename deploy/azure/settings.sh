@@ -21,11 +21,10 @@ readSettings() {
 		if [[ ! -v given[$name] ]]; then
 			problems+=("$name is missing: want $meaning")
 			continue
-		elif [[ $pattern == RANGE ]] && isRange "${given[$name]}"; then
-			: # a pattern cannot check the bits behind the prefix
-		elif [[ ! ${given[$name]} =~ ^($pattern)$ ]]; then
-			if [[ -n ${given[$name]} ]]; then problems+=("$name is wrong: want $meaning"); else problems+=("$name is empty: want $meaning"); fi
 		fi
+		# A pattern cannot check the bits behind a range's prefix.
+		if [[ $pattern == RANGE ]]; then isRange "${given[$name]}"; else [[ ${given[$name]} =~ ^($pattern)$ ]]; fi ||
+			if [[ -n ${given[$name]} ]]; then problems+=("$name is wrong: want $meaning"); else problems+=("$name is empty: want $meaning"); fi
 		declare -g "$name=${given[$name]}"
 		unset "given[$name]"
 	done <<-'END'
@@ -84,5 +83,11 @@ checkPlatform() {
 		# The address of a container group is public, and Azure restricts it to no range.
 		[[ ${SOURCE_RANGE:-0.0.0.0/0} == 0.0.0.0/0 ]] || problems+=("SOURCE_RANGE cannot be kept: anyone may reach the page of a container group; want 0.0.0.0/0, which says so")
 		[[ -n ${PAGE_USER:-} ]] || problems+=("PAGE_USER is empty, and anyone may reach the page of a container group")
+	elif [[ ${PLATFORM:-} == confidential-aci ]]; then
+		[[ -n ${PAGE_USER:-} ]] || problems+=("PAGE_USER is empty, and every pod of the cluster reaches a page on virtual nodes")
+	fi
+	if [[ ${PLATFORM:-} == confidential-aci || ${PLATFORM:-} == container-group ]]; then
+		# No network policy applies to a container group, also as a pod.
+		[[ ${VIEWER_NAMESPACE:-None} == None ]] || problems+=("VIEWER_NAMESPACE cannot be kept: no network policy applies to the page's container group; want None")
 	fi
 }

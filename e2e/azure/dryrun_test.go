@@ -90,7 +90,7 @@ func TestAzureRange(t *testing.T) {
 		}
 	}
 	s := newShell(t, "demovault.vault.azure.net")
-	for value, wrong := range map[string]bool{"999.1.1.1/99": true, "203.0.113.7/24": true, "2001:db8::/64": false} {
+	for value, wrong := range map[string]bool{"999.1.1.1/99": true, "203.0.113.7/24": true, "2001:db8::/64": false, "RANGE": true} {
 		s.given["SOURCE_RANGE"] = value
 		if out, err := s.run("01-check.sh"); (err != nil) != wrong || wrong && !strings.Contains(out, "SOURCE_RANGE is wrong") {
 			t.Errorf("SOURCE_RANGE=%s: %v: %s", value, err, out)

@@ -127,7 +127,7 @@ func (s *shell) resources() []string {
 
 // platforms are the settings with which each way through the scripts is tested, apart from kata-cc's.
 var platforms = map[string]map[string]string{
-	"confidential-aci":            {"PLATFORM": "confidential-aci", "NODE_SIZE": "Standard_D8s_v5", "KUBERNETES_VERSION": "1.34"},
+	"confidential-aci":            {"PLATFORM": "confidential-aci", "NODE_SIZE": "Standard_D8s_v5", "KUBERNETES_VERSION": "1.34", "PAGE_USER": pageUser},
 	"confidential-aci-event-hubs": {"PLATFORM": "confidential-aci", "NODE_SIZE": "Standard_D8s_v5", "KAFKA": "event-hubs", "EVENT_HUBS": "demo-events", "PAGE_USER": pageUser, "KEY_STEPS": "two"},
 	"container-group":             {"PLATFORM": "container-group", "KAFKA": "event-hubs", "EVENT_HUBS": "demo-events", "SOURCE_RANGE": "0.0.0.0/0", "PAGE_USER": pageUser},
 	"container-group-own-kafka":   {"PLATFORM": "container-group", "KAFKA": "kafka.example.com:9093,kafka2.example.com:9093", "SOURCE_RANGE": "0.0.0.0/0", "PAGE_USER": pageUser, "STRICT": "yes"},

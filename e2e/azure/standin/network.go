@@ -52,11 +52,13 @@ func networkCommands() map[string]command {
 func eventHubsCommands() map[string]command {
 	hub := func(f flags) string { return "event-hubs/" + f.get("namespace-name") + "/" + f.get("name") }
 	return map[string]command{
-		"eventhubs namespace list":   {needs: "resource-group", do: named("event-hubs")},
-		"eventhubs namespace create": {needs: "resource-group name location sku disable-local-auth", do: func(w *World, f flags) (any, error) { return nil, w.make("event-hubs", f, nil) }},
+		"eventhubs namespace list": {needs: "resource-group", do: named("event-hubs")},
+		"eventhubs namespace create": {needs: "resource-group name location sku disable-local-auth", do: func(w *World, f flags) (any, error) {
+			return nil, w.make("event-hubs", f, map[string]string{"local-auth-disabled": f.get("disable-local-auth")})
+		}},
 		"eventhubs namespace show": {needs: "resource-group name", do: func(w *World, f flags) (any, error) {
 			id := "event-hubs/" + f.get("name")
-			return map[string]any{"provisioningState": w.provisioning(id)}, w.there(id)
+			return map[string]any{"provisioningState": w.provisioning(id), "disableLocalAuth": w.objects[id]["local-auth-disabled"] == "true"}, w.there(id)
 		}},
 		"eventhubs namespace delete": {needs: "resource-group name", do: func(w *World, f flags) (any, error) { return nil, w.drop("event-hubs/" + f.get("name")) }},
 		"eventhubs eventhub list": {needs: "resource-group namespace-name", do: func(w *World, f flags) (any, error) {
