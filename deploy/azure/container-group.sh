@@ -38,21 +38,42 @@ policyOf() { jq -r '.resources[0].properties.confidentialComputeProperties.ccePo
 # renderProducer PUBLIC-KEY: renders the producer's template.
 renderProducer() { [[ $dry ]] || template producer --rawfile publicKey "$1" >"$producer"; }
 
+# groupState NAME: stores the state of a container group in $answer, which is empty at first. It fails if its programs have
+# stopped.
+groupState() {
+	local is in=(--resource-group "$RESOURCE_GROUP" --name "$1")
+	query "looking at the state of the container group $1" az container show "${in[@]}" --query "instanceView.state || ''" --output tsv
+	case $answer in Failed | Stopped | Succeeded) ;; *) return ;; esac
+	is=$answer
+	query "looking why" az container show "${in[@]}" --query "[instanceView.events, containers[].instanceView.events[]][].message" --output tsv
+	rm -f "$state/deployed-$1"
+	fail "the container group $1 does not run: its state is $is${answer:+: ${answer//$'\n'/; }}" "remove the cause (az container logs, unless its policy forbids them), then run deploy/azure/$stage again, which deletes it and deploys it again"
+}
+
 # deployGroup NAME FILE [PARAMETERS]: deploys a container group, unless it is the one that runs. Its sku and its policy
 # cannot be changed, so an existing group is deleted first.
 deployGroup() {
-	local file=$2 hash in=(--resource-group "$RESOURCE_GROUP" --name "$1")
-	[[ $dry ]] || hash=$(sha256sum <"$file")
+	local file=$2 hash tries=$((WAIT_MINUTES * 6)) in=(--resource-group "$RESOURCE_GROUP" --name "$1")
+	[[ $dry ]] || hash=$(cat "$file" ${3:+"$3"} | sha256sum)
 	query "looking for the container group $1" az container list --resource-group "$RESOURCE_GROUP" --query '[].name' --output tsv
 	if listed "$1"; then
 		recorded container-group "$RESOURCE_GROUP" "$1" || fail "there is a container group $1 already, which was not deployed by these scripts" "delete it, or set another RESOURCE_GROUP"
-		if [[ -e $state/deployed-$1 && $(<"$state/deployed-$1") == "$hash" ]]; then info "the container group $1 is the one that runs"; return; fi
+		if [[ -e $state/deployed-$1 && $(<"$state/deployed-$1") == "$hash" ]]; then
+			groupState "$1"
+			info "the container group $1 is the one that was deployed; its state is ${answer:-not known}"
+			return
+		fi
 		rm -f "$state/deployed-$1"
 		run "deleting the container group $1, which cannot be changed" az container delete "${in[@]}" --yes
 	fi
 	record container-group "$RESOURCE_GROUP" "$1"
 	run "deploying the container group $1" az deployment group create "${in[@]}" --template-file "$file" ${3:+--parameters "@$3"} --output none
-	await "waiting until the container group $1 runs" '^$' az container show "${in[@]}" --query "instanceView.state == 'Running' && 'Running' || ''" --output tsv
+	while true; do
+		groupState "$1"
+		if [[ $dry || $answer == Running ]]; then break; fi
+		((--tries > 0)) || fail "the container group $1 does not run after $WAIT_MINUTES minutes: its state is ${answer:-not known}" "az container show --resource-group $RESOURCE_GROUP --name $1 says more; deploy/azure/$stage deploys it again"
+		sleep "${POLL_SECONDS:-10}"
+	done
 	[[ $dry ]] || save "deployed-$1" "$hash"
 }
 

@@ -1,8 +1,13 @@
 package azure_test
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -212,6 +217,62 @@ func TestAzurePlatformsBreak(t *testing.T) {
 	}
 }
 
+// Without this a group that has stopped would be reported as the one that runs, a user would wait for a failed one
+// without learning why, and a producer would go on signing with a key that its consumer no longer trusts.
+func TestAzureContainerGroupStops(t *testing.T) {
+	s := onPlatform(t, "container-group-own-kafka")
+	for _, stage := range azureStages[:11] {
+		s.must(stage.script)
+	}
+	refuses := func(name, state string) {
+		t.Helper()
+		out, err := s.run("12-deploy.sh")
+		for _, want := range []string{"the container group " + name + " does not run: its state is " + state + ": the last event of " + name, "hint: remove the cause"} {
+			if err == nil || !strings.Contains(out, want) {
+				t.Errorf("%q is missing: %v: %s", want, err, out)
+			}
+		}
+	}
+	// deploys runs the stage, and returns the groups that it deployed.
+	deploys := func() (names []string) {
+		t.Helper()
+		s.world.Calls()
+		s.must("12-deploy.sh")
+		for _, call := range s.world.Calls() {
+			if strings.HasPrefix(call.String(), "az deployment group create") {
+				names = append(names, call.Args[slices.Index(call.Args, "--name")+1])
+			}
+		}
+		return names
+	}
+	s.world.GroupState = "Failed"
+	refuses("kafka-golang-consumer", "Failed")
+	s.world.GroupState = ""
+	if got := deploys(); len(got) != 2 {
+		t.Errorf("after the repair it deployed %s", got)
+	}
+	if got := deploys(); len(got) > 0 {
+		t.Errorf("once more, it deployed %s", got)
+	}
+	s.world.Add("container-group/kafka-producer", map[string]string{"state": "Stopped"})
+	refuses("kafka-producer", "Stopped")
+	if got := deploys(); !slices.Equal(got, []string{"kafka-producer"}) {
+		t.Errorf("after it had stopped, it deployed %s", got)
+	}
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.keep("signing.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	if got := deploys(); !slices.Equal(got, []string{"kafka-producer"}) {
+		t.Errorf("with another signing key, it deployed %s", got)
+	}
+}
+
 // Without this a user would pay for a cluster or a registry in a region that cannot run the consumer.
 func TestAzureNotOffered(t *testing.T) {
 	for _, name := range []string{"confidential-aci", "container-group"} {
@@ -219,7 +280,7 @@ func TestAzureNotOffered(t *testing.T) {
 			s := onPlatform(t, name)
 			s.given["LOCATION"] = "polandcentral"
 			out, err := s.run("02-cluster.sh")
-			for _, want := range []string{"Azure would not make a confidential container group in polandcentral", "not available in the location", "hint: set another LOCATION or PLATFORM", "nothing is billed", "deploy/azure/all down"} {
+			for _, want := range []string{"Azure's validation refuses a confidential container group in polandcentral", "not available in the location", "hint: set another LOCATION or PLATFORM", "nothing is billed", "deploy/azure/all down"} {
 				if err == nil || !strings.Contains(out, want) {
 					t.Errorf("%q is missing: %v: %s", want, err, out)
 				}
@@ -235,6 +296,47 @@ func TestAzureNotOffered(t *testing.T) {
 	}
 }
 
+// Without this an expired sign-in would send the user to another region, and an answer of Azure that says nothing about
+// the region would be taken as one.
+func TestAzureOfferedIsUnknown(t *testing.T) {
+	const validate = "az deployment group validate"
+	s := onPlatform(t, "container-group")
+	for said, hint := range map[string]string{
+		"AADSTS700082: The refresh token has expired": "hint: sign in with az login",
+		"(InvalidTemplateDeployment) The template deployment failed: (AuthorizationFailed) The client has no authorization to perform action 'Microsoft.ContainerInstance/containerGroups/write'": "hint: a role is missing",
+		"(AuthorizationFailed) The client does not have authorization to perform action 'Microsoft.Resources/deployments/validate/action'":                                                        "hint: a role is missing",
+		"HTTPSConnectionPool(host='management.azure.com', port=443): Max retries exceeded":                                                                                                        "hint: check the network",
+		"": "hint: remove the cause",
+	} {
+		s.world.Refusals[validate] = said
+		out, err := s.run("02-cluster.sh")
+		for _, want := range []string{"02-cluster.sh: having Azure validate a confidential container group in eastus failed: ", said, hint} {
+			if err == nil || !strings.Contains(out, want) || strings.Contains(out, "LOCATION") {
+				t.Errorf("%q: %q is missing, or another region is advised: %v: %s", said, want, err, out)
+			}
+		}
+	}
+	delete(s.world.Refusals, validate)
+	const unlisted = "is not in the documented list of regions"
+	if out := s.must("02-cluster.sh"); !strings.Contains(out, "Azure's validation has no objection to a confidential container group in eastus") || strings.Contains(out, unlisted) {
+		t.Error(out)
+	}
+	s.given["LOCATION"], s.world.Region = "polandcentral", "polandcentral"
+	if out := s.must("02-cluster.sh"); !strings.Contains(out, "polandcentral "+unlisted) {
+		t.Error(out)
+	}
+	page, err := os.ReadFile("../../docs/platforms.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, documented, _ := strings.Cut(string(page), "with virtual nodes: ")
+	documented, _, _ = strings.Cut(documented, ".")
+	script, err := os.ReadFile("../../deploy/azure/offered.sh")
+	if want := "regions=(" + strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(documented, " ", ""), ",", " ")) + ")"; err != nil || !strings.Contains(string(script), want) {
+		t.Errorf("offered.sh does not have %s: %v", want, err)
+	}
+}
+
 // Without this a setting that a platform cannot keep would be taken, and the user would rely on it.
 func TestAzurePlatformSettings(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -244,6 +346,9 @@ func TestAzurePlatformSettings(t *testing.T) {
 	}{
 		"a range":           {"container-group", map[string]string{"SOURCE_RANGE": "203.0.113.7/32"}, "SOURCE_RANGE cannot be kept"},
 		"no user":           {"container-group", map[string]string{"PAGE_USER": ""}, "PAGE_USER is empty, and anyone may reach the page"},
+		"a namespace":       {"container-group", map[string]string{"VIEWER_NAMESPACE": "gateway"}, "VIEWER_NAMESPACE cannot be kept"},
+		"no policy":         {"confidential-aci", map[string]string{"VIEWER_NAMESPACE": "gateway"}, "VIEWER_NAMESPACE cannot be kept"},
+		"no user for pods":  {"confidential-aci", map[string]string{"PAGE_USER": ""}, "PAGE_USER is empty, and every pod of the cluster reaches"},
 		"Kafka in nothing":  {"container-group", map[string]string{"KAFKA": "strimzi"}, "KAFKA does not fit PLATFORM: container-group has"},
 		"Kafka elsewhere":   {"confidential-aci", map[string]string{"KAFKA": "kafka.example.com:9093"}, "KAFKA does not fit PLATFORM: confidential-aci has"},
 		"no namespace":      {"confidential-aci", map[string]string{"KAFKA": "event-hubs"}, "EVENT_HUBS is empty"},
@@ -271,6 +376,18 @@ func TestAzurePlatformsRefuse(t *testing.T) {
 		if out, err := s.run("12-deploy.sh"); err == nil || !strings.Contains(out, "not deployed by these scripts") {
 			t.Errorf("%v: %s", err, out)
 		}
+	})
+	t.Run("their Event Hubs", func(t *testing.T) {
+		s := onPlatform(t, "container-group")
+		for _, stage := range azureStages[:6] {
+			s.must(stage.script)
+		}
+		s.world.Add("event-hubs/demo-events", map[string]string{"group": "demo"})
+		if out, err := s.run("07-kafka.sh"); err == nil || !strings.Contains(out, "demo-events accepts connection strings") || slices.Contains(s.resources(), eventHubs[1]) {
+			t.Errorf("%v: %s", err, out)
+		}
+		s.world.Add("event-hubs/demo-events", map[string]string{"local-auth-disabled": "true"})
+		s.must("07-kafka.sh")
 	})
 	t.Run("an edited template", func(t *testing.T) {
 		s := onPlatform(t, "container-group")

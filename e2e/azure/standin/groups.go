@@ -2,6 +2,7 @@ package standin
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -77,11 +78,12 @@ func groupCommands() map[string]command {
 			id := "container-group/" + f.get("name")
 			// It runs from the second look on.
 			state := w.objects[id]["state"]
-			if w.has(id) {
+			if state == "Pending" {
 				w.set(id, map[string]string{"state": "Running"})
 			}
 			return map[string]any{
-				"instanceView": map[string]any{"state": state},
+				"instanceView": map[string]any{"state": state, "events": []any{}},
+				"containers":   []any{map[string]any{"instanceView": map[string]any{"events": []any{map[string]any{"message": "the last event of " + f.get("name")}}}}},
 				"ipAddress":    map[string]any{"fqdn": w.objects[id]["fqdn"], "ip": "203.0.113.90"},
 			}, w.there(id)
 		}},
@@ -209,7 +211,7 @@ func (w *World) deployGroup(f flags) error {
 	if err != nil {
 		return err
 	}
-	attributes := map[string]string{"group": f.get("resource-group"), "json": string(text), "state": "Pending"}
+	attributes := map[string]string{"group": f.get("resource-group"), "json": string(text), "state": cmp.Or(w.GroupState, "Pending")}
 	if address := r.Properties.Address; address != nil {
 		attributes["fqdn"] = address.DNSNameLabel + "." + r.Location + ".azurecontainer.io"
 	}

@@ -68,6 +68,7 @@ type World struct {
 	Cores      int               // the quota that is left
 	RoleDelay  int               // how many times a new role is refused in the vault
 	RuntimeGap bool              // clusters come without the runtime class
+	GroupState string            // what becomes of a new container group, if not Running
 	Refusals   map[string]string // errors of commands, by their prefix: they fail with them
 
 	mu      sync.Mutex
@@ -238,7 +239,7 @@ func (w *World) Checkpoint() (restore func()) {
 		defer w.mu.Unlock()
 		fresh := New(w.Cloud, w.AttestationHost, w.VaultHost)
 		w.Account, w.Versions, w.Feature, w.Providers, w.Region = fresh.Account, fresh.Versions, fresh.Feature, fresh.Providers, fresh.Region
-		w.Ended, w.Cores, w.RoleDelay, w.RuntimeGap, w.Refusals = fresh.Ended, fresh.Cores, fresh.RoleDelay, fresh.RuntimeGap, fresh.Refusals
+		w.Ended, w.Cores, w.RoleDelay, w.RuntimeGap, w.GroupState, w.Refusals = fresh.Ended, fresh.Cores, fresh.RoleDelay, fresh.RuntimeGap, fresh.GroupState, fresh.Refusals
 		w.objects = clone(saved)
 	}
 }
