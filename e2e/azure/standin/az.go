@@ -1,18 +1,15 @@
 package standin
 
 import (
-	"cmp"
 	"encoding/base64"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 )
 
 const common = " query output only-show-errors!"
 
-// azCommands are az's commands, except those about vaults.
+// azCommands are az's commands about the subscription, resource groups, identities and attestation.
 func azCommands() map[string]command {
 	return map[string]command{
 		"version":      {do: func(w *World, _ flags) (any, error) { return w.versions(), nil }},
@@ -75,124 +72,6 @@ func azCommands() map[string]command {
 			return found, w.inGroup(f)
 		}},
 
-		"aks list": {needs: "resource-group", do: named("cluster")},
-		"aks create": {
-			needs: "resource-group name location nodepool-name node-count node-vm-size enable-oidc-issuer enable-workload-identity no-ssh-key network-plugin network-policy",
-			may:   "kubernetes-version os-sku workload-runtime network-plugin-mode vnet-subnet-id service-cidr dns-service-ip enable-oidc-issuer! enable-workload-identity! no-ssh-key!",
-			do: func(w *World, f flags) (any, error) {
-				if err := w.nodes(f); err != nil {
-					return nil, err
-				}
-				if subnet := f.get("vnet-subnet-id"); subnet != "" && !w.has(strings.TrimPrefix(subnet, scope("", ""))) || (subnet == "") != (f.get("network-plugin-mode") == "overlay") {
-					return nil, fail("(InvalidParameter) the subnet %q cannot hold the nodes", subnet)
-				}
-				if err := w.make("cluster", f, map[string]string{"issuer": "true", "location": f.get("location"), "policies": f.get("network-policy")}); err != nil {
-					return nil, err
-				}
-				w.set("cluster/"+f.get("name")+"/nodepool/"+f.get("nodepool-name"), map[string]string{"count": f.get("node-count"), "size": f.get("node-vm-size"), "runtime": f.get("workload-runtime")})
-				return nil, nil
-			},
-		},
-		"aks show": {needs: "resource-group name", do: func(w *World, f flags) (any, error) {
-			id := "cluster/" + f.get("name")
-			issuer := w.objects[id]["issuer"] == "true"
-			return map[string]any{
-				"oidcIssuerProfile":  map[string]any{"enabled": issuer, "issuerUrl": "https://issuer.example/" + f.get("name") + "/"},
-				"securityProfile":    map[string]any{"workloadIdentity": map[string]any{"enabled": issuer}},
-				"identityProfile":    map[string]any{"kubeletidentity": map[string]any{"objectId": nodesID}},
-				"networkProfile":     map[string]any{"networkPolicy": cmp.Or(w.objects[id]["policies"], "none")},
-				"location":           cmp.Or(w.objects[id]["location"], w.Region),
-				"provisioningState":  w.provisioning(id),
-				"nodeResourceGroup":  "MC_" + f.get("name"),
-				"servicePrincipal":   nil,
-				"aadProfile":         nil,
-				"agentPoolProfiles":  w.within(id + "/nodepool"),
-				"currentEnvironment": nil,
-			}, w.there(id)
-		}},
-		"aks update": {needs: "resource-group name", may: "enable-oidc-issuer! enable-workload-identity!", do: func(w *World, f flags) (any, error) {
-			id := "cluster/" + f.get("name")
-			if err := w.there(id); err != nil {
-				return nil, err
-			}
-			w.set(id, map[string]string{"issuer": "true"})
-			return nil, nil
-		}},
-		"aks delete": {needs: "resource-group name", may: "yes!", do: func(w *World, f flags) (any, error) {
-			w.remove("k8s/" + f.get("name"))
-			return nil, w.drop("cluster/" + f.get("name"))
-		}},
-		"aks get-credentials": {needs: "resource-group name file", may: "overwrite-existing!", do: func(w *World, f flags) (any, error) {
-			if err := w.there("cluster/" + f.get("name")); err != nil {
-				return nil, err
-			}
-			return nil, os.WriteFile(filepath.Join(f.get("file")), []byte(f.get("name")), 0o600)
-		}},
-		"aks nodepool list": {needs: "resource-group cluster-name", do: func(w *World, f flags) (any, error) {
-			return records(w.within("cluster/" + f.get("cluster-name") + "/nodepool")), w.there("cluster/" + f.get("cluster-name"))
-		}},
-		"aks nodepool add": {needs: "resource-group cluster-name name node-count node-vm-size os-sku workload-runtime", may: "kubernetes-version", do: func(w *World, f flags) (any, error) {
-			if err := w.there("cluster/" + f.get("cluster-name")); err != nil {
-				return nil, err
-			}
-			if err := w.nodes(f); err != nil {
-				return nil, err
-			}
-			w.set("cluster/"+f.get("cluster-name")+"/nodepool/"+f.get("name"), map[string]string{"count": f.get("node-count"), "size": f.get("node-vm-size"), "runtime": f.get("workload-runtime")})
-			return nil, nil
-		}},
-		"aks nodepool show": {needs: "resource-group cluster-name name", do: func(w *World, f flags) (any, error) {
-			id := "cluster/" + f.get("cluster-name") + "/nodepool/" + f.get("name")
-			count, _ := strconv.Atoi(w.objects[id]["count"]) //nolint:errcheck // then it has none
-			return map[string]any{"count": count, "vmSize": w.objects[id]["size"], "provisioningState": w.provisioning(id)}, w.there(id)
-		}},
-		"aks nodepool delete": {needs: "resource-group cluster-name name", do: func(w *World, f flags) (any, error) {
-			return nil, w.drop("cluster/" + f.get("cluster-name") + "/nodepool/" + f.get("name"))
-		}},
-
-		"acr list":   {do: named("registry")},
-		"acr create": {needs: "resource-group name location sku", do: func(w *World, f flags) (any, error) { return nil, w.make("registry", f, nil) }},
-		"acr show": {needs: "name", do: func(w *World, f flags) (any, error) {
-			return map[string]any{"id": scope("registry", f.get("name"))}, w.there("registry/" + f.get("name"))
-		}},
-		"acr login": {needs: "name", do: func(w *World, f flags) (any, error) {
-			if err := w.there("registry/" + f.get("name")); err != nil {
-				return nil, err
-			}
-			w.set("docker/login", map[string]string{f.get("name") + ".azurecr.io": "yes"})
-			return nil, nil
-		}},
-		"acr delete": {needs: "resource-group name", may: "yes!", do: func(w *World, f flags) (any, error) { return nil, w.drop("registry/" + f.get("name")) }},
-		"acr repository list": {needs: "name", do: func(w *World, f flags) (any, error) {
-			seen, names := map[string]bool{}, []any{}
-			for _, image := range w.within("registry/" + f.get("name")) {
-				name, _, _ := strings.Cut(fmt.Sprint(image), ":")
-				if name = strings.ReplaceAll(name, "!", "/"); !seen[name] {
-					seen[name], names = true, append(names, name)
-				}
-			}
-			return names, w.there("registry/" + f.get("name"))
-		}},
-		"acr repository show-tags": {needs: "name repository", do: func(w *World, f flags) (any, error) {
-			tags := []any{}
-			for _, image := range w.within("registry/" + f.get("name")) {
-				if tag, ok := strings.CutPrefix(fmt.Sprint(image), strings.ReplaceAll(f.get("repository"), "/", "!")+":"); ok {
-					tags = append(tags, tag)
-				}
-			}
-			if len(tags) == 0 {
-				return nil, fail("repository name \"%s\" is not found", f.get("repository"))
-			}
-			return tags, nil
-		}},
-		"acr repository show": {needs: "name image", do: func(w *World, f flags) (any, error) {
-			id := image(f.get("name"), f.get("image"))
-			return map[string]any{"digest": w.objects[id]["digest"]}, w.there(id)
-		}},
-		"acr repository delete": {needs: "name image", may: "yes!", do: func(w *World, f flags) (any, error) {
-			return nil, w.drop(image(f.get("name"), f.get("image")))
-		}},
-
 		"identity list":   {needs: "resource-group", do: named("identity")},
 		"identity create": {needs: "resource-group name location", do: func(w *World, f flags) (any, error) { return nil, w.make("identity", f, nil) }},
 		"identity show": {needs: "resource-group name", do: func(w *World, f flags) (any, error) {
@@ -240,7 +119,7 @@ func azCommands() map[string]command {
 
 func (w *World) az(call Call) (string, error) {
 	commands := map[string]command{}
-	for _, set := range []map[string]command{azCommands(), groupCommands(), networkCommands(), eventHubsCommands(), roleCommands(), vaultCommands()} {
+	for _, set := range []map[string]command{azCommands(), clusterCommands(), registryCommands(), groupCommands(), networkCommands(), eventHubsCommands(), roleCommands(), vaultCommands()} {
 		for name, c := range set {
 			c.may += common
 			commands[name] = c
@@ -280,18 +159,6 @@ func (w *World) there(id string) error {
 	return fail("(ResourceNotFound) The Resource '%s' was not found.", id)
 }
 
-// provisioning returns the state of a cluster or node pool. Azure still makes it when it is first looked at.
-func (w *World) provisioning(id string) string {
-	if state := w.objects[id]["state"]; state != "" {
-		return state
-	}
-	if w.objects[id] != nil && w.objects[id]["seen"] == "" {
-		w.objects[id]["seen"] = "yes"
-		return "Creating"
-	}
-	return "Succeeded"
-}
-
 func (w *World) drop(id string) error {
 	err := w.there(id)
 	w.remove(id)
@@ -313,20 +180,6 @@ func (w *World) make(kind string, f flags, attributes map[string]string) error {
 	id := kind + "/" + f.get("name")
 	w.set(id, attributes)
 	w.set(id, map[string]string{"group": f.get("resource-group")})
-	return nil
-}
-
-func (w *World) nodes(f flags) error {
-	switch {
-	case f.get("os-sku") == "" && f.get("workload-runtime") == "":
-		return nil
-	case f.get("os-sku") != "AzureLinux" || f.get("workload-runtime") != "KataCcIsolation":
-		return fail("(InvalidParameter) %s nodes cannot run %s", f.get("os-sku"), f.get("workload-runtime"))
-	case w.Ended:
-		return fail("(InvalidParameter) WorkloadRuntime KataCcIsolation is not supported")
-	case w.Feature != "Registered":
-		return fail("(FeatureNotFound) KataCcIsolationPreview is not registered")
-	}
 	return nil
 }
 
@@ -361,14 +214,6 @@ func scope(kind, name string) string {
 
 // principal returns the object id of an identity.
 func principal(identity string) string { return "principal-of-" + identity }
-
-// newestAKS is the newest preview of AKS's interface.
-const newestAKS = "2026-07-02-preview"
-
-// image returns the object of an image, whose name contains slashes.
-func image(registry, name string) string {
-	return "registry/" + registry + "/" + strings.ReplaceAll(name, "/", "!")
-}
 
 // generate makes a policy as the real generator does: from everything in the file, after pulling its images.
 func (w *World) generate(file string) (any, error) {

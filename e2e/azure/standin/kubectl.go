@@ -1,19 +1,13 @@
 package standin
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
-	"net/netip"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/util/jsonpath"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
@@ -36,50 +30,6 @@ const (
 	valued    = "-n -f --output --timeout --for --selector --verbs"
 	valueless = "--ignore-not-found --server-side --client --all-namespaces --no-headers --namespaced"
 )
-
-// decode reads the objects in a file.
-func decode(text []byte) ([]*unstructured.Unstructured, error) {
-	var objects []*unstructured.Unstructured
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
-	for {
-		object := new(unstructured.Unstructured)
-		err := decoder.Decode(object)
-		switch {
-		case errors.Is(err, io.EOF):
-			return objects, nil
-		case err != nil:
-			return nil, err
-		case object.Object != nil:
-			objects = append(objects, object)
-		}
-	}
-}
-
-// eachObject calls a function for each object in the files and folders, in order, until it fails.
-func eachObject(files []string, do func(*unstructured.Unstructured) error) error {
-	for _, file := range files {
-		if inside, err := filepath.Glob(filepath.Join(file, "*.yaml")); err == nil && len(inside) > 0 {
-			if err := eachObject(inside, do); err != nil {
-				return err
-			}
-			continue
-		}
-		text, err := os.ReadFile(file) //nolint:gosec // the file that the script names
-		if err != nil {
-			return err
-		}
-		objects, err := decode(text)
-		if err != nil {
-			return err
-		}
-		for _, object := range objects {
-			if err := do(object); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
 
 func (w *World) kubectl(call Call) (string, error) {
 	var words, files []string
@@ -226,162 +176,6 @@ func (k cluster) pick(id, template string) (string, error) {
 		return "", fail("error executing jsonpath: %v", err)
 	}
 	return out.String(), nil
-}
-
-// nodePorts assigns node ports as the API server does: a load balancer's Service gets one on each node unless it wants
-// none, and keeps it.
-func (k cluster) nodePorts(object *unstructured.Unstructured) error {
-	allocates, set, err := unstructured.NestedBool(object.Object, "spec", "allocateLoadBalancerNodePorts")
-	if err != nil {
-		return err
-	}
-	ports, _, err := unstructured.NestedSlice(object.Object, "spec", "ports")
-	if err != nil {
-		return err
-	}
-	before, err := k.w.object(k.id("Service", object.GetNamespace(), object.GetName()))
-	has := err == nil && strings.Contains(fmt.Sprint(before.Object["spec"]), "nodePort:")
-	if set && !allocates && !has {
-		return nil
-	}
-	for i := range ports {
-		if port, ok := ports[i].(map[string]any); ok {
-			port["nodePort"] = int64(30080 + i)
-		}
-	}
-	return unstructured.SetNestedSlice(object.Object, ports, "spec", "ports")
-}
-
-func (k cluster) apply(files []string, f map[string]string) error {
-	return eachObject(files, func(object *unstructured.Unstructured) error {
-		if object.GetNamespace() == "" {
-			object.SetNamespace(f["-n"])
-		}
-		if err := k.admit(object, f["--server-side"] != ""); err != nil {
-			return err
-		}
-		if object.GetKind() == "Service" {
-			if err := k.nodePorts(object); err != nil {
-				return err
-			}
-		}
-		text, err := object.MarshalJSON()
-		if err != nil {
-			return err
-		}
-		k.w.set(k.id(object.GetKind(), object.GetNamespace(), object.GetName()), map[string]string{"json": string(text)})
-		if object.GetKind() == "Kafka" {
-			for kind, name := range map[string]string{"PersistentVolumeClaim": "data-0", "StrimziPodSet": "my-cluster-dual-role", "Secret": "my-cluster-cluster-ca-cert"} {
-				k.w.set(k.id(kind, object.GetNamespace(), name), map[string]string{"json": `{"apiVersion": "v1", "kind": "` + kind + `", "metadata": {"labels": {"strimzi.io/cluster": "my-cluster"}}}`})
-			}
-		}
-		if object.GetKind() == "KafkaUser" {
-			k.w.set(k.id("Secret", object.GetNamespace(), object.GetName()), map[string]string{"json": `{"apiVersion": "v1", "kind": "Secret", "metadata": {}}`})
-		}
-		// Every namespace has these.
-		if object.GetKind() == "Namespace" {
-			k.w.set(k.id("ConfigMap", object.GetName(), "kube-root-ca.crt"), nil)
-			k.w.set(k.id("ServiceAccount", object.GetName(), "default"), nil)
-		}
-		return nil
-	})
-}
-
-// admit refuses what the API server would refuse.
-func (k cluster) admit(object *unstructured.Unstructured, serverSide bool) error {
-	kind, namespace := object.GetKind(), object.GetNamespace()
-	if strings.HasPrefix(object.GetAPIVersion(), "kafka.strimzi.io/") && !k.w.has(k.id("CustomResourceDefinition", "", strings.ToLower(kind)+"s.kafka.strimzi.io")) {
-		return fail("no matches for kind %q", kind)
-	}
-	switch kind {
-	case "CustomResourceDefinition":
-		if !serverSide {
-			return fail("metadata.annotations: Too long: may not be more than 262144 bytes")
-		}
-	case "Service":
-		ranges, _, _ := unstructured.NestedStringSlice(object.Object, "spec", "loadBalancerSourceRanges") //nolint:errcheck // then there is none
-		for _, r := range ranges {
-			if _, err := netip.ParsePrefix(r); err != nil {
-				return fail("spec.LoadBalancerSourceRanges[0]: Invalid value: %q", r)
-			}
-		}
-	case "NetworkPolicy":
-		rules, _, _ := unstructured.NestedSlice(object.Object, "spec", "ingress") //nolint:errcheck // then there is none
-		for _, found := range regexp.MustCompile(`cidr:([^] ]+)`).FindAllStringSubmatch(fmt.Sprint(rules), -1) {
-			if _, err := netip.ParsePrefix(found[1]); err != nil {
-				return fail("spec.ingress[0].from[0].ipBlock.cidr: Invalid value: %q", found[1])
-			}
-		}
-	case "Deployment":
-		class, _, _ := unstructured.NestedString(object.Object, "spec", "template", "spec", "runtimeClassName") //nolint:errcheck // then there is none
-		if class != "" && !k.w.has(k.id("RuntimeClass", "", class)) {
-			return fail("pod rejected: RuntimeClass %q not found", class)
-		}
-		if selector, _, _ := unstructured.NestedString(object.Object, "spec", "template", "spec", "nodeSelector", "virtualization"); selector != "" { //nolint:errcheck // then there is none
-			if err := k.hasVirtualNode(); err != nil {
-				return err
-			}
-		}
-	}
-	if !slices.Contains(strings.Fields(clusterWide), kind) && !k.w.has(k.id("Namespace", "", namespace)) {
-		return fail("namespaces %q not found", namespace)
-	}
-	return nil
-}
-
-// delete deletes an object, and what goes with it: everything in a namespace, all objects of a definition.
-func (k cluster) delete(kind, namespace, name string) {
-	k.w.remove(k.id(kind, namespace, name))
-	// Strimzi's Secrets go with what they are for.
-	switch kind {
-	case "Kafka":
-		k.w.remove(k.id("Secret", namespace, name+"-cluster-ca-cert"))
-	case "KafkaUser":
-		k.w.remove(k.id("Secret", namespace, name))
-	}
-	for id := range k.w.objects {
-		parts := strings.Split(id, "/")
-		if strings.HasPrefix(id, k.root+"/") && (kind == "Namespace" && parts[3] == name || kind == "CustomResourceDefinition" && parts[2] == kinds(name)) {
-			k.w.remove(id)
-		}
-	}
-}
-
-// getFiles prints the names of the objects in the files that the cluster has.
-func (k cluster) getFiles(files []string) (names string, err error) {
-	err = eachObject(files, func(object *unstructured.Unstructured) error {
-		if k.w.has(k.id(object.GetKind(), object.GetNamespace(), object.GetName())) {
-			names += strings.ToLower(object.GetKind()) + "/" + object.GetName() + "\n"
-		}
-		return nil
-	})
-	return names, err
-}
-
-func (k cluster) deleteFiles(files []string, namespace string) error {
-	return eachObject(files, func(object *unstructured.Unstructured) error {
-		if object.GetNamespace() != "" {
-			namespace = object.GetNamespace()
-		}
-		k.delete(object.GetKind(), namespace, object.GetName())
-		return nil
-	})
-}
-
-func (k cluster) deleteSelected(names, namespace, selector string) error {
-	label, value, _ := strings.Cut(selector, "=")
-	for name := range strings.SplitSeq(names, ",") {
-		if kinds(name) == "" {
-			return fail("the server doesn't have a resource type %q", name)
-		}
-		for _, object := range k.w.within(strings.Join([]string{k.root, kinds(name), namespace}, "/")) {
-			id := k.id(kinds(name), namespace, fmt.Sprint(object))
-			if o, err := k.w.object(id); err == nil && o.GetLabels()[label] == value {
-				k.w.remove(id)
-			}
-		}
-	}
-	return nil
 }
 
 func (w *World) object(id string) (*unstructured.Unstructured, error) {
