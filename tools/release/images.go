@@ -86,11 +86,18 @@ func (i image) index(programs []program, source Source, version string) (v1.Imag
 			return nil, err
 		}
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{
-			Add: one, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: p.OS, Architecture: p.Arch}},
+			Add: untyped{one}, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: p.OS, Architecture: p.Arch}},
 		})
 	}
 	return index, nil
 }
+
+// untyped keeps the library from noting the type of an image's configuration as the type of an artifact, which other tools'
+// indexes lack: skopeo drops it, and so changes the index's digest.
+type untyped struct{ v1.Image }
+
+// ArtifactType implements an interface of package partial.
+func (untyped) ArtifactType() (string, error) { return "", nil }
 
 // with returns the image with a program.
 func (i image) with(p program, source Source, version string) (v1.Image, error) {

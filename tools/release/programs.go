@@ -50,11 +50,16 @@ func (b builder) build(ctx context.Context, module string, on Platform, names ..
 	for _, name := range names {
 		args = append(args, "./cmd/"+name)
 	}
-	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // a command of this program
 	// The variables that could change a program are set, even if only to their defaults.
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-mod=readonly",
+	environment := append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-mod=readonly",
 		"GOOS="+on.OS, "GOARCH="+on.Arch, "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off", "GOEXPERIMENT=")
-	if _, err := outputOf(cmd, filepath.Join(b.Dir, module)); err != nil {
+	dir := filepath.Join(b.Dir, module)
+	if err := noExperiment(ctx, dir, environment); err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // a command of this program
+	cmd.Env = environment
+	if _, err := outputOf(cmd, dir); err != nil {
 		return nil, fmt.Errorf("building for %s: %w", on, err)
 	}
 	var built []program
@@ -70,6 +75,18 @@ func (b builder) build(ctx context.Context, module string, on Platform, names ..
 		built = append(built, program{name: name, module: module, Platform: on, file: file, info: info})
 	}
 	return built, nil
+}
+
+// noExperiment fails if "go env -w" has set GOEXPERIMENT: an empty variable does not override it, and no other value is
+// the default.
+func noExperiment(ctx context.Context, dir string, environment []string) error {
+	cmd := exec.CommandContext(ctx, "go", "env", "GOEXPERIMENT")
+	cmd.Env = environment
+	set, err := outputOf(cmd, dir)
+	if err == nil && set != "" {
+		err = fmt.Errorf("got GOEXPERIMENT=%s, want none: it changes the programs (hint: go env -u GOEXPERIMENT)", set)
+	}
+	return err
 }
 
 // buildAll builds every program for the platforms of the images, and verify also for its viewers' computers.

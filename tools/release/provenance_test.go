@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"path"
 	"strings"
 	"testing"
@@ -12,6 +13,8 @@ import (
 	predicate "github.com/in-toto/attestation/go/predicates/provenance/v1"
 	intoto "github.com/in-toto/attestation/go/v1"
 	"google.golang.org/protobuf/encoding/protojson"
+
+	"kafka-e2ee/tools/release/publish"
 )
 
 func sum(content []byte) string { return fmt.Sprintf("%x", sha256.Sum256(content)) }
@@ -112,6 +115,18 @@ func (d made) imageMaterials(t *testing.T, image string, subjects, materials map
 		expected := want[name] || strings.HasPrefix(name, "pkg:generic/go@1.") || image != "lab" && strings.HasPrefix(name, "pkg:golang/golang.org/x/crypto/x509roots/fallback@")
 		if !expected {
 			t.Errorf("%s: it claims to be made from %s", image, name)
+		}
+	}
+}
+
+// publish checks that "make publish" finds in the provenance what the release was made for. It connects to no registry.
+func (d made) publish(t *testing.T) {
+	for want, r := range map[string]publish.Request{
+		"want " + registry: {Folder: d.dir, Registry: "another.test/team"},
+		"want " + version:  {Folder: d.dir, Registry: registry, Version: "v1.2.4"},
+	} {
+		if err := publish.Publish(t.Context(), r, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("publishing %+v: %v, want an error with %q", r, err, want)
 		}
 	}
 }
