@@ -85,8 +85,8 @@ func (c Config) check() (*inputs, error) {
 	problem := func(variable, format string, args ...any) {
 		errs = append(errs, settings.Errorf(variable, format, args...))
 	}
-	if c.Access.Addr == "" && c.Access.AttestedAddr == "" {
-		problem("WEB_ADDR", "want HOST:PORT, or :PORT for every interface; empty only if WEB_ATTESTED_ADDR is set")
+	if c.Access.PlainAddr() == "" && c.Access.AttestedAddr == "" {
+		problem("WEB_ADDR", "want HOST:PORT, or :PORT for every interface; none only if WEB_ATTESTED_ADDR is set")
 	}
 	if c.MirrorOf != "" {
 		errs = append(errs, kafkaconf.CheckTopic("TOPIC_MIRROR_OF", c.MirrorOf))

@@ -19,8 +19,8 @@ import (
 type listeners struct{ plain, attested net.Listener }
 
 func listen(ctx context.Context, s access.Settings) (l listeners, err error) {
-	if s.Addr != "" {
-		if l.plain, err = settings.Listen(ctx, "WEB_ADDR", s.Addr); err != nil {
+	if addr := s.PlainAddr(); addr != "" {
+		if l.plain, err = settings.Listen(ctx, "WEB_ADDR", addr); err != nil {
 			return l, err
 		}
 	}

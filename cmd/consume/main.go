@@ -33,18 +33,21 @@ func run(ctx context.Context, log *slog.Logger) error {
 	flags := flag.NewFlagSet("consume", flag.ContinueOnError)
 	check := health.Flags(flags)
 	folder := flags.String("make-certificate", "", "write a key and a certificate for WEB_HOSTS to this `folder`, and stop")
+	var required settings.Required
+	flags.Var(&required, "require", settings.RequiredUsage)
 	err := consumer.Program(build).Parse(flags, os.Args[1:], os.Stdout)
+	missing := required.Check(new(consumer.Config), os.LookupEnv)
 	switch {
 	case err != nil:
 		return err
 	case *check != nil:
 		return (*check)(ctx, os.LookupEnv)
 	case *folder != "":
-		return settings.Invalid(access.MakeCertificate(ctx, *folder, os.LookupEnv, log))
+		return settings.Invalid(errors.Join(missing, access.MakeCertificate(ctx, *folder, os.LookupEnv, log)))
 	}
 	health.LimitMemory(ctx, log)
 	cfg, err := consumer.Load(os.LookupEnv)
-	if err != nil {
+	if err = errors.Join(missing, err); err != nil {
 		return settings.Invalid(err)
 	}
 	return consumer.Run(ctx, cfg, build, log)

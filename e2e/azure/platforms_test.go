@@ -160,11 +160,11 @@ func foldCluster(resources []string) []string {
 func TestAzureContainerGroupStarts(t *testing.T) {
 	for name, want := range map[string]map[string]string{
 		"container-group": {
-			"KAFKA_PRESET": "event-hubs", "KAFKA_AZURE_IDENTITY": "managed", "BROKERS": "demo-events.servicebus.windows.net:9093", "WEB_ADDR": "", "WEB_ATTESTED_ADDR": ":3443",
+			"KAFKA_PRESET": "event-hubs", "KAFKA_AZURE_IDENTITY": "managed", "BROKERS": "demo-events.servicebus.windows.net:9093", "WEB_ADDR": "none", "WEB_ATTESTED_ADDR": ":3443",
 			"WEB_HOSTS": "demo-page.eastus.azurecontainer.io", "WEB_USERS": pageUser, "TOPIC": harness.Topic, "SkrClientKID": harness.KeyName, "SkrClientMAAEndpoint": harness.AttestationHost, "SkrClientAKVEndpoint": "demovault.vault.azure.net",
 		},
 		"container-group-own-kafka": {
-			"BROKERS": "kafka.example.com:9093,kafka2.example.com:9093", "KAFKA_SECURITY_PROTOCOL": "SSL", "WEB_ADDR": "", "WEB_USERS": pageUser,
+			"BROKERS": "kafka.example.com:9093,kafka2.example.com:9093", "KAFKA_SECURITY_PROTOCOL": "SSL", "WEB_ADDR": "none", "WEB_USERS": pageUser,
 			"REQUIRE_FORMAT": "envelope", "REQUIRE_SENDER": "verified", "ALLOWED_READERS": "held", "REQUIRE_FRESH": "true",
 		},
 	} {

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -41,11 +40,21 @@ func generate(d *appsv1.Deployment) agentPolicy {
 	return p
 }
 
-// starts reports whether a guest with the policy starts the pod's containers.
+// starts reports whether a guest with the policy starts the pod's containers. Like real guests it lets variables be left
+// out, but not arguments of the command.
 func (p agentPolicy) starts(d *appsv1.Deployment) bool {
 	return slices.EqualFunc(p.Containers, generate(d).Containers, func(a, b allowed) bool {
-		return a.Image == b.Image && slices.Equal(a.Command, b.Command) && maps.Equal(a.Env, b.Env)
+		return a.Image == b.Image && slices.Equal(a.Command, b.Command) && contains(a.Env, b.Env)
 	})
+}
+
+func contains(all, some map[string]string) bool {
+	for name, value := range some {
+		if got, found := all[name]; !found || got != value {
+			return false
+		}
+	}
+	return true
 }
 
 func (p agentPolicy) hash(t *testing.T) [sha256.Size]byte {
@@ -83,9 +92,9 @@ func TestDebugCannotMatchTheReleasePolicy(t *testing.T) {
 				t.Errorf("%s: the debug variant has the measurement that the key is released for", chosen)
 			}
 		}
-		// The debug variant does not start with the key's own policy, nor the other way round.
-		if generate(release).starts(pod) || generate(pod).starts(release) {
-			t.Errorf("%s: one policy lets both pods start", chosen)
+		// The debug variant does not start with the key's own policy: it has one more variable.
+		if generate(release).starts(pod) {
+			t.Errorf("%s: the key's policy lets the debug variant start", chosen)
 		}
 		if !generate(release).starts(release) || !generate(pod).starts(pod) {
 			t.Errorf("%s: a policy does not let its own pod start", chosen)

@@ -51,9 +51,13 @@ func programsAccept(c *cluster) error {
 		if err != nil {
 			return err
 		}
-		switch strings.Join(container.Command, " ") {
+		command, required, err := withoutRequired(container.Command)
+		if err != nil {
+			return err
+		}
+		switch strings.Join(command, " ") {
 		case "/consume":
-			problems = append(problems, named(container, new(consumer.Config)), c.consumerAccepts(container, lookup))
+			problems = append(problems, named(container, new(consumer.Config)), requires(container, required, lookup), c.consumerAccepts(container, lookup))
 		case "/consume -make-certificate /etc/page":
 			problems = append(problems, named(container, new(consumer.Config)), c.makesCertificate(d, container, lookup))
 		case "/produce":
@@ -181,9 +185,9 @@ func (c *cluster) producerAccepts(container *corev1.Container, lookup func(strin
 // pageListens checks that the page is at one address, and at a port of the load balancer that says whether it is over
 // TLS: a second, open address would show everything.
 func (c *cluster) pageListens(container *corev1.Container, page access.Settings) error {
-	address, second, want, outside := page.Addr, page.AttestedAddr, int32(pagePort), int32(80)
+	address, second, want, outside := page.PlainAddr(), page.AttestedAddr, int32(pagePort), int32(80)
 	if c.choice.has("page-attested") {
-		address, second, want = page.AttestedAddr, page.Addr, attestedPort
+		address, second, want = page.AttestedAddr, page.PlainAddr(), attestedPort
 	}
 	if page.TLSCertFile != "" || page.AttestedAddr != "" {
 		outside = 443

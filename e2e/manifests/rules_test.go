@@ -62,11 +62,14 @@ var breakages = map[string]struct{ old, new, says string }{
 	"another topic":           {"value: kafka-demo-topic", "value: my-topic", "nothing creates topic my-topic"},
 	"another cluster":         {"  name: my-cluster\n", "  name: cluster\n", "no listener of Kafka"},
 	"another command":         {"- /consume", "- /consumer", "none of ours"},
+	"a name to leave out":     {"-require=TOPIC,WEB_HOSTS", "-require=TOPIC", "WEB_HOSTS can be left out"},
+	"a misspelt name":         {"-require=TOPIC,WEB_HOSTS", "-require=TOPIC,WEB_HOST,WEB_HOSTS", "WEB_HOST: the flag -require names it, but no setting"},
+	"a name of nothing":       {"-require=TOPIC,WEB_HOSTS", "-require=TOPIC,WEB_HOSTS,WEB_USERS", "WEB_USERS: is missing or empty"},
 }
 
 // attestedBreakages are edits of the same overlay with page-attested.
 var attestedBreakages = map[string]struct{ old, new, says string }{
-	"a second, open address":     {"- name: WEB_ADDR\n          value: \"\"\n", "- name: WEB_NOTICE\n          value: x\n", "a second address of the page, :3333"},
+	"a second, open address":     {"- name: WEB_ADDR\n          value: none\n", "- name: WEB_NOTICE\n          value: x\n", "a second address of the page, :3333"},
 	"no address":                 {"value: :3443", "value: \"\"", "WEB_ADDR"},
 	"another port":               {"value: :3443", "value: :3333", "listens at :3333"},
 	"the port for no TLS":        {"port: 443\n    protocol: TCP\n    targetPort", "port: 80\n    protocol: TCP\n    targetPort", "want 443"},

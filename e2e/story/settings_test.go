@@ -18,10 +18,12 @@ func TestConsumerRefusesWrongSettings(t *testing.T) {
 		code           int
 		want           []string
 	}{
-		"access":           {[]string{"WEB_ADDR=canary", "METRICS_ADDR=canary", "WEB_USERS_FILE=/canary", "WEB_TLS_CERT_FILE=/canary"}, nil, 2, []string{"WEB_ADDR: ", "METRICS_ADDR: ", "WEB_USERS_FILE: ", "WEB_TLS_CERT_FILE: ", "WEB_TLS_KEY_FILE: "}},
-		"no address":       {[]string{"WEB_ADDR="}, nil, 2, []string{"WEB_ADDR: want HOST:PORT"}},
-		"an argument":      {[]string{"WEB_ADDR=canary"}, []string{"check", "canary"}, 2, []string{"arguments: got 2", "(hint: flags start with a hyphen"}},
-		"nothing to check": {[]string{"METRICS_ADDR="}, []string{"-check"}, 1, []string{"METRICS_ADDR is empty"}},
+		"access":                 {[]string{"WEB_ADDR=canary", "METRICS_ADDR=canary", "WEB_USERS_FILE=/canary", "WEB_TLS_CERT_FILE=/canary"}, nil, 2, []string{"WEB_ADDR: ", "METRICS_ADDR: ", "WEB_USERS_FILE: ", "WEB_TLS_CERT_FILE: ", "WEB_TLS_KEY_FILE: "}},
+		"no address":             {[]string{"WEB_ADDR="}, nil, 2, []string{"WEB_ADDR: want HOST:PORT"}},
+		"an argument":            {[]string{"WEB_ADDR=canary"}, []string{"check", "canary"}, 2, []string{"arguments: got 2", "(hint: flags start with a hyphen"}},
+		"left out":               {[]string{"WEB_ATTESTED_ADDR=:canary", "REQUIRE_SENDER="}, []string{"-require=WEB_ADDR,WEB_ATTESTED_ADDR", "-require", "REQUIRE_SENDER,WEB_USERS"}, 2, []string{"wrong settings", "WEB_ADDR: is missing or empty", "WEB_USERS: is missing or empty", "REQUIRE_SENDER: is missing or empty", "WEB_ATTESTED_ADDR: want"}},
+		"no certificate without": {nil, []string{"-make-certificate", "/canary", "-require=WEB_USERS"}, 2, []string{"WEB_USERS: is missing or empty"}},
+		"nothing to check":       {[]string{"METRICS_ADDR="}, []string{"-check"}, 1, []string{"METRICS_ADDR is empty"}},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), harness.Timeout)
 		cmd := exec.CommandContext(ctx, program, test.args...)

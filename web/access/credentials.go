@@ -95,7 +95,7 @@ func (g *Guard) Run(ctx context.Context) { g.run(ctx, time.Tick(settings.ReloadE
 func (g *Guard) run(ctx context.Context, tick <-chan time.Time) {
 	if g.Public() {
 		g.log.WarnContext(ctx, "whoever reaches the page reads the messages", append(g.summary(),
-			slog.String("hint", "set WEB_USERS or WEB_CLIENT_CA, or one of these with _FILE; both need TLS: WEB_TLS_CERT_FILE and WEB_TLS_KEY_FILE, or WEB_ATTESTED_ADDR with an empty WEB_ADDR"))...)
+			slog.String("hint", "set WEB_USERS or WEB_CLIENT_CA, or one of these with _FILE; both need TLS: WEB_TLS_CERT_FILE and WEB_TLS_KEY_FILE, or WEB_ATTESTED_ADDR with WEB_ADDR=none"))...)
 	} else {
 		g.log.InfoContext(ctx, "the page is protected", g.summary()...)
 	}

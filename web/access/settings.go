@@ -10,7 +10,7 @@ import (
 // Settings configure the page's addresses, sign-in and TLS. The zero value means no sign-in and no TLS, as in the article: everyone who reaches
 // the page may read it; the page and the log say so.
 type Settings struct {
-	Addr         string   `envconfig:"WEB_ADDR" blanks:"cut" default:":3333" desc:"address of the page; empty: none, if WEB_ATTESTED_ADDR is set"`
+	Addr         string   `envconfig:"WEB_ADDR" blanks:"cut" default:":3333" desc:"address of the page; none (also if empty): no page but the one at WEB_ATTESTED_ADDR"`
 	AttestedAddr string   `envconfig:"WEB_ATTESTED_ADDR" blanks:"cut" desc:"second address of the page, over TLS 1.3 with a key that this process makes, never writes, and has attested; needs WEB_HOSTS, which the certificate is for. Empty: none"`
 	TLSCertFile  string   `envconfig:"WEB_TLS_CERT_FILE" desc:"file with the page's certificate (PEM), followed by its intermediates; the page is then served over TLS only. The files of the page are reread when they change"`
 	TLSKeyFile   string   `envconfig:"WEB_TLS_KEY_FILE" desc:"file with the private key of WEB_TLS_CERT_FILE (PEM, not encrypted)"`
@@ -73,8 +73,8 @@ func (s Settings) checkHosts() error {
 // checkAddrs does not require an address: a caller may bring its own listener.
 func (s Settings) checkAddrs() error {
 	var problems []error
-	if s.Addr != "" {
-		problems = append(problems, settings.CheckListenAddr("WEB_ADDR", s.Addr))
+	if addr := s.PlainAddr(); addr != "" {
+		problems = append(problems, settings.CheckListenAddr("WEB_ADDR", addr))
 	}
 	if s.AttestedAddr != "" {
 		problems = append(problems, settings.CheckListenAddr("WEB_ATTESTED_ADDR", s.AttestedAddr))
@@ -93,7 +93,16 @@ func (s Settings) checkStreams() error {
 }
 
 // attestedOnly reports whether the attested address, which always has TLS, is the only one.
-func (s Settings) attestedOnly() bool { return s.Addr == "" && s.AttestedAddr != "" }
+func (s Settings) attestedOnly() bool { return s.PlainAddr() == "" && s.AttestedAddr != "" }
+
+// PlainAddr returns the address in WEB_ADDR, or the empty string if that is the word none. The word is for platforms
+// that do not accept empty values, and for `consume -require`.
+func (s Settings) PlainAddr() string {
+	if s.Addr == "none" {
+		return ""
+	}
+	return s.Addr
+}
 
 // checkTogether reports settings that contradict each other.
 func (s Settings) checkTogether() error {
@@ -109,11 +118,11 @@ func (s Settings) checkTogether() error {
 	}
 	if s.attestedOnly() {
 		if s.TLSCertFile != "" || s.TLSKeyFile != "" {
-			problem("WEB_TLS_CERT_FILE", "and WEB_TLS_KEY_FILE are for WEB_ADDR, which is empty (hint: the attested address makes its own certificate)")
+			problem("WEB_TLS_CERT_FILE", "and WEB_TLS_KEY_FILE are for WEB_ADDR, which is none (hint: the attested address makes its own certificate)")
 		}
 		tls = true
 	}
-	const hint = "(hint: set WEB_TLS_CERT_FILE and WEB_TLS_KEY_FILE, or WEB_ATTESTED_ADDR with an empty WEB_ADDR)"
+	const hint = "(hint: set WEB_TLS_CERT_FILE and WEB_TLS_KEY_FILE, or WEB_ATTESTED_ADDR with WEB_ADDR=none)"
 	if users, err := s.users(); err == nil && users.IsSet() && !tls {
 		problem(users.Variable, "needs TLS, or passwords would be readable on the way "+hint)
 	}
