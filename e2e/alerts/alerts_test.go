@@ -20,7 +20,7 @@ func TestAlertsFire(t *testing.T) {
 		start(w)
 	}
 	deployed := rules(t)
-	p := startPrometheus(t, hurried(t, deployed), w.pods)
+	p := startPrometheus(t, shortened(t, deployed), w.pods)
 	t.Logf("all is scraped after %s", time.Since(began).Round(time.Second))
 	for _, fault := range w.faults {
 		fault()

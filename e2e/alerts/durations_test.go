@@ -36,6 +36,7 @@ func until(end int, then, otherwise float64) func(minute int) float64 {
 func healthy() map[string]func(int) float64 {
 	return map[string]func(int) float64{
 		`e2ee_build_info{pod="c",program="consume"}`:                              counting(1, 1),
+		`e2ee_build_info{pod="p",program="produce"}`:                              counting(1, 1),
 		`e2ee_key_released{pod="c"}`:                                              counting(1, 1),
 		`e2ee_key_state{pod="c",state="released"}`:                                counting(1, 1),
 		`e2ee_key_state{pod="c",state="unexpected"}`:                              counting(0, 0),
@@ -148,6 +149,27 @@ func values(value func(minute int) float64) string {
 	return strings.Join(list, " ")
 }
 
+// durations is what happens to the series of two healthy programs, and how soon alerts fire.
+type durations struct {
+	changed map[string]func(int) float64
+	want    string // the alerts that fire between minute 30 and 50, each with its first minute
+}
+
+// beforeFirstScrape returns the cases in which a counter rises, each for a pod that starts at minute 30, and whose counter
+// has risen already when it is scraped first. Without them whoever writes while a consumer restarts could go unnoticed.
+func beforeFirstScrape(cases map[string]durations) map[string]durations {
+	risen := map[string]durations{}
+	for name, test := range cases {
+		for metric := range test.changed {
+			if strings.Contains(metric, "_total{") {
+				begins := map[string]func(int) float64{metric: counting(math.NaN(), 5)}
+				risen[name+", before the first scrape"] = durations{begins, test.want}
+			}
+		}
+	}
+	return risen
+}
+
 // Without this an alert could stay silent when it is needed, fire sooner or later than documented, or for a page that
 // nobody has open, a key that is a minute late, or a standby. These are the durations that are deployed.
 func TestDurations(t *testing.T) {
@@ -180,12 +202,7 @@ func TestDurations(t *testing.T) {
 		queue       = `e2ee_producer_queue_records{pod="p"}`
 		rejected    = `e2ee_consumer_rejected_records_total{pod="c",topic="t",reason="`
 	)
-	var tests []unitTest
-	proved := map[string]bool{}
-	for name, test := range map[string]struct {
-		changed map[string]func(int) float64
-		want    string // the alerts that fire between minute 30 and 50, each with its first minute
-	}{
+	cases := map[string]durations{
 		"all is well": {nil, ""},
 		// As observed with an unreachable broker: no failure, only a queue, and a lag that does not change.
 		"Kafka away for 14 minutes": {map[string]func(int) float64{
@@ -238,7 +255,12 @@ func TestDurations(t *testing.T) {
 		// It expires at minute 50.
 		"attestation not renewed": {one(page, counting(50*60, 50*60)), "KafkaE2EEAttestationExpires@38"},
 		"consumer gone":           {one(build, until(60, math.NaN(), 1)), "KafkaE2EEGone@40"},
-	} {
+		"producer gone":           {one(`e2ee_build_info{pod="p",program="produce"}`, until(60, math.NaN(), 1)), "KafkaE2EEGone@40"},
+	}
+	maps.Copy(cases, beforeFirstScrape(cases))
+	var tests []unitTest
+	proved := map[string]bool{}
+	for name, test := range cases {
 		input := maps.Clone(series)
 		for metric, value := range test.changed {
 			if input[metric] == nil {

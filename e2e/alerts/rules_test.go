@@ -30,12 +30,12 @@ func rules(t *testing.T) []monitoringv1.Rule {
 	return object.Spec.Groups[0].Rules
 }
 
-// hurry is how much sooner the alerts fire in the test with the real Prometheus.
-const hurry = 60
+// divisor is how much sooner the alerts fire in the test with the real Prometheus.
+const divisor = 60
 
-// hurried returns the alerts with each "for" divided by hurry, so ten minutes become ten seconds. Nothing else changes: the
+// shortened returns the alerts with each "for" divided, so ten minutes become ten seconds. Nothing else changes: the
 // expressions are those that are deployed. TestDurations shows how long "for" really is.
-func hurried(t *testing.T, deployed []monitoringv1.Rule) []monitoringv1.Rule {
+func shortened(t *testing.T, deployed []monitoringv1.Rule) []monitoringv1.Rule {
 	t.Helper()
 	var sooner []monitoringv1.Rule
 	for _, rule := range deployed {
@@ -44,7 +44,7 @@ func hurried(t *testing.T, deployed []monitoringv1.Rule) []monitoringv1.Rule {
 			if err != nil {
 				t.Fatal(err)
 			}
-			short := monitoringv1.Duration(model.Duration(time.Duration(held) / hurry).String())
+			short := monitoringv1.Duration(model.Duration(time.Duration(held) / divisor).String())
 			rule.For = &short
 		}
 		sooner = append(sooner, rule)

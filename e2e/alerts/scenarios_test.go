@@ -14,7 +14,7 @@ import (
 
 // scenarios are what happens to the pods, in the order in which it happens. Those of Kafka's faults are in kafka_test.go.
 var scenarios = []func(*world){
-	revokedAndFilled, allIsWell, hostileRecords, rejectedRecords, noKey, foreignKey, expiringPage, keyFileDamaged, messageTooLong,
+	revokedAndFilled, allIsWell, hostileRecords, writtenBefore, rejectedRecords, noKey, foreignKey, expiringPage, keyFileDamaged, messageTooLong,
 	brokerStops, brokerAway, partitionLost, topicFilled,
 }
 
@@ -27,6 +27,7 @@ func allIsWell(w *world) {
 		"WEB_TLS_CERT_FILE="+cert, "WEB_TLS_KEY_FILE="+key, "WEB_ATTESTED_ADDR="+harness.FreeAddr(w.t), "WEB_HOSTS=localhost")
 	w.produce("well-producer", c, "PUBKEY="+w.keys.Public, "SIGNING_KEY_FILE="+w.keys.Signing)
 	w.reads("well")
+	w.attested("well")
 	w.expect("well")
 	w.expect("well-producer")
 }
@@ -51,6 +52,16 @@ func hostileRecords(w *world) {
 	})
 	w.expect("hostile", "KafkaE2EERepeated", "KafkaE2EERecordsMissing", "KafkaE2EERecordsMoved", "KafkaE2EENotDecrypted",
 		"KafkaE2EENotEncrypted", "KafkaE2EEUntrustedSender", "KafkaE2EEStale", "KafkaE2EEOtherReaders")
+}
+
+// writtenBefore is a record that was written while no consumer ran: it is counted before Prometheus knows the pod.
+func writtenBefore(w *world) {
+	c := w.broker()
+	harness.Write(w.t, c, 0, []byte("plain text"))
+	w.consume("restarted", c)
+	w.reads("restarted")
+	w.shows("restarted", `e2ee_consumer_records_total{state="plain",topic="`+harness.Topic+`"} 1`)
+	w.expect("restarted", "KafkaE2EENotEncrypted")
 }
 
 // sealForTwo seals a message that somebody else can read, too.
@@ -92,12 +103,14 @@ func rejectedRecords(w *world) {
 func noKey(w *world) {
 	w.consume("no-key", w.broker(), "SKR_URL="+harness.NoSidecar,
 		"WEB_ATTESTED_ADDR="+harness.FreeAddr(w.t), "WEB_HOSTS=localhost")
+	w.knowsLag("no-key")
 	w.expect("no-key", "KafkaE2EENoKey", "KafkaE2EEPageNotAttested")
 }
 
 // foreignKey is a pod whose key was replaced in the vault.
 func foreignKey(w *world) {
 	w.consume("foreign-key", w.broker(), "EXPECTED_KEY_IDS="+envelope.KeyID(&harness.NewKeyOf(w.t, 2048).PublicKey))
+	w.knowsLag("foreign-key")
 	w.expect("foreign-key", "KafkaE2EENoKey", "KafkaE2EEUnexpectedKey")
 }
 
@@ -107,6 +120,8 @@ func expiringPage(w *world) {
 	cert, key := w.certificate(24 * time.Hour)
 	w.consume("expiring", w.broker(), "SKR_URL="+url, "WEB_TLS_CERT_FILE="+cert, "WEB_TLS_KEY_FILE="+key,
 		"WEB_ATTESTED_ADDR="+harness.FreeAddr(w.t), "WEB_HOSTS=localhost")
+	w.reads("expiring")
+	w.attested("expiring")
 	w.then(func() { w.write(cert, "damaged") })
 	w.expect("expiring", "KafkaE2EECertificateExpires", "KafkaE2EEAttestationExpires", "KafkaE2EEPageFilesUnusable")
 }

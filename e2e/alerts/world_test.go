@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -97,18 +98,37 @@ func (w *world) broker(options ...kfake.Opt) *kfake.Cluster {
 // shows waits until a pod has a sample of a metric, such as `e2ee_kafka_state{state="reading"} 1`.
 func (w *world) shows(pod, sample string) {
 	w.t.Helper()
-	p := &harness.Pod{T: w.t}
+	w.matches(pod, regexp.QuoteMeta(sample))
+}
+
+// matches waits until a pod has a sample that a regular expression matches.
+func (w *world) matches(pod, sample string) {
+	w.t.Helper()
+	p, line := &harness.Pod{T: w.t}, regexp.MustCompile("(?m)^"+sample+"$")
 	harness.Eventually(w.t, pod+" exposes "+sample, func() bool {
-		return strings.Contains(string(p.Get("http://"+w.pods[pod]+"/metrics")), "\n"+sample+"\n")
+		return line.Match(p.Get("http://" + w.pods[pod] + "/metrics"))
 	})
 }
 
-// reads waits until a consumer reads.
+// reads waits until a consumer reads, and has its key.
 func (w *world) reads(pod string) {
 	w.t.Helper()
-	w.shows(pod, `e2ee_kafka_state{state="reading"} 1`)
+	w.knowsLag(pod)
 	w.shows(pod, `e2ee_key_released 1`)
+}
+
+// knowsLag waits until a consumer, with a key or without, reads and knows how far behind it is. A slow machine may take
+// longer for that than the shortened alerts allow.
+func (w *world) knowsLag(pod string) {
+	w.t.Helper()
+	w.shows(pod, `e2ee_kafka_state{state="reading"} 1`)
 	w.shows(pod, `e2ee_consumer_lag_records{partition="0",topic="`+harness.Topic+`"} 0`)
+}
+
+// attested waits until a consumer's page is attested.
+func (w *world) attested(pod string) {
+	w.t.Helper()
+	w.matches(pod, `e2ee_page_attestation_expiry_timestamp_seconds [1-9].*`)
 }
 
 // nowhere is an address at which no broker listens.
