@@ -81,7 +81,7 @@ func (r *run) showsCiphertext(ctx context.Context) (string, error) {
 }
 
 func (r *run) decrypts(ctx context.Context) (string, error) {
-	return "key released, and the record of before opened", r.become(ctx, confidential, "released", "decrypted")
+	return "key released, and the earlier record opened", r.become(ctx, confidential, "released", "decrypted")
 }
 
 func (r *run) tamperedIsRefused(ctx context.Context) (string, error) {

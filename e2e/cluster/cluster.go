@@ -6,6 +6,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -45,7 +46,7 @@ type run struct {
 	secrets secrets
 	table   *table
 
-	made   []madeNamespace
+	id     string // random: the label of this run's namespaces
 	record record // that the later checks look at again
 }
 
@@ -66,7 +67,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := t.confirm(cfg.Confirm, cfg.In, cfg.Out); err != nil {
 		return settings.Invalid(err)
 	}
-	r := &run{cfg: cfg, target: t, table: &table{out: cfg.Out}}
+	r := &run{cfg: cfg, target: t, table: &table{out: cfg.Out}, id: strings.ToLower(rand.Text())}
 	if r.images, err = chooseImages(ctx, cfg, t); err != nil {
 		return settings.Invalid(err)
 	}

@@ -109,11 +109,8 @@ func list[T any](ctx context.Context, r *run, kind, namespace, label string) ([]
 	return all, nil
 }
 
-// madeNamespace is a namespace of this run, and no other one of that name.
-type madeNamespace struct {
-	name string
-	uid  types.UID
-}
+// runLabel is the label of the namespaces of one run. Its value is the run's own.
+const runLabel = "kafka-e2ee/cluster-test"
 
 // makeNamespaces makes the two namespaces. One that is there already is somebody's, perhaps an earlier run's, and stays.
 func (r *run) makeNamespaces(ctx context.Context) (string, error) {
@@ -121,23 +118,50 @@ func (r *run) makeNamespaces(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// An interruption does not end this halfway: the namespace would appear after cleanUp has looked for it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.Wait)
+	defer cancel()
 	for _, name := range []string{r.cfg.Namespace, outside(r.cfg.Namespace)} {
-		made, err := client.Create(ctx, &unstructured.Unstructured{Object: map[string]any{
+		_, err := client.Create(ctx, &unstructured.Unstructured{Object: map[string]any{
 			"apiVersion": "v1", "kind": "Namespace",
 			"metadata": map[string]any{"name": name, "labels": map[string]any{
-				"kafka-e2ee/cluster-test":            "true",
+				runLabel:                             r.id,
 				"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/enforce-version": "latest",
 			}},
 		}}, metav1.CreateOptions{FieldManager: owner, FieldValidation: metav1.FieldValidationStrict})
 		if apierrors.IsAlreadyExists(err) {
-			return "", fmt.Errorf("namespace %s is there already, and only what this run made is touched (hint: if it is left of an earlier run, kubectl delete namespace %s; or NAMESPACE=another name)", name, name)
+			return "", fmt.Errorf("namespace %s is there already, and only what this run made is touched (hint: if it is left over from an earlier run, kubectl delete namespace %s; or NAMESPACE=another name)", name, name)
 		}
 		if err != nil {
 			return "", fmt.Errorf("making namespace %s: %w", name, err)
 		}
-		r.made = append(r.made, madeNamespace{name, made.GetUID()})
 	}
 	return "", nil
+}
+
+// madeNamespace is a namespace of this run, and no other one of that name.
+type madeNamespace struct {
+	name string
+	uid  types.UID
+}
+
+// madeNamespaces looks for the namespaces that this run made, also those whose making was not confirmed.
+func (r *run) madeNamespaces(ctx context.Context) (made []madeNamespace, problem error) {
+	client, err := r.of("Namespace", "")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{r.cfg.Namespace, outside(r.cfg.Namespace)} {
+		found, err := client.Get(ctx, name, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+		case err != nil:
+			problem = errors.Join(problem, fmt.Errorf("looking for namespace %s: %w (hint: kubectl delete namespaces -l %s=%s)", name, err, runLabel, r.id))
+		case found.GetLabels()[runLabel] == r.id:
+			made = append(made, madeNamespace{name, found.GetUID()})
+		}
+	}
+	return made, problem
 }
 
 // cleanUp deletes the namespaces that this run made, and waits until they are gone.
@@ -146,17 +170,18 @@ func (r *run) cleanUp(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var problems []error
-	for _, n := range r.made {
+	made, err := r.madeNamespaces(ctx)
+	problems := []error{err}
+	for _, n := range made {
 		err := client.Delete(ctx, n.name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &n.uid}})
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) { // gone, or made by somebody else since
 			problems = append(problems, fmt.Errorf("deleting namespace %s: %w (hint: kubectl delete namespace %s)", n.name, err, n.name))
 		}
 	}
-	if len(problems) > 0 {
-		return "", errors.Join(problems...)
+	if err := errors.Join(problems...); err != nil {
+		return "", err
 	}
-	for _, n := range r.made {
+	for _, n := range made {
 		err := eventually(ctx, func() error {
 			left, err := client.Get(ctx, n.name, metav1.GetOptions{})
 			switch {
@@ -165,13 +190,13 @@ func (r *run) cleanUp(ctx context.Context) (string, error) {
 			case err != nil:
 				return err
 			}
-			return fmt.Errorf("namespace %s is being deleted still (hint: kubectl get namespace %s -o yaml says what it waits for)", n.name, n.name)
+			return fmt.Errorf("namespace %s is still being deleted (hint: kubectl get namespace %s -o yaml says what it waits for)", n.name, n.name)
 		})
 		if err != nil {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("%d namespaces deleted", len(r.made)), nil
+	return fmt.Sprintf("%d namespaces deleted", len(made)), nil
 }
 
 // eventually asks each second until the condition holds. It returns the last reason why it does not.

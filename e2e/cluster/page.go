@@ -18,6 +18,15 @@ import (
 // errNoAnswer says that a pod could not connect to an address, or that nothing answered there.
 var errNoAnswer = errors.New("nothing answers")
 
+// fetchError returns what an error of the pod's command "fetch" means: its exit status is 1 only if nothing answers.
+func fetchError(pod, address, problem string, err error) error {
+	var code exec.CodeExitError
+	if errors.As(err, &code) && code.Code == 1 {
+		return fmt.Errorf("%s: %w: %s", address, errNoAnswer, strings.TrimSpace(problem))
+	}
+	return fmt.Errorf("fetching %s in pod %s: %w: %s", address, pod, err, strings.TrimSpace(problem))
+}
+
 // fetch gets a URL from inside one of the lab's pods, by the pod's command "fetch".
 func (r *run) fetch(ctx context.Context, namespace, from, address string) (status int, body string, err error) {
 	pod, err := r.onlyPod(ctx, namespace, from)
@@ -35,12 +44,8 @@ func (r *run) fetch(ctx context.Context, namespace, from, address string) (statu
 		return 0, "", err
 	}
 	var out, problem bytes.Buffer
-	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &out, Stderr: &problem})
-	switch code := (exec.CodeExitError{}); {
-	case errors.As(err, &code) && code.Code == 1:
-		return 0, "", fmt.Errorf("%s: %w: %s", address, errNoAnswer, strings.TrimSpace(problem.String()))
-	case err != nil:
-		return 0, "", fmt.Errorf("running a command in pod %s: %w", pod.Name, err)
+	if err := executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &out, Stderr: &problem}); err != nil {
+		return 0, "", fetchError(pod.Name, address, problem.String(), err)
 	}
 	first, body, _ := strings.Cut(out.String(), "\n")
 	if _, err := fmt.Sscan(first, &status); err != nil {
@@ -75,8 +80,8 @@ type record struct {
 	State     string `json:"state"`
 }
 
-// waitShown waits until the page says that of the key, shows the newest record in that state, and the record of before,
-// too.
+// waitShown waits until the page says that of the key, shows the newest record in that state, and the earlier
+// record, too.
 func (r *run) waitShown(ctx context.Context, key, state string) error {
 	return eventually(ctx, func() error {
 		var k struct{ State, Reason string }

@@ -79,7 +79,7 @@ func podProblem(p *corev1.Pod) error {
 	}
 	switch {
 	case p.DeletionTimestamp != nil:
-		return fmt.Errorf("%s is ending still", p.Name)
+		return fmt.Errorf("%s is still ending", p.Name)
 	case p.Spec.NodeName == "":
 		return fmt.Errorf("%s is pending: no node was chosen for it (hint: kubectl get nodes; does kube-scheduler run?)", p.Name)
 	case p.Status.Phase == corev1.PodPending:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,9 @@ import (
 
 // maxBody bounds what fetch prints of a body.
 const maxBody = 4 << 20
+
+// errCutOff says that a URL answered, and that its body could not be read to the end.
+var errCutOff = errors.New("reading the body")
 
 // fetch prints the status that a URL answers with in a line, and then the body. It follows no redirect and uses no proxy.
 func fetch(ctx context.Context, args []string, out io.Writer) error {
@@ -34,10 +38,10 @@ func fetch(ctx context.Context, args []string, out io.Writer) error {
 	}
 	n, err := io.Copy(out, io.LimitReader(resp.Body, maxBody+1))
 	if err != nil {
-		return fmt.Errorf("reading the body: %w", err)
+		return fmt.Errorf("%w: %w", errCutOff, err)
 	}
 	if n > maxBody {
-		return fmt.Errorf("reading the body: got more than the limit of %d bytes", maxBody)
+		return fmt.Errorf("%w: got more than the limit of %d bytes", errCutOff, maxBody)
 	}
 	return nil
 }

@@ -24,6 +24,8 @@ func TestFetch(t *testing.T) {
 			return
 		case "/long":
 			body = bytes.Repeat([]byte("a"), maxBody+1)
+		case "/broken":
+			w.Header().Set("Content-Length", "100")
 		}
 		if _, err := w.Write(body); err != nil {
 			t.Error(err)
@@ -36,12 +38,14 @@ func TestFetch(t *testing.T) {
 			t.Errorf("%s: %q, %v", path, out.String(), err)
 		}
 	}
-	if err := fetch(t.Context(), []string{server.URL + "/long"}, new(strings.Builder)); err == nil {
-		t.Error("a body without an end was taken")
+	for _, path := range []string{"/long", "/broken"} {
+		if err := fetch(t.Context(), []string{server.URL + path}, new(strings.Builder)); exitStatus(err) != 3 {
+			t.Errorf("%s: %v, status %d", path, err, exitStatus(err))
+		}
 	}
 	gone := server.URL
 	server.Close()
-	if err := fetch(t.Context(), []string{gone}, new(strings.Builder)); err == nil || errors.Is(err, settings.ErrInvalid) {
+	if err := fetch(t.Context(), []string{gone}, new(strings.Builder)); err == nil || exitStatus(err) != 1 {
 		t.Errorf("nobody answers: %v", err)
 	}
 	for _, args := range [][]string{nil, {"a", "b"}, {"http://a b"}} {

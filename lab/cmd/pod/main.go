@@ -25,7 +25,8 @@ Usage: pod lab [options]           emulate the cloud, with a sidecar for the con
        pod check                   exit with 0 if pod lab answers, else with 1
        pod pause                   wait for a signal: the container that owns the pod's network, or one that runs pod fetch
        pod sidecar [options]       emulate the cloud and the sidecar of one pod of another demo; pod sidecar -h lists the options
-       pod fetch URL               print the status and the body that the URL answers with; exit with 1 if nothing answers
+       pod fetch URL               print the status and the body that the URL answers with; exit with 1 if nothing answers, with 3
+                                   if something does and its body cannot be read to the end
        pod -version                print version, commit and Go version
 
 Read on: docs/containers.md, deploy/kubernetes/README.md, lab/README.md
@@ -37,8 +38,15 @@ func main() {
 	stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "pod:", err)
-		os.Exit(settings.ExitStatus(err))
+		os.Exit(exitStatus(err))
 	}
+}
+
+func exitStatus(err error) int {
+	if errors.Is(err, errCutOff) {
+		return 3
+	}
+	return settings.ExitStatus(err)
 }
 
 func run(ctx context.Context, args []string) error {
