@@ -43,11 +43,7 @@ type azure struct {
 
 func newAzure(t *testing.T, vaultHost string) *azure {
 	t.Helper()
-	for _, tool := range []string{"bash", "jq", "curl", "openssl", "base64", "od"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("the script needs %s, which is not installed here", tool)
-		}
-	}
+	harness.Require(t, harness.JQ, harness.Curl, harness.OpenSSL)
 	a := &azure{t: t, cloud: harness.StartCloud(t, vaultHost), host: vaultHost, dir: t.TempDir()}
 	grants := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		a.mu.Lock()

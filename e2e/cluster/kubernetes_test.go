@@ -26,7 +26,7 @@ const namespace = "kafka-e2ee-test"
 func startControlPlane(t *testing.T) *kubernetes.Cluster {
 	t.Helper()
 	if *controlPlane == "" {
-		t.Skip("left out: make test-kubernetes")
+		harness.LeaveOut(t, "make test-kubernetes")
 	}
 	return kubernetes.Start(t, *controlPlane)
 }

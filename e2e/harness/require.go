@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,6 +31,7 @@ func command(what string, names ...string) Requirement {
 var (
 	OpenSSL    = command("openssl", "openssl")
 	JQ         = command("jq", "jq")
+	Curl       = command("curl", "curl")
 	NPM        = command("npm", "npm")
 	Kcat       = command("kcat", "kcat")
 	Shellcheck = command("shellcheck", "shellcheck")
@@ -93,9 +95,6 @@ func image(what, variable, usual, standin string) Requirement {
 // in CI, a skip is a failure.
 func Require(t testing.TB, requirements ...Requirement) {
 	t.Helper()
-	// The value is new in each run of "make test", so that go test does not take a result from its cache when only Docker or
-	// a script changed.
-	leftOut := os.Getenv("LEFT_OUT")
 	for _, requirement := range requirements {
 		missing := requirement()
 		if missing == "" {
@@ -104,16 +103,32 @@ func Require(t testing.TB, requirements ...Requirement) {
 		if os.Getenv("REQUIRE_ALL") == "1" {
 			t.Fatalf("this machine lacks %s (hint: make setup)", missing)
 		}
-		if leftOut != "" {
-			f, err := os.OpenFile(leftOut, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := fmt.Fprintf(f, "%s needs %s\n", t.Name(), missing); err != nil {
-				t.Fatal(err)
-			}
-			f.Close()
-		}
+		note(t, "SKIPPED", t.Name()+" needs "+missing)
 		t.Skipf("this machine lacks %s (hint: make setup)", missing)
+	}
+}
+
+// LeaveOut skips a test that is no part of "make test", also with REQUIRE_ALL=1, and notes for the end of "make test" how to
+// run it.
+func LeaveOut(t testing.TB, how string) {
+	t.Helper()
+	note(t, "LEFT_OUT", t.Name()+": "+how)
+	t.Skipf("left out: %s", how)
+}
+
+// note appends a line to the file that "make test" names in a variable.
+func note(t testing.TB, variable, line string) {
+	t.Helper()
+	file := os.Getenv(variable)
+	if file == "" {
+		return
+	}
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = fmt.Fprintln(f, line)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
 	}
 }
