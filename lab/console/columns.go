@@ -2,15 +2,12 @@ package console
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"kafka-e2ee/lab/podapi"
 	"kafka-e2ee/web/safetext"
 )
 
@@ -211,109 +208,4 @@ func (l localizer) facts(topic string, r storedRecord) []fact {
 		{l.T("fact.key"), key},
 		{l.T("fact.time"), clock(r.at)},
 	}
-}
-
-// seen is what a pod shows of the record.
-func (c *Console) seen(l localizer, p *pod, r storedRecord) columnView {
-	shown, ok, answers := p.at(r)
-	switch {
-	case !answers:
-		return columnView{Severity: "wait", Icon: "◔", Label: l.T("pod.starting"), Text: l.T("pod.starting_more"), Size: "words"}
-	case !ok:
-		return columnView{Severity: "neutral", Icon: "◔", Label: l.T("pod.not_yet"), Size: "words"}
-	}
-	v := columnView{Label: l.word("state.", shown.State)}
-	v.Severity, v.Icon = severity(shown)
-	v.Flags = l.flags(shown)
-	switch shown.State {
-	case "decrypted", "plain":
-		v.Key = shortKey(shown.KeyID)
-		v = message(v, textOf(shown))
-		v.Sender = l.sender(shown)
-	case "rejected":
-		v.Text, v.Size = l.word("reject.", shown.RejectReason), "words"
-		return v
-	default:
-		v = l.ciphertext(v, r.value, r.shared)
-	}
-	if len(v.Flags) > 0 && v.Severity == "good" {
-		v.Severity, v.Icon = "bad", "⚑"
-	}
-	return v
-}
-
-// shortKey returns enough of a key's id to tell it from a few others.
-func shortKey(id string) string { return safetext.Visible(id[:min(len(id), 8)]) }
-
-// severity tells how bad a record's state is. One that is rejected for its format can be older than the present choice.
-func severity(r podapi.Record) (name, icon string) {
-	switch {
-	case r.State == "decrypted":
-		return "good", "✓"
-	case slices.Contains([]string{"no_key", "unknown_key", "needs_header"}, r.State), r.State == "rejected" && r.RejectReason == "format":
-		return "wait", "⊘"
-	case r.State == "tombstone":
-		return "neutral", "–"
-	default:
-		return "bad", "⚠"
-	}
-}
-
-// word returns the words for a name in the pod's API. A name that has none is shown itself.
-func (l localizer) word(prefix, name string) string {
-	return l.or(prefix+name, safetext.Visible(name))
-}
-
-// sender says who wrote a record that was opened.
-func (l localizer) sender(r podapi.Record) string {
-	if r.Sender.State == "verified" {
-		return l.T("sender.verified", "name", safetext.Visible(r.Sender.Name))
-	}
-	return l.T("sender." + r.Sender.State)
-}
-
-// flags are what the pod warns of. An untrusted sender is a warning, too.
-func (l localizer) flags(r podapi.Record) []string {
-	var words []string
-	for _, f := range r.Flags {
-		if f == "unfollowed" { // normal after a start
-			continue
-		}
-		words = append(words, l.word("flag.", f))
-	}
-	if r.Sender.State == "untrusted" {
-		words = append(words, l.T("sender.untrusted"))
-	}
-	return words
-}
-
-// textOf returns the start of the message. Bytes that are no text are shown as base64.
-func textOf(r podapi.Record) string {
-	switch {
-	case r.Value == nil:
-		return ""
-	case r.Encoding != nil && *r.Encoding == "base64":
-		if bytes, err := base64.StdEncoding.DecodeString((*r.Value)[:len(*r.Value)/4*4]); err == nil {
-			return safetext.NewPreview(bytes).Text
-		}
-	}
-	return *r.Value
-}
-
-func diffLines(diff string) []diffLine {
-	if diff == "" {
-		return nil
-	}
-	var lines []diffLine
-	for line := range strings.SplitSeq(strings.TrimSuffix(diff, "\n"), "\n") {
-		d := diffLine{Text: line}
-		switch {
-		case strings.HasPrefix(line, "+"):
-			d.Class = "added"
-		case strings.HasPrefix(line, "-"):
-			d.Class = "removed"
-		}
-		lines = append(lines, d)
-	}
-	return lines
 }

@@ -117,6 +117,11 @@ func (c *Console) changeSelection(r *http.Request) error {
 	return nil
 }
 
+// String returns PARTITION/OFFSET, as parsePosition reads it.
+func (at position) String() string {
+	return strconv.Itoa(int(at.partition)) + "/" + strconv.FormatInt(at.offset, 10)
+}
+
 // parsePosition reads PARTITION/OFFSET.
 func parsePosition(text string) (position, error) {
 	partition, offset, _ := strings.Cut(text, "/")

@@ -2,10 +2,8 @@ package console
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -202,131 +200,6 @@ func TestProducerOwnsItsBytes(t *testing.T) {
 	} {
 		if got := shows(tc.record); got.Severity != "bad" || got.Label != tc.label || got.Text != tc.text {
 			t.Errorf("%s: the producer's column is %+v", name, got)
-		}
-	}
-}
-
-// Without this a presenter could not show that a new version of the key is used, or would show an attack's result beside
-// pods that it says nothing of.
-func TestChangesOfKeyAndScenarioAreSeen(t *testing.T) {
-	d := newFakeDemo(t)
-	c, base := startConsole(t, d)
-	key := func(r *kgo.Record, id string) {
-		d.confidential.shows(r, "decrypted", "text", map[string]any{"key_id": id})
-		d.ordinary.shows(r, "no_key", "", nil)
-	}
-	key(d.write(0, []byte("one")), "first-key-of-the-pod")
-	key(d.write(1, []byte("two")), "other-key-of-the-pod")
-	key(d.write(1, []byte("three")), "other-key-of-the-pod")
-	d.keys = []string{"other-key-of-the-pod", "first-key-of-the-pod"}
-	eventually(t, "the newest record is shown", func() bool {
-		v := english(c)
-		return v.Record.Position == "1/1" && v.Record.Confidential.Key == "other-ke"
-	})
-	v := english(c)
-	if len(v.Keys) != 2 || v.Keys[0] != "other-ke" {
-		t.Errorf("the pod's keys are shown as %q", v.Keys)
-	}
-	for _, cell := range v.Log {
-		if first := cell.Position == "1/0"; (cell.NewKey != "") != first {
-			t.Errorf("record %s: %q", cell.Position, cell.NewKey)
-		}
-	}
-	if page := get(t, base+"/"); strings.Count(page, "← new key") != 1 {
-		t.Error("nothing is said of the new key between the records")
-	}
-	d.mu.Lock()
-	d.attacked = Attacked{Attack: AttackInfo{"move", ""}, Ended: time.Now(), Seen: Observation{Outcome: "refused", Detail: "2 × undecryptable; rejected (sender), unheard-of"}}
-	d.mu.Unlock()
-	if got := english(c).Attacks.Last; got.Detail != "2 × could not be opened; no trusted sender signed it, unheard-of" {
-		t.Errorf("the last attack is shown as %+v", got)
-	}
-	d.began = time.Now()
-	if got := english(c).Attacks.Last; got.Name != "" {
-		t.Errorf("after another scenario began, the attack before it is shown: %+v", got)
-	}
-	wanted := "rotate"
-	c.changing.Store(&wanted)
-	for _, s := range english(c).Scenario.All {
-		if s.Current != (s.Name == "rotate") {
-			t.Errorf("while another scenario is prepared, %s is marked: %t", s.Name, s.Current)
-		}
-	}
-}
-
-// Without this the console would tell what it expects of an attack, not what became of it.
-func TestAttackIsReported(t *testing.T) {
-	d := newFakeDemo(t)
-	proceed := make(chan error)
-	d.attack = func(_ context.Context, name string) (Observation, error) {
-		if err := <-proceed; err != nil {
-			return Observation{}, err
-		}
-		before, r := d.write(1, []byte("not touched")), d.write(1, []byte("forged"))
-		d.confidential.shows(before, "decrypted", "not touched", nil)
-		d.confidential.shows(r, "decrypted", "forged", map[string]any{"flags": []string{"gap"}})
-		d.ordinary.shows(before, "no_key", "", nil)
-		d.ordinary.shows(r, "no_key", "", nil)
-		return Observation{Attack: name, Outcome: "not_noticed", Detail: "decrypted", Records: []Position{{before.Partition, before.Offset}, {r.Partition, r.Offset}}}, nil
-	}
-	c, base := startConsole(t, d)
-	if failed := post(t, base, "/attack", url.Values{"attack": {"replay"}}); failed != "" {
-		t.Fatal(failed)
-	}
-	eventually(t, "the attack runs", func() bool { return english(c).Attacks.Running })
-	if v := english(c).Attacks; !v.Running || v.Last.Tries != "Do replay." || v.Last.Outcome.Words != "being tried" {
-		t.Errorf("while the attack runs: %+v", v.Last)
-	}
-	for _, name := range []string{"drop", "tamper"} { // the one that was pressed last is next
-		if failed := post(t, base, "/attack", url.Values{"attack": {name}}); failed != "" {
-			t.Errorf("a second attack at the same time: %q", failed)
-		}
-	}
-	for _, row := range english(c).Attacks.Rows {
-		if got, want := row.Cells[0].Words, map[string]string{"replay": "trying", "tamper": "next"}[row.Name]; got != cmp.Or(want, "not tried") {
-			t.Errorf("%s is %s", row.Name, got)
-		}
-	}
-	if failed := post(t, base, "/scenario?lang=ja", url.Values{"scenario": {"tampered"}}); !strings.HasPrefix(failed, "攻撃または変更が実行中") || english(c).Scenario.All[0].Current == false {
-		t.Errorf("a change during an attack: %q", failed)
-	}
-	if page := get(t, base+"/"); strings.Count(page, `aria-disabled="true" title="An attack, or a change, still runs.`) < 10 {
-		t.Error("the buttons of scenarios, formats and data do not say why they cannot be pressed")
-	}
-	proceed <- errors.New("not now")
-	eventually(t, "the next attack runs", func() bool { return d.attacks("tamper") })
-	if !english(c).Busy {
-		t.Error("a change could start while an attack runs")
-	}
-	proceed <- errors.New("no key yet")
-	eventually(t, "both attacks have ended", func() bool { return !english(c).Busy })
-	if got := english(c).Attacks.Last; got.Outcome.Words != "could not be tried" || got.Detail != "no key yet" {
-		t.Errorf("the failure is %+v", got)
-	}
-	if post(t, base, "/attack", url.Values{"attack": {"replay"}}) != "" {
-		t.Fatal("an attack after the others is refused")
-	}
-	proceed <- nil
-	eventually(t, "the attack has ended", func() bool { return !english(c).Busy })
-	if got := english(c).Attacks.Last; got.Outcome.Words != "attack NOT NOTICED:" || got.Outcome.Severity != "bad" || got.Detail != "opened" {
-		t.Errorf("the outcome is %+v", got)
-	}
-	eventually(t, "the attacked record that the pod warns of is shown, and stays", func() bool {
-		d.seals("of no interest")
-		s := english(c).Record
-		return s.Mode == modeAttacked && s.Position == "1/1" && s.Confidential.Text == "forged" && strings.HasPrefix(english(c).Log[0].Position, "0/")
-	})
-	d.mu.Lock()
-	d.board = map[string]map[string]string{"replay": {"rsa": "not_noticed", "envelope-unsigned": "flagged", "envelope": "refused"}}
-	d.mu.Unlock()
-	for _, row := range english(c).Attacks.Rows {
-		for i, want := range map[string][3]string{"replay": {"not_noticed", "flagged", "refused"}}[row.Name] {
-			if row.Cells[i].Outcome != want {
-				t.Errorf("%s: the scoreboard says %q, want %q", row.Name, row.Cells[i].Outcome, want)
-			}
-		}
-		if row.Name != "replay" && row.Cells[0].Outcome != "" {
-			t.Errorf("%s was not tried and is %q", row.Name, row.Cells[0].Outcome)
 		}
 	}
 }

@@ -1,0 +1,60 @@
+package console
+
+import (
+	"slices"
+	"strconv"
+)
+
+// logCell is a record in the strip of earlier ones, in the state that the confidential pod shows.
+type logCell struct {
+	ID, Position    string
+	Severity, Icon  string
+	State           string
+	Shown           bool // in the columns
+	Typed, Attacked bool
+	NewKey          string // start of its key's id, if the record is the first one for a new version of the key
+}
+
+// shownCells is how many records the strip holds.
+const shownCells = 60
+
+func (c *Console) logView(l localizer, records []storedRecord, shown position) []logCell {
+	var cells []logCell
+	typed, isTyped := c.demo.Typed()
+	attacked, _ := c.demo.Attacked()
+	records = records[max(0, len(records)-shownCells):]
+	firsts := c.firstOfKeys(records)
+	for _, r := range slices.Backward(records) {
+		cell := logCell{
+			ID: "r-" + strconv.Itoa(int(r.partition)) + "-" + strconv.FormatInt(r.offset, 10), Position: r.String(), Shown: r.position == shown,
+			Typed:    isTyped && r.position == position{typed.Partition, typed.Offset},
+			Attacked: slices.Contains(attacked.Seen.Records, Position{r.partition, r.offset}),
+		}
+		s := c.seen(l, c.confidential, r)
+		cell.Severity, cell.Icon, cell.State = s.Severity, s.Icon, s.Label
+		if len(s.Flags) > 0 {
+			cell.State += ", " + s.Flags[0]
+		}
+		if key, ok := firsts[r.position]; ok {
+			cell.NewKey = shortKey(key)
+		}
+		cells = append(cells, cell)
+	}
+	return cells
+}
+
+// firstOfKeys returns the first record of each key that the confidential pod opened records with, but for the oldest key.
+func (c *Console) firstOfKeys(records []storedRecord) map[position]string {
+	firsts, known := make(map[position]string), make(map[string]bool)
+	for _, r := range records {
+		shown, ok, _ := c.confidential.at(r)
+		if !ok || shown.State != "decrypted" || shown.KeyID == "" || known[shown.KeyID] {
+			continue
+		}
+		if len(known) > 0 {
+			firsts[r.position] = shown.KeyID
+		}
+		known[shown.KeyID] = true
+	}
+	return firsts
+}

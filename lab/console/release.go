@@ -1,0 +1,114 @@
+package console
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+type scenarioView struct {
+	All     []scenarioChoice
+	Summary string
+	Next    countdown // the scenario's next event
+	Attempt countdown // the pod's next request for its key
+}
+
+type scenarioChoice struct {
+	Name, Label string
+	Current     bool
+}
+
+// countdown is a moment that is announced. The page's script counts down to it.
+type countdown struct {
+	What   string
+	Clock  string
+	Millis string // since 1970; empty: none is planned
+}
+
+func (c *Console) scenarioView(l localizer) scenarioView {
+	current := c.demo.Scenario()
+	v := scenarioView{Summary: l.or("scenario."+current.Name+".summary", current.Summary)}
+	chosen := current.Name
+	if wanted := c.changing.Load(); wanted != nil {
+		v.Summary, chosen = l.T("scenario.changing"), cmp.Or(*wanted, chosen)
+	}
+	for _, s := range c.demo.Scenarios() {
+		v.All = append(v.All, scenarioChoice{s.Name, l.or("scenario."+s.Name+".name", s.Name), s.Name == chosen})
+	}
+	for _, e := range current.Events {
+		if !e.Done {
+			v.Next = newCountdown(l.or("scenario."+current.Name+".event", e.What), e.At)
+			break
+		}
+	}
+	if at, ok := c.demo.NextAttempt(); ok {
+		v.Attempt = newCountdown(l.T("release.attempt"), at)
+	}
+	return v
+}
+
+func newCountdown(what string, at time.Time) countdown {
+	return countdown{what, at.Local().Format(time.TimeOnly), strconv.FormatInt(at.UnixMilli(), 10)}
+}
+
+// stepView is one step of the key release.
+type stepView struct {
+	Name, Label    string
+	Severity, Icon string
+	Time           string
+	Result         string // in words
+	Failed         bool
+	Reason         string
+	ReasonLang     string
+	Differs        string // what was compared
+	Expected       string
+	Measured       string
+	Diff           []diffLine
+}
+
+type diffLine struct{ Class, Text string }
+
+func stepViews(l localizer, steps []Step) []stepView {
+	var views []stepView
+	for _, s := range steps {
+		v := stepView{
+			Name: s.Name, Label: l.or("step."+s.Name, s.Name), Severity: "neutral", Icon: "·", Result: l.T("release.not_reached"), Failed: s.Failed,
+			Reason: s.Reason, ReasonLang: "en", Differs: l.T("release.differs", "claim", l.or("claim."+s.Claim, s.Claim)), Expected: s.Expected, Measured: s.Measured, Diff: diffLines(s.Diff),
+		}
+		if wait := l.T("wait." + s.Wait); wait != "" {
+			v.Reason, v.ReasonLang = wait, l.Lang
+		}
+		switch {
+		case s.Failed && s.Wait != "":
+			v.Severity, v.Icon, v.Result = "wait", "…", l.T("release.waits")
+		case s.Failed:
+			v.Severity, v.Icon, v.Result = "bad", "✗", l.T("release.failed")
+		case !s.At.IsZero():
+			v.Severity, v.Icon, v.Result = "good", "✓", l.T("release.done")
+		}
+		if !s.At.IsZero() {
+			v.Time = clock(s.At)
+		}
+		views = append(views, v)
+	}
+	return views
+}
+
+func diffLines(diff string) []diffLine {
+	if diff == "" {
+		return nil
+	}
+	var lines []diffLine
+	for line := range strings.SplitSeq(strings.TrimSuffix(diff, "\n"), "\n") {
+		d := diffLine{Text: line}
+		switch {
+		case strings.HasPrefix(line, "+"):
+			d.Class = "added"
+		case strings.HasPrefix(line, "-"):
+			d.Class = "removed"
+		}
+		lines = append(lines, d)
+	}
+	return lines
+}
