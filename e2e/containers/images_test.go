@@ -58,7 +58,7 @@ func TestImages(t *testing.T) {
 		limit            int      // bytes
 		volumes          []string // folders that volumes cover, so that its user may write there
 	}{
-		{"producer", "/produce", 15_000_000, nil},
+		{"producer", "/produce", 16_000_000, nil},
 		{"consumer", "/consume", 20_000_000, nil},
 		{"verify", "/verify", 15_000_000, nil},
 		{"lab", "/pod", 30_000_000, []string{"/keys/", "/keys/private/", "/keys/public/", "/starter/"}},
