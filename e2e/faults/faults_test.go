@@ -116,7 +116,7 @@ func (s *setup) finish(t testing.TB, name string) outcome {
 	harness.Eventually(t, "every record of the topic is shown, and each that was acknowledged", func() bool {
 		there := storedRecords(s.cluster, s.topic) // may be fewer than were acknowledged: a broker that rejoins knows less
 		o.acknowledged, o.lost = s.lost()
-		return there > 0 && s.ledger.records() >= there && o.lost == 0
+		return there > 0 && s.ledger.decrypted() >= there && o.lost == 0
 	})
 	o.duplicates, o.flagged = s.ledger.verify(t, o.refused > 0)
 	o.reported, o.delay = s.ledger.reportedStates(), s.longest()

@@ -159,8 +159,15 @@ func (l *ledger) last(to int) time.Time {
 	return last
 }
 
-// records counts the records that are decrypted. Others may still wait for their header.
+// records counts the records that a page shows in any state.
 func (l *ledger) records() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.observations)
+}
+
+// decrypted counts the records that a page shows decrypted. Others may still wait for the key or their header.
+func (l *ledger) decrypted() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
