@@ -54,7 +54,26 @@ func (p *Tab) Text(selector string) string {
 // Click clicks an element.
 func (p *Tab) Click(selector string) {
 	p.T.Helper()
-	p.Do(chromedp.Click(chromedp.CSS(selector)))
+	// The page may replace the element between the search for it and the click.
+	p.again("Could not find node with given id", chromedp.Click(chromedp.CSS(selector)))
+}
+
+// NetworkChanged is Chromium's message when another program has added or removed a network of this computer, as Docker does:
+// it ends its connections, also those to this computer.
+const NetworkChanged = "net::ERR_NETWORK_CHANGED"
+
+// again runs a step until it ends with another result than the problem.
+func (p *Tab) again(problem string, step chromedp.Action[chromedp.Void]) {
+	p.T.Helper()
+	for end := time.Now().Add(harness.Timeout); ; {
+		err := chromedp.Do(p.Ctx, step)
+		if err == nil {
+			return
+		}
+		if !strings.Contains(err.Error(), problem) || time.Now().After(end) {
+			p.T.Fatal(err)
+		}
+	}
 }
 
 // Eval returns the result of a script in the page.
@@ -89,7 +108,7 @@ func (p *Tab) Press(keys string) {
 // Visit opens a page in the tab.
 func (p *Tab) Visit(url string) {
 	p.T.Helper()
-	p.Do(chromedp.Navigate(url))
+	p.again(NetworkChanged, chromedp.Navigate(url))
 }
 
 // TestID returns the selector of a data-testid.
