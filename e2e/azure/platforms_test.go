@@ -1,11 +1,7 @@
 package azure_test
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"maps"
 	"os"
 	"slices"
@@ -259,15 +255,12 @@ func TestAzureContainerGroupStops(t *testing.T) {
 	if got := deploys(); !slices.Equal(got, []string{"kafka-producer"}) {
 		t.Errorf("after it had stopped, it deployed %s", got)
 	}
-	_, key, err := ed25519.GenerateKey(rand.Reader)
+	signing, _ := harness.NewSender(t, "another")
+	text, err := os.ReadFile(signing)
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.keep("signing.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	s.keep("signing.pem", string(text))
 	if got := deploys(); !slices.Equal(got, []string{"kafka-producer"}) {
 		t.Errorf("with another signing key, it deployed %s", got)
 	}

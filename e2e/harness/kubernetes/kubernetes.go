@@ -5,8 +5,6 @@
 package kubernetes
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -85,10 +83,7 @@ func (c *control) write(name, text string) {
 // writeKeys makes the key that signs the tokens of service accounts.
 func (c *control) writeKeys() {
 	c.t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	key := harness.NewKeyOf(c.t, 2048)
 	c.write("accounts.pem", string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})))
 }
 
