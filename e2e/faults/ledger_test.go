@@ -235,7 +235,7 @@ func (l *ledger) verify(t testing.TB, refusals bool) (duplicates, flagged int) {
 			continue
 		}
 		repeat, from := slices.Contains(s.flags, "repeat"), writer{at.partition, s.number / otherWriterStart}
-		gap := refusals && l.neverShown(previous[from], s.number)
+		gap := refusals && len(l.neverShown(previous[from]+1, s.number)) > 0
 		if seen[s.number] {
 			duplicates++
 			if repeat {
@@ -278,12 +278,12 @@ func storedRecords(c harness.Cluster, topic string) int {
 	return total
 }
 
-// neverShown reports whether any message between the two was never shown.
-func (l *ledger) neverShown(after, before int) bool {
-	for number := after + 1; number < before; number++ {
-		if _, ok := l.firstShown[number]; !ok {
-			return true
+// neverShown lists the messages in [from, to) that no page has shown. It is called with mu held.
+func (l *ledger) neverShown(from, to int) (numbers []int) {
+	for number := from; number < to; number++ {
+		if _, shown := l.firstShown[number]; !shown {
+			numbers = append(numbers, number)
 		}
 	}
-	return false
+	return numbers
 }

@@ -273,15 +273,10 @@ func (s *setup) lost() (acknowledged, lost int) {
 }
 
 // neverShown lists the messages that were fed and that no page has shown.
-func (s *setup) neverShown() (numbers []int) {
+func (s *setup) neverShown() []int {
 	s.ledger.mu.Lock()
 	defer s.ledger.mu.Unlock()
-	for number := range int(s.next.Load()) {
-		if _, shown := s.ledger.firstShown[number]; !shown {
-			numbers = append(numbers, number)
-		}
-	}
-	return numbers
+	return s.ledger.neverShown(0, int(s.next.Load()))
 }
 
 // count reads the producer's metrics.

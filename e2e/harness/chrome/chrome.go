@@ -55,23 +55,23 @@ func (p *Tab) Text(selector string) string {
 func (p *Tab) Click(selector string) {
 	p.T.Helper()
 	// The page may replace the element between the search for it and the click.
-	p.again("Could not find node with given id", chromedp.Click(chromedp.CSS(selector)))
+	retry(p, "clicking "+selector, "Could not find node with given id", chromedp.Click(chromedp.CSS(selector)))
 }
 
 // NetworkChanged is Chromium's message when another program has added or removed a network of this computer, as Docker does:
 // it ends its connections, also those to this computer.
 const NetworkChanged = "net::ERR_NETWORK_CHANGED"
 
-// again runs a step until it ends with another result than the problem.
-func (p *Tab) again(problem string, step chromedp.Action[chromedp.Void]) {
+// retry runs an action again for as long as it meets the problem, and returns its result. what is named if it fails.
+func retry[T any](p *Tab, what, problem string, action chromedp.Action[T]) T {
 	p.T.Helper()
 	for end := time.Now().Add(harness.Timeout); ; {
-		err := chromedp.Do(p.Ctx, step)
+		value, err := chromedp.Run(p.Ctx, action)
 		if err == nil {
-			return
+			return value
 		}
 		if !strings.Contains(err.Error(), problem) || time.Now().After(end) {
-			p.T.Fatal(err)
+			p.T.Fatalf("%s: %v", what, err)
 		}
 	}
 }
@@ -79,16 +79,8 @@ func (p *Tab) again(problem string, step chromedp.Action[chromedp.Void]) {
 // Eval returns the result of a script in the page.
 func Eval[T any](p *Tab, script string) T {
 	p.T.Helper()
-	for end := time.Now().Add(harness.Timeout); ; {
-		value, err := chromedp.Run(p.Ctx, chromedp.Evaluate[T](script))
-		if err == nil {
-			return value
-		}
-		// A page that is being replaced cannot be asked; the next one can.
-		if !strings.Contains(err.Error(), "navigated") || time.Now().After(end) {
-			p.T.Fatalf("%s: %v", script, err)
-		}
-	}
+	// A page that is being replaced cannot be asked; the next one can.
+	return retry(p, script, "navigated", chromedp.Evaluate[T](script))
 }
 
 // Do runs actions.
@@ -108,7 +100,7 @@ func (p *Tab) Press(keys string) {
 // Visit opens a page in the tab.
 func (p *Tab) Visit(url string) {
 	p.T.Helper()
-	p.again(NetworkChanged, chromedp.Navigate(url))
+	retry(p, "visiting "+url, NetworkChanged, chromedp.Navigate(url))
 }
 
 // TestID returns the selector of a data-testid.
