@@ -226,8 +226,8 @@ func TestPoisonTopicOfLargestRecords(t *testing.T) {
 		return strings.Contains(string(p.Get(p.Page+"/api/records?limit=5")), "the last")
 	})
 	got := p.RecordsByState()
-	if got["decrypted"] != good || got["malformed"] < 600 {
-		t.Errorf("records by state: %v, want %d decrypted and at least 600 malformed", got, good)
+	if got["decrypted"] < good || got["malformed"] < 600 {
+		t.Errorf("records by state: %v, want at least %d decrypted and 600 malformed", got, good)
 	}
 	alive()
 	t.Logf("%d records, %d of them good, %v; resident %.0f MiB", sent, good, got, harness.ResourceUse(t, p.Metrics+"/metrics")["process_resident_memory_bytes"]/(1<<20))

@@ -37,20 +37,7 @@ func Write(t testing.TB, c Cluster, partition int32, values ...[]byte) {
 // Send publishes messages to the topics and partitions that they name.
 func Send(t testing.TB, c Cluster, messages []*sarama.ProducerMessage) {
 	t.Helper()
-	send(t, c, sarama.NewConfig(), messages)
-}
-
-// SendOnce publishes messages like Send, and none of them twice if an answer of the broker comes late.
-func SendOnce(t testing.TB, c Cluster, messages []*sarama.ProducerMessage) {
-	t.Helper()
-	conf := sarama.NewConfig()
-	conf.Producer.Idempotent, conf.Producer.RequiredAcks, conf.Net.MaxOpenRequests = true, sarama.WaitForAll, 1
-	send(t, c, conf, messages)
-}
-
-func send(t testing.TB, c Cluster, conf *sarama.Config, messages []*sarama.ProducerMessage) {
-	t.Helper()
-	p := newProducer(t, c, conf)
+	p := newProducer(t, c, sarama.NewConfig())
 	defer p.Close()
 	if err := p.SendMessages(messages); err != nil {
 		t.Fatal(err)
@@ -73,8 +60,10 @@ func SendPacked(t testing.TB, c Cluster, codec sarama.CompressionCodec, messages
 	}
 }
 
+// newProducer returns a producer that writes no message twice if an answer of the broker comes late: tests count records.
 func newProducer(t testing.TB, c Cluster, conf *sarama.Config) sarama.SyncProducer {
 	t.Helper()
+	conf.Producer.Idempotent, conf.Producer.RequiredAcks, conf.Net.MaxOpenRequests = true, sarama.WaitForAll, 1
 	conf.Producer.Partitioner = sarama.NewManualPartitioner
 	conf.Producer.Return.Successes = true
 	conf.Producer.MaxMessageBytes = 90 << 20

@@ -173,7 +173,7 @@ func TestReplayAfterThrowAwayDataKeys(t *testing.T) {
 	v.write(thrownAway...)
 	v.write(one)
 	for _, p := range []*harness.Pod{v.Pod, flagging} {
-		p.Wait("all is read", func() bool { return p.RecordsRead() == count+3 })
+		p.Wait("all is read", func() bool { return p.RecordsRead() >= count+3 })
 		p.Wait("the replay is flagged", func() bool { lines := told(p.Records()); return lines[len(lines)-1] == "one, repeat" })
 	}
 	if got := v.Records(); got[len(got)-2].RejectReason != "sender" {
@@ -236,15 +236,15 @@ func TestReplayInARecreatedTopicBeforeTheKey(t *testing.T) {
 	v := startVictim(t, k)
 	zero := v.seal("zero", 0)
 	v.write(nil, nil, nil, zero)
-	v.Wait("all is read", func() bool { return v.RecordsRead() == 5 })
+	v.Wait("all is read", func() bool { return v.RecordsRead() >= 5 })
 	harness.DeleteTopic(t, v.c)
 	harness.CreateTopic(t, v.c, 2)
 	v.write(zero)
-	v.Wait("the new topic is read", func() bool { return v.RecordsRead() == 6 })
+	v.Wait("the new topic is read", func() bool { return v.RecordsRead() >= 6 })
 	sidecar.Behave(skrtest.Release)
 	v.Wait("both are decrypted", func() bool { return v.Count("decrypted") >= 2 })
 	v.write(zero)
-	v.Wait("the replay is read", func() bool { return v.RecordsRead() == 7 })
+	v.Wait("the replay is read", func() bool { return v.RecordsRead() >= 7 })
 	unflagged := 0
 	for _, r := range v.Records() {
 		if r.Value == "zero" && len(r.Flags) == 0 {
@@ -308,7 +308,7 @@ func TestJunkLeavesGoodRecordsOnThePage(t *testing.T) {
 			read += 400
 		}
 	}
-	v.Wait("all is read", func() bool { return v.RecordsRead() == read })
+	v.Wait("all is read", func() bool { return v.RecordsRead() >= read })
 	if lines := told(v.Records()); len(lines) == 0 || lines[0] != "good" || len(lines) > 101 {
 		t.Errorf("the page shows %d records, the first %.20q", len(lines), lines)
 	}
@@ -327,7 +327,7 @@ func TestMemberThatTakesPartitionsAway(t *testing.T) {
 		}
 	}
 	write()
-	v.Wait("all is read", func() bool { return v.RecordsRead() == len(written) })
+	v.Wait("all is read", func() bool { return v.RecordsRead() >= len(written) })
 	member := harness.Consume(t, harness.Settings(t, v.c.ListenAddrs(), harness.NoSidecar)) // it gets no key
 	member.Wait("it takes records away", func() bool { write(); return member.RecordsRead() > 0 })
 	member.Stop()

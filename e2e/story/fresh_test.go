@@ -149,7 +149,7 @@ func TestOtherMemberTakesAPartition(t *testing.T) {
 	p := harness.Consume(t, settings())
 	p.Wait("both partitions are read", func() bool { return strings.Contains(string(p.Get(p.Page)), "2 of 2") })
 	write(10)
-	p.Wait("all is read", func() bool { return p.RecordsRead() == 20 })
+	p.Wait("all is read", func() bool { return p.RecordsRead() >= 20 })
 
 	other := harness.Consume(t, settings())
 	var taken string

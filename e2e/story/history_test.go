@@ -46,7 +46,7 @@ func TestCommitOfADeletedTopic(t *testing.T) {
 	// Kafka forgets the offsets of a deleted topic, unless a member commits once more.
 	harness.Commit(t, c, before.Metadata, map[int32]int64{0: before.Offset})
 	second, _ := harness.StartConsumer(t, c, k.Sidecar, "WEB_HISTORY=5")
-	second.Wait("all of the new topic is read", func() bool { return second.RecordsRead() == 20 })
+	second.Wait("all of the new topic is read", func() bool { return second.RecordsRead() >= 20 })
 	second.Wait("the newest records are shown", func() bool { return slices.Equal(harness.Values(second.Records()), want[15:]) })
 	second.Stop()
 

@@ -49,7 +49,7 @@ func TestJunkFloodCostsNoPrivateKeyOperations(t *testing.T) {
 		}
 		harness.Write(t, c, 0, seal(behind, 0))
 		sent += junk + 1
-		harness.Eventually(t, "all is read", func() bool { return p.RecordsRead() == sent })
+		harness.Eventually(t, "all is read", func() bool { return p.RecordsRead() >= sent })
 		used := p.ProcessorSeconds() - before
 		p.Wait("the record behind the junk is shown", func() bool {
 			records := p.Records()
@@ -60,9 +60,7 @@ func TestJunkFloodCostsNoPrivateKeyOperations(t *testing.T) {
 		}
 		t.Logf("%s: %d records took %.2f s of the processor; as many private-key operations are %.2f s", kind, junk, used, junk*operation.Seconds())
 	}
-	if got := p.RecordsByState(); got["rejected"] != 3*junk || got["decrypted"] != 4 {
-		t.Errorf("records by state: %v", got)
-	}
+	p.CheckCounts(map[string]int{"rejected": 3 * junk, "decrypted": 4})
 }
 
 // privateKeyOperation measures one.

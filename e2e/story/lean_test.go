@@ -217,7 +217,7 @@ func TestMadeUpHeadersCauseNoStorm(t *testing.T) {
 	for range 20 {
 		harness.Write(t, c, 0, madeUp(), madeUp(), madeUp(), madeUp(), madeUp())
 	}
-	p.Wait("they are read", func() bool { return p.RecordsRead() == read+100 })
+	p.Wait("they are read", func() bool { return p.RecordsRead() >= read+100 })
 	p.Wait("the page says that nobody knows their headers", gaveUp)
 	if n := searches.Load(); n != first {
 		t.Errorf("%d requests for old records after all were read, for names that no record has", n-first)

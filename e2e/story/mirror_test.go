@@ -36,7 +36,7 @@ func copyTo(t *testing.T, from, to harness.Cluster, partition func(int32) int32)
 			messages = append(messages, &sarama.ProducerMessage{Topic: mirrorTopic, Partition: partition(original), Value: sarama.ByteEncoder(value)})
 		}
 	}
-	harness.SendOnce(t, to, messages)
+	harness.Send(t, to, messages)
 }
 
 // Without this nothing in a mirrored topic would open, or honest copies, a day late and some of them made twice, would be

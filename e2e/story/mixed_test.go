@@ -35,9 +35,7 @@ func TestMixedCodecs(t *testing.T) {
 	}
 	p := harness.Consume(t, harness.Settings(t, c.ListenAddrs(), harness.NewKeys(t).Sidecar))
 	p.Wait("all records are read", func() bool { return p.RecordsRead() >= sent })
-	if read := p.RecordsRead(); read != sent {
-		t.Errorf("%d records were read, %d sent", read, sent)
-	}
+	p.CheckCounts(map[string]int{"plain": sent})
 	last := make(map[int32]int64)
 	for _, r := range p.Records() {
 		if before, ok := last[r.Partition]; ok && r.Offset != before+1 {
