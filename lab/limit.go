@@ -15,9 +15,11 @@ const maxTyped = 64 << 10
 
 // messageLimit remembers how long a message may be: each window of the console asks several times a second.
 type messageLimit struct {
-	mu    sync.Mutex
-	of    limitedBy
-	bytes int
+	mu     sync.Mutex
+	of     limitedBy
+	bytes  int
+	told   int             // what Limit returned last
+	format envelope.Format // at that time
 }
 
 // limitedBy is what the limit depends on.
@@ -27,24 +29,37 @@ type limitedBy struct {
 	size    int64
 }
 
-// Limit returns how long a message from the console may be.
+// Limit returns how long a message from the console may be. While an attack runs it stays what it was: the key that
+// the attack slips to the producer is not one for the audience to reckon with.
 func (d *demo) Limit() int {
+	now, format := d.limit.now(d), d.choice().format.records()
+	attacked, _ := d.Attacked()
+	d.limit.mu.Lock()
+	defer d.limit.mu.Unlock()
+	if !attacked.Running || d.limit.format != format {
+		d.limit.told, d.limit.format = now, format
+	}
+	return d.limit.told
+}
+
+// now returns how long a message may be that the producer takes at this moment.
+func (m *messageLimit) now(d *demo) int {
 	file := filepath.Join(d.dir, env.PublicKeyFile)
 	keys, err := os.Stat(file)
 	if err != nil {
 		return 0
 	}
 	now := limitedBy{d.choice().format.records(), keys.ModTime(), keys.Size()}
-	d.limit.mu.Lock()
-	defer d.limit.mu.Unlock()
-	if d.limit.of != now {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.of != now {
 		bytes, err := limitOf(now.format, d.topic, file)
 		if err != nil {
 			return 0
 		}
-		d.limit.of, d.limit.bytes = now, bytes
+		m.of, m.bytes = now, bytes
 	}
-	return d.limit.bytes
+	return m.bytes
 }
 
 func limitOf(format envelope.Format, topic, file string) (int, error) {

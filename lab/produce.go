@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"kafka-e2ee/lab/console"
@@ -65,7 +66,17 @@ func (d *demo) startTyping(chosen format) []*part {
 // Send passes a line to the producer, as if it had been typed in the terminal, but never as a command.
 func (d *demo) Send(ctx context.Context, line string) error {
 	if limit := d.Limit(); len(line) > limit {
-		return console.CommandError{Code: console.ProblemTooLong, Err: fmt.Errorf("the message has %d bytes, limit %d", len(line), limit)}
+		return console.CommandError{
+			Code: console.ProblemTooLong, Err: fmt.Errorf("the message has %d bytes, limit %d", len(line), limit),
+			Values: []string{"used", strconv.Itoa(len(line)), "n", strconv.Itoa(limit)},
+		}
+	}
+	if len(line) > d.limit.now(d) {
+		return errReader
 	}
 	return d.lines.send(ctx, line)
+}
+
+var errReader = console.CommandError{
+	Code: console.ProblemReader, Err: errors.New("an attack has given the producer another key, which takes only shorter messages: send the message again"),
 }

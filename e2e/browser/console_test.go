@@ -181,7 +181,7 @@ func TestConsole(t *testing.T) {
 	t.Run("a line that is too long is refused at the field", func(t *testing.T) {
 		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
 		chrome.Eval[bool](c.Tab, "const l = document.getElementById('line'); l.value = 'x'.repeat(319); l.dispatchEvent(new Event('input')); true")
-		if got := c.Text("#length"); !strings.Contains(got, "Too long: 319 of 318 bytes") {
+		if got := c.Text("#length"); !strings.Contains(got, "Too long: 319 of at most 318 bytes (rsa)") {
 			t.Errorf("the field says %q", got)
 		}
 		chrome.Eval[bool](c.Tab, "document.getElementById('line').value = '', document.getElementById('line').dispatchEvent(new Event('input')), true")

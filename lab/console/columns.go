@@ -19,6 +19,8 @@ type recordView struct {
 	Mode  mode
 	Held  countdown // until when a moment stays
 
+	Attack, AttackedAt string // of the attacked record, while it stays
+
 	Position     string
 	Plain        columnView
 	Stored       columnView
@@ -34,7 +36,7 @@ type columnView struct {
 	Severity, Icon, Label string
 	Text                  string
 	Size                  string // class of the text: the shorter, the larger
-	Skipped               string // says what is left out at the start
+	Skipped               string // says what is left out at the start, or is not there
 	Cipher                bool   // Text is ciphertext
 	Key                   string // start of the id of the key that opened it
 	Note                  string // says more than Label, below the text
@@ -51,10 +53,16 @@ func (c *Console) recordView(l localizer, records, settled []storedRecord, reach
 		}
 		return recordView{None: none, Mode: modeNewest}
 	}
+	if attacked, _ := c.demo.Attacked(); attacked.Running {
+		c.selection.endAttacked()
+	}
 	at, mode := c.selection.show(settled[len(settled)-1].position, c.moments(settled)...)
 	v := recordView{at: at, Mode: mode, Position: at.String()}
-	if until, held := c.selection.heldUntil(); held {
+	if m, until, held := c.selection.held(); held {
 		v.Held = newCountdown("", until)
+		if m.mode == modeAttacked {
+			v.Attack, v.AttackedAt = m.attack, m.at.Local().Format(time.TimeOnly)
+		}
 	}
 	r, found := findRecord(records, at)
 	if !found {
@@ -71,16 +79,16 @@ func (c *Console) recordView(l localizer, records, settled []storedRecord, reach
 // moments returns the latest moments whose records are there.
 func (c *Console) moments(records []storedRecord) []moment {
 	var all []moment
-	add := func(mode mode, at position, when time.Time) {
-		if _, found := findRecord(records, at); found {
-			all = append(all, moment{mode, at, when})
+	add := func(m moment) {
+		if _, found := findRecord(records, m.record); found {
+			all = append(all, m)
 		}
 	}
 	if typed, ok := c.demo.Typed(); ok {
-		add(modeTyped, position{typed.Partition, typed.Offset}, typed.At)
+		add(moment{mode: modeTyped, record: position{typed.Partition, typed.Offset}, at: typed.At})
 	}
 	if attacked, ok := c.demo.Attacked(); ok && len(attacked.Seen.Records) > 0 {
-		add(modeAttacked, c.mostSevere(records, attacked.Seen.Records), attacked.Ended)
+		add(moment{modeAttacked, c.mostSevere(records, attacked.Seen.Records), attacked.Ended, attacked.Attack.Name})
 	}
 	return all
 }
@@ -172,13 +180,16 @@ func members(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// ciphertext shows stored bytes, without the start that the record before it has as well.
-func (l localizer) ciphertext(v columnView, value []byte, shared int) columnView {
-	preview := safetext.PreviewFrom(value, shared)
-	v.Text, v.Size, v.Cipher = preview.Text, "cipher", true
-	if preview.Skipped > 0 {
-		v.Skipped = l.T("stored.skipped", "n", strconv.Itoa(preview.Skipped))
+// ciphertext shows the stored bytes, without a header that an earlier record has as well.
+func (l localizer) ciphertext(v columnView, r storedRecord) columnView {
+	skip := 0
+	switch {
+	case r.header.lean:
+		v.Skipped = l.T("stored.lean")
+	case r.repeated && r.header.size < len(r.value):
+		skip, v.Skipped = r.header.size, l.header(r.header)
 	}
+	v.Text, v.Size, v.Cipher = safetext.PreviewFrom(r.value, skip).Text, "cipher", true
 	return v
 }
 
@@ -192,7 +203,7 @@ func (l localizer) stored(r storedRecord) columnView {
 	case !utf8.Valid(r.value):
 		v.Label = l.T("stored.bytes")
 	}
-	return l.ciphertext(v, r.value, r.shared)
+	return l.ciphertext(v, r)
 }
 
 // facts are what nothing encrypts.

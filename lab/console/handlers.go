@@ -46,7 +46,7 @@ func (c *Console) Handler() http.Handler {
 	}))
 }
 
-var errBusy = CommandError{ProblemBusy, errors.New("an attack, or a change, still runs")}
+var errBusy = CommandError{Code: ProblemBusy, Err: errors.New("an attack, or a change, still runs")}
 
 // busy reports whether a change would have to wait: for an attack, or another change.
 func (c *Console) busy() bool {

@@ -31,7 +31,7 @@ func (c *Console) scenarioView(l localizer) scenarioView {
 	v := scenarioView{Summary: l.or("scenario."+current.Name+".summary", current.Summary)}
 	chosen := current.Name
 	if wanted := c.changing.Load(); wanted != nil {
-		v.Summary, chosen = l.T("scenario.changing"), cmp.Or(*wanted, chosen)
+		chosen = cmp.Or(*wanted, chosen)
 	}
 	for _, s := range c.demo.Scenarios() {
 		v.All = append(v.All, scenarioChoice{s.Name, l.or("scenario."+s.Name+".name", s.Name), s.Name == chosen})

@@ -45,8 +45,9 @@ func TestAttackIsReported(t *testing.T) {
 	if failed := post(t, base, "/scenario?lang=ja", url.Values{"scenario": {"tampered"}}); !strings.HasPrefix(failed, "攻撃または変更が実行中") || english(c).Scenario.All[0].Current == false {
 		t.Errorf("a change during an attack: %q", failed)
 	}
-	if page := get(t, base+"/"); strings.Count(page, `aria-disabled="true" title="An attack, or a change, still runs.`) < 10 {
-		t.Error("the buttons of scenarios, formats and data do not say why they cannot be pressed")
+	const why = "Grey buttons wait until the attack replay has ended."
+	if page := get(t, base+"/"); strings.Count(page, `aria-disabled="true" aria-describedby="waits" title="`+why) < 10 || !strings.Contains(page, ">"+why+"</p>") {
+		t.Error("the buttons of scenarios, formats and data do not say why they cannot be pressed, or not where all can read it")
 	}
 	proceed <- errors.New("not now")
 	eventually(t, "the next attack runs", func() bool { return d.attacks("tamper") })
@@ -71,6 +72,18 @@ func TestAttackIsReported(t *testing.T) {
 		s := english(c).Record
 		return s.Mode == modeAttacked && s.Position == "1/1" && s.Confidential.Text == "forged" && strings.HasPrefix(english(c).Log[0].Position, "0/")
 	})
+	if page := get(t, base+"/"); !strings.Contains(page, "<strong>Attacked: replay</strong>") {
+		t.Error("the page does not say which attack the record is from")
+	}
+	if post(t, base, "/attack", url.Values{"attack": {"tamper"}}) != "" {
+		t.Fatal("another attack is refused")
+	}
+	eventually(t, "the record is not taken for the attack's that runs now", func() bool {
+		s := english(c).Record
+		return d.attacks("tamper") && s.Mode == modeNewest && s.Attack == ""
+	})
+	proceed <- errors.New("not now")
+	eventually(t, "that attack has ended, too", func() bool { return !english(c).Busy })
 	d.mu.Lock()
 	d.board = map[string]map[string]string{"replay": {"rsa": "not_noticed", "envelope-unsigned": "flagged", "envelope": "refused"}}
 	d.mu.Unlock()

@@ -18,6 +18,7 @@ type selection struct {
 	record position
 	seen   time.Time // of the newest moment that was shown
 	until  time.Time // if a moment is shown
+	shown  moment    // of modeTyped and modeAttacked
 }
 
 type mode string
@@ -35,10 +36,11 @@ type moment struct {
 	mode   mode
 	record position
 	at     time.Time
+	attack string // its name, if it was attacked
 }
 
 // show returns the record to show, given the newest one and the latest moments. A moment replaces all but a frozen record,
-// for a while. One that was over before the console could show it is not shown.
+// for a while, or until the next attack begins. One that was over before the console could show it is not shown.
 func (s *selection) show(newest position, moments ...moment) (position, mode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,7 +49,7 @@ func (s *selection) show(newest position, moments ...moment) (position, mode) {
 			continue
 		}
 		if s.seen = m.at; s.now().Sub(m.at) < holdTime {
-			s.mode, s.record, s.until = m.mode, m.record, s.now().Add(holdTime)
+			s.mode, s.record, s.until, s.shown = m.mode, m.record, s.now().Add(holdTime), m
 		}
 	}
 	if s.holds() && !s.now().Before(s.until) {
@@ -61,11 +63,20 @@ func (s *selection) show(newest position, moments ...moment) (position, mode) {
 
 func (s *selection) holds() bool { return s.mode == modeTyped || s.mode == modeAttacked }
 
-// heldUntil returns when a moment makes way for the newest record. It is false if none is shown.
-func (s *selection) heldUntil() (time.Time, bool) {
+// held returns the moment that is shown, and when it makes way for the newest record. It is false if none is shown.
+func (s *selection) held() (m moment, until time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.until, s.holds()
+	return s.shown, s.until, s.holds()
+}
+
+// endAttacked lets go of an attacked record: another attack runs, so it is not the last one's any more.
+func (s *selection) endAttacked() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mode == modeAttacked {
+		s.mode = modeNewest
+	}
 }
 
 // freeze holds the record that is shown, or lets the newest be shown again.

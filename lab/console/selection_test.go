@@ -13,7 +13,7 @@ func TestTypedLineStays(t *testing.T) {
 		t.Helper()
 		var moments []moment
 		if typed != nil {
-			moments = append(moments, moment{modeTyped, position{0, typed.Offset}, typed.At})
+			moments = append(moments, moment{mode: modeTyped, record: position{0, typed.Offset}, at: typed.At})
 		}
 		if at, mode := s.show(position{0, newest}, moments...); at.offset != want || mode != wantMode {
 			t.Errorf("%s: offset %d (%s), want %d (%s)", step, at.offset, mode, want, wantMode)
@@ -37,13 +37,13 @@ func TestTypedLineStays(t *testing.T) {
 func TestAttackedRecordStays(t *testing.T) {
 	now := time.Now()
 	s := &selection{now: func() time.Time { return now }, mode: modeNewest}
-	typed := moment{modeTyped, position{0, 5}, now.Add(-time.Second)}
+	typed := moment{mode: modeTyped, record: position{0, 5}, at: now.Add(-time.Second)}
 	s.show(position{0, 5}, typed)
-	attacked := moment{modeAttacked, position{1, 7}, now}
+	attacked := moment{modeAttacked, position{1, 7}, now, "tamper"}
 	if at, mode := s.show(position{0, 8}, typed, attacked); at != attacked.record || mode != modeAttacked {
 		t.Errorf("after the attack: %v (%s)", at, mode)
 	}
-	typed = moment{modeTyped, position{0, 9}, now.Add(time.Second)}
+	typed = moment{mode: modeTyped, record: position{0, 9}, at: now.Add(time.Second)}
 	if at, mode := s.show(position{0, 9}, typed, attacked); at != typed.record || mode != modeTyped {
 		t.Errorf("after the next typed line: %v (%s)", at, mode)
 	}
@@ -58,7 +58,7 @@ func TestRecordStaysWhenAsked(t *testing.T) {
 	now := time.Now()
 	s := &selection{now: func() time.Time { return now }, mode: modeNewest}
 	show := func(newest int64, typed Typed) (int64, mode) {
-		at, mode := s.show(position{0, newest}, moment{modeTyped, position{0, typed.Offset}, typed.At})
+		at, mode := s.show(position{0, newest}, moment{mode: modeTyped, record: position{0, typed.Offset}, at: typed.At})
 		return at.offset, mode
 	}
 	show(1, Typed{})

@@ -29,7 +29,7 @@ func (c *Console) seen(l localizer, p *pod, r storedRecord) columnView {
 		v.Text, v.Size = l.word("reject.", shown.RejectReason), "words"
 		return v
 	default:
-		v = l.ciphertext(v, r.value, r.shared)
+		v = l.ciphertext(v, r)
 	}
 	if len(v.Flags) > 0 && v.Severity == "good" {
 		v.Severity, v.Icon = "bad", "⚑"

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"kafka-e2ee/web/safetext"
 )
 
 const (
@@ -37,7 +35,8 @@ type storedRecord struct {
 	size       int               // of the value
 	at         time.Time
 	read       time.Time // by the console
-	shared     int       // bytes at its start that the record before it in its partition has as well
+	header     header
+	repeated   bool // an earlier record has the same header
 }
 
 // storedLog holds the newest records of the topic, oldest first, in the order in which Kafka delivered them.
@@ -104,6 +103,7 @@ func newStoredRecord(r *kgo.Record) storedRecord {
 	start := func(b []byte) []byte { return bytes.Clone(b[:min(len(b), keptBytes)]) } // the batch's memory is not kept
 	return storedRecord{
 		position: position{r.Partition, r.Offset}, key: start(r.Key), value: start(r.Value), null: r.Value == nil, sum: sha256.Sum256(r.Value), size: len(r.Value), at: r.Timestamp, read: time.Now(),
+		header: readHeader(r.Value),
 	}
 }
 
@@ -113,28 +113,11 @@ func (l *storedLog) add(r storedRecord) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.records = slices.DeleteFunc(l.records, func(old storedRecord) bool { return old.partition == r.partition && old.offset >= r.offset })
-	r.shared = l.sharedStart(r)
+	r.repeated = r.header.size > 0 && slices.ContainsFunc(l.records, func(old storedRecord) bool { return old.header == r.header })
 	if len(l.records) == keptRecords {
 		l.records = slices.Delete(l.records, 0, 1)
 	}
 	l.records, l.snapshot = append(l.records, r), nil
-}
-
-// sharedStart returns how many bytes at a record's start are those of its data key: two other records before it in its
-// partition have them as well. A copy that was altered shares more than that with its original.
-func (l *storedLog) sharedStart(r storedRecord) int {
-	shared, other := len(r.value), []byte(nil)
-	for _, old := range slices.Backward(l.records) {
-		if old.partition != r.partition || bytes.Equal(old.value, r.value) || bytes.Equal(old.value, other) {
-			continue
-		}
-		shared = min(shared, safetext.SharedStart(r.value, old.value))
-		if other != nil {
-			return shared
-		}
-		other = old.value
-	}
-	return 0
 }
 
 // newest returns the newest records, oldest first, and whether Kafka answers. Nobody may change them: all callers get the

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -40,9 +39,6 @@ func TestStoredIsWhatKafkaHolds(t *testing.T) {
 	go func() { defer close(ended); l.follow(ctx, d.addresses.Broker, "topic") }()
 	defer func() { stop(); <-ended }()
 
-	header := strings.Repeat("the same header ", 10)
-	d.write(0, []byte(header+"one rest of a record"))
-	d.write(0, []byte(header+"another rest of a record"))
 	r := &kgo.Record{Partition: 2, Key: []byte("k"), Value: []byte{0, 1, 2, 0xff}, Timestamp: time.UnixMilli(1_700_000_000_123)}
 	if err := d.client.ProduceSync(ctx, r).FirstErr(); err != nil {
 		t.Fatal(err)
@@ -51,23 +47,8 @@ func TestStoredIsWhatKafkaHolds(t *testing.T) {
 	if got := newest(&l); !bytes.Equal(got.value, r.Value) || string(got.key) != "k" || got.size != 4 || got.at.UnixMilli() != 1_700_000_000_123 {
 		t.Errorf("got %+v", got)
 	}
-	d.write(0, []byte(header+"two rest of a record"))
-	eventually(t, "the second record is read", func() bool { return newest(&l).position == position{0, 2} })
-	if got := newest(&l); got.shared != len(header) {
-		t.Errorf("%d bytes are as in the record before, want %d", got.shared, len(header))
-	}
-	d.write(0, []byte(header+"two rest of a record"))
-	eventually(t, "the replay is read", func() bool { return newest(&l).offset == 3 })
-	if got := newest(&l); got.shared != len(header) {
-		t.Errorf("of a replay %d bytes are left out, want %d", got.shared, len(header))
-	}
-	d.write(0, []byte(header+"two rest of a rec0rd"))
-	eventually(t, "the altered copy is read", func() bool { return newest(&l).offset == 4 })
-	if got := newest(&l); got.shared != len(header) {
-		t.Errorf("of an altered copy %d bytes are left out, want %d", got.shared, len(header))
-	}
 	d.write(0, bytes.Repeat([]byte{'x'}, 100_000))
-	eventually(t, "the large record is read", func() bool { return newest(&l).offset == 5 })
+	eventually(t, "the large record is read", func() bool { return newest(&l).size == 100_000 })
 	if got := newest(&l); got.size != 100_000 || len(got.value) != keptBytes {
 		t.Errorf("of the large record are kept %d bytes, its size is %d", len(got.value), got.size)
 	}
@@ -86,7 +67,7 @@ func TestStoredIsWhatKafkaHolds(t *testing.T) {
 	eventually(t, "the recreated topic is read", func() bool { return string(newest(&l).value) == "of the recreated topic" })
 	records, _ := l.newest()
 	for _, r := range records {
-		if r.partition == 0 && r.offset > 0 {
+		if r.partition == 0 && r.offset > 0 || r.null {
 			t.Errorf("the record %v of the deleted topic is still there", r.position)
 		}
 	}

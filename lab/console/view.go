@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -18,8 +19,9 @@ type view struct {
 	Format    string
 	Limit     int
 	Data      string
-	Busy      bool // an attack or a change runs: no change starts
-	Changing  bool // a change runs: no attack starts either
+	Busy      bool   // an attack or a change runs: no change starts
+	Changing  bool   // a change runs: no attack starts either
+	Waits     string // why no change starts, in words; empty: one would
 	Where     Addresses
 
 	Record   recordView
@@ -36,6 +38,7 @@ func (c *Console) view(l localizer) view {
 		localizer: l, Assets: c.assets, Languages: c.languages.All(), Format: c.demo.Format(), Limit: c.demo.Limit(), Data: c.demo.Data(), Where: c.demo.Addresses(),
 	}
 	v.Busy, v.Changing = c.busy(), c.changing.Load() != nil
+	v.Waits = c.waits(l)
 	records, reachable := c.stored.newest()
 	settled := c.settled(records)
 	v.Record = c.recordView(l, records, settled, reachable)
@@ -49,12 +52,27 @@ func (c *Console) view(l localizer) view {
 	return v
 }
 
+// waits says what a change would have to wait for; empty: nothing.
+func (c *Console) waits(l localizer) string {
+	attacked, _ := c.demo.Attacked()
+	started, next := c.attacks.names()
+	switch {
+	case c.changing.Load() != nil:
+		return l.T("waits.change")
+	case attacked.Running:
+		return l.T("waits.attack", "attack", attacked.Attack.Name)
+	case started != "" || next != "":
+		return l.T("waits.attack", "attack", cmp.Or(started, next))
+	}
+	return ""
+}
+
 // disabled are the attributes of a button that cannot be pressed now, and says why. It stays in reach of the keyboard.
 func (v view) disabled(now bool) templ.OrderedAttributes {
 	if !now {
 		return templ.OrderedAttributes{{Key: "aria-disabled", Value: "false"}}
 	}
-	return templ.OrderedAttributes{{Key: "aria-disabled", Value: "true"}, {Key: "title", Value: v.T("problem.busy")}}
+	return templ.OrderedAttributes{{Key: "aria-disabled", Value: "true"}, {Key: "aria-describedby", Value: "waits"}, {Key: "title", Value: cmp.Or(v.Waits, v.T("problem.busy"))}}
 }
 
 // clock is the time of day on this computer, with the date unless that is today's.
