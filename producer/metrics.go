@@ -17,7 +17,7 @@ type metrics struct {
 	registry             *prometheus.Registry
 	acknowledged, failed prometheus.Counter
 	seal                 prometheus.Histogram
-	queue                prometheus.Gauge
+	queue, endless       prometheus.Gauge
 }
 
 func newMetrics(build Build, s *status, keys *keyFiles) metrics {
@@ -57,6 +57,9 @@ func newMetrics(build Build, s *status, keys *keyFiles) metrics {
 		}),
 		queue: register.NewGauge(prometheus.GaugeOpts{
 			Name: "e2ee_producer_queue_records", Help: "Records accepted and not yet acknowledged or failed.",
+		}),
+		endless: register.NewGauge(prometheus.GaugeOpts{
+			Name: "e2ee_producer_endless", Help: "1 if the producer sends until it is stopped, 0 if it ends with COUNT or its input.",
 		}),
 	}
 }

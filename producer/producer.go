@@ -54,6 +54,9 @@ func Run(ctx context.Context, cfg Config, build Build, in io.Reader, log *slog.L
 	}
 	state := newStatus(cfg.Explain, log)
 	m := newMetrics(build, state, keys)
+	if in == nil && cfg.Count == 0 {
+		m.endless.Set(1)
+	}
 	stop, err := m.serve(ctx, cfg.MetricsAddr)
 	if err != nil {
 		return Summary{}, err

@@ -57,6 +57,7 @@ func healthy() map[string]func(int) float64 {
 		`e2ee_kafka_state{pod="p",state="unreachable"}`:                           counting(0, 0),
 		`e2ee_producer_oldest_unacknowledged_seconds{pod="p"}`:                    counting(0, 2),
 		`e2ee_producer_queue_records{pod="p"}`:                                    counting(0, 1),
+		`e2ee_producer_endless{pod="p"}`:                                          counting(1, 1),
 		`e2ee_producer_keys_stale{pod="p"}`:                                       counting(0, 0),
 		`e2ee_consumer_records_total{pod="c",topic="t",state="decrypted"}`:        func(minute int) float64 { return 60 * float64(minute) },
 		`e2ee_consumer_records_total{pod="c",topic="t",state="no_key"}`:           counting(0, 9),
@@ -199,6 +200,7 @@ func TestDurations(t *testing.T) {
 		unreachable = `e2ee_kafka_state{pod="c",state="unreachable"}`
 		build       = `e2ee_build_info{pod="c",program="consume"}`
 		failed      = `e2ee_producer_records_total{pod="p",outcome="failed"}`
+		endless     = `e2ee_producer_endless{pod="p"}`
 		queue       = `e2ee_producer_queue_records{pod="p"}`
 		rejected    = `e2ee_consumer_rejected_records_total{pod="c",topic="t",reason="`
 	)
@@ -254,8 +256,8 @@ func TestDurations(t *testing.T) {
 		"attested late":             {one(page, until(38, 0, 86400)), ""},
 		// It expires at minute 50.
 		"attestation not renewed": {one(page, counting(50*60, 50*60)), "KafkaE2EEAttestationExpires@38"},
-		"consumer gone":           {one(build, until(60, math.NaN(), 1)), "KafkaE2EEGone@40"},
-		"producer gone":           {one(`e2ee_build_info{pod="p",program="produce"}`, until(60, math.NaN(), 1)), "KafkaE2EEGone@40"},
+		"consumer gone":           {one(build, until(60, math.NaN(), 1)), "KafkaE2EEConsumerGone@40"},
+		"endless producer gone":   {one(endless, until(60, math.NaN(), 1)), "KafkaE2EEProducerGone@40"},
 	}
 	maps.Copy(cases, beforeFirstScrape(cases))
 	var tests []unitTest

@@ -19,7 +19,7 @@ import (
 type prometheus struct{ url string }
 
 // startPrometheus starts Prometheus with the alerts. It scrapes the pods, which are addresses by name, and gives their series
-// the labels that Prometheus' operator would.
+// the labels that Prometheus' operator would. Each pod has a namespace to itself, with the same name.
 func startPrometheus(t *testing.T, rules []monitoringv1.Rule, pods map[string]string) prometheus {
 	t.Helper()
 	type static struct {
@@ -32,7 +32,7 @@ func startPrometheus(t *testing.T, rules []monitoringv1.Rule, pods map[string]st
 	}
 	var scraped []static
 	for _, pod := range slices.Sorted(maps.Keys(pods)) {
-		scraped = append(scraped, static{[]string{pods[pod]}, map[string]string{"namespace": "kafka", "pod": pod}})
+		scraped = append(scraped, static{[]string{pods[pod]}, map[string]string{"namespace": pod, "pod": pod}})
 	}
 	folder, addr := t.TempDir(), harness.FreeAddr(t)
 	writeRules(t, folder, rules)
@@ -85,11 +85,13 @@ func (p prometheus) query(expr string) (found []map[string]string) {
 	return found
 }
 
-// fired returns the alerts that have fired so far, by pod, in the order of their names.
+// fired returns the alerts that have fired so far, by pod, in the order of their names. An alert about a pod that is gone
+// names its namespace only.
 func (p prometheus) fired() map[string][]string {
 	byPod := map[string][]string{}
-	for _, alert := range p.query(`group by (pod, alertname) (last_over_time(ALERTS{alertstate="firing"}[1h]))`) {
-		byPod[alert["pod"]] = append(byPod[alert["pod"]], alert["alertname"])
+	for _, alert := range p.query(`group by (namespace, alertname) (last_over_time(ALERTS{alertstate="firing"}[1h]))`) {
+		pod := alert["namespace"]
+		byPod[pod] = append(byPod[pod], alert["alertname"])
 	}
 	for _, names := range byPod {
 		slices.Sort(names)

@@ -15,7 +15,7 @@ import (
 // scenarios are what happens to the pods, in the order in which it happens. Those of Kafka's faults are in kafka_test.go.
 var scenarios = []func(*world){
 	revokedAndFilled, allIsWell, hostileRecords, writtenBefore, rejectedRecords, noKey, foreignKey, expiringPage, keyFileDamaged, messageTooLong,
-	brokerStops, brokerAway, partitionLost, topicFilled,
+	consumerKilled, producerKilled, producerFinishes, brokerStops, brokerAway, partitionLost, topicFilled,
 }
 
 // allIsWell has everything that an alert is about, and nothing wrong.
@@ -149,6 +149,39 @@ func messageTooLong(w *world) {
 		}
 	})
 	w.expect("too-long-producer", "KafkaE2EENotSent")
+}
+
+// consumerKilled is a consumer that does not come back.
+func consumerKilled(w *world) {
+	w.consume("killed", w.broker())
+	w.reads("killed")
+	w.then(w.consumers[len(w.consumers)-1].Kill)
+	w.expect("killed", "KafkaE2EEConsumerGone")
+}
+
+// producerKilled is a producer that was to send until it is stopped, and does not come back.
+func producerKilled(w *world) {
+	p := w.run("produce", "killed-producer", w.broker(), nil, []string{"PUBKEY=" + w.keys.Public})
+	w.then(p.Kill)
+	w.expect("killed-producer", "KafkaE2EEProducerGone")
+}
+
+// producerFinishes is a producer whose input ends. It exits with status 0, and nobody misses it.
+func producerFinishes(w *world) {
+	in, lines, err := os.Pipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { in.Close() })
+	p := w.run("produce", "finished-producer", w.broker(), in, []string{"PUBKEY=" + w.keys.Public})
+	w.then(func() {
+		if _, err := lines.WriteString("the last message\n"); err != nil {
+			w.t.Fatal(err)
+		}
+		lines.Close()
+		p.WaitExit()
+	})
+	w.expect("finished-producer")
 }
 
 // certificate makes a certificate of the page that is valid for so long, and returns its files.
