@@ -147,6 +147,11 @@ release: ## Make a release of this commit in dist/ (docs/release.md): VERSION=v1
 	@$(RELEASE_BUILD) ./cmd/release
 	@$(CACHE)/release -version '$(VERSION)' -registry '$(REGISTRY)'
 
+.PHONY: pin
+pin: ## Name the images of others, which compile ours and release the key, by the digests that their tags have now (docs/release.md)
+	@$(RELEASE_BUILD) ./cmd/pin
+	@$(CACHE)/pin
+
 .PHONY: publish
 publish: ## Push the release in dist/ to REGISTRY=registry.example/team, the one that it was made for, and sign it if cosign is installed; COSIGN_KEY is its key
 	@$(RELEASE_BUILD) ./cmd/publish

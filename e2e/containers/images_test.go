@@ -208,7 +208,7 @@ func buildProgram(t testing.TB, program, name string, options ...string) []byte 
 	if err != nil {
 		t.Fatal(err)
 	}
-	base, err := exec.Command("../../deploy/docker/choose", "golang:1.26-bookworm", "kafka-e2ee/golang:1.26-bookworm").Output()
+	base, err := exec.Command("../../deploy/docker/choose", harness.BuildImage(), "kafka-e2ee/golang:1.26-bookworm").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

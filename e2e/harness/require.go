@@ -72,8 +72,16 @@ var (
 		return ""
 	}))
 	KafkaImage = image("Kafka's image", "KAFKA_IMAGE", "confluentinc/confluent-local:7.5.0", "kafka-e2ee/kafka:4.3.1")
-	GoImage    = image("Go's image", "BUILD_IMAGE", "golang:1.26-bookworm", "kafka-e2ee/golang:1.26-bookworm")
+	GoImage    = image("Go's image", "BUILD_IMAGE", BuildImage(), "kafka-e2ee/golang:1.26-bookworm")
 )
+
+// BuildImage returns the compiler's image, as the Dockerfiles name it.
+func BuildImage() string {
+	text, _ := os.ReadFile("../../Dockerfile.producer") //nolint:errcheck // without the file no image is found
+	_, rest, _ := strings.Cut(string(text), "\nARG BUILD_IMAGE=")
+	image, _, _ := strings.Cut(rest, "\n")
+	return image
+}
 
 // image requires the usual image or the stand-in that "make setup" builds, or else the one that the variable names.
 func image(what, variable, usual, standin string) Requirement {

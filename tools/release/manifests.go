@@ -113,11 +113,19 @@ func (r *release) archive(name, top string, files []dist.File) error {
 	if err := zip.Close(); err != nil {
 		return err
 	}
-	return r.write(name, text.Bytes())
+	return r.put(name, text.Bytes(), slices.ContainsFunc(files, func(f dist.File) bool { return r.namesSidecar(f.Content) }))
 }
 
 // write writes an artifact that contains no program.
 func (r *release) write(name string, content []byte) error {
-	r.artifacts = append(r.artifacts, artifact{name: name})
+	return r.put(name, content, r.namesSidecar(content))
+}
+
+func (r *release) put(name string, content []byte, sidecar bool) error {
+	r.artifacts = append(r.artifacts, artifact{name: name, sidecar: sidecar})
 	return os.WriteFile(filepath.Join(r.dist, name), content, 0o644) //nolint:gosec // a release is public
+}
+
+func (r *release) namesSidecar(content []byte) bool {
+	return bytes.Contains(content, []byte(r.sidecar))
 }

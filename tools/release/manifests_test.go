@@ -17,6 +17,9 @@ func (d made) manifests(t *testing.T) {
 		if strings.Count(text, "image: "+consumer+"\n") != 1 || strings.Count(text, "image: "+producer+"\n") != 1 || strings.Contains(text, "registry.example") {
 			t.Errorf("the overlay %s does not name exactly the released images", overlay)
 		}
+		if strings.Contains(text, "@sha256:"+d.sidecar+"\n") != deploysSidecar(overlay+"-") {
+			t.Errorf("the overlay %s does not name the sidecar by its digest", overlay)
+		}
 	}
 	files := d.unpack(t, "deploy-"+version+".tar.gz")
 	settings := files["kafka-e2ee-"+version+"/deploy/kubernetes/components/settings/settings.env"]

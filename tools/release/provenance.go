@@ -9,10 +9,13 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
 
 	"kafka-e2ee/tools/release/dist"
 	"kafka-e2ee/tools/release/roots"
@@ -61,6 +64,7 @@ type artifact struct {
 	image    string    // the image that it is an archive of
 	programs []program // those in it
 	roots    bool      // the roots of TLS are in it, too
+	sidecar  bool      // it deploys the sidecar
 }
 
 // writeProvenance writes a statement about each artifact: what it was made from, and with which parameters. It has no time.
@@ -133,7 +137,30 @@ func (r *release) materials(a artifact) ([]resource, error) {
 		}
 		all = append(all, resource{URI: "pkg:golang/" + name, Digest: map[string]string{"dirHash": hex.EncodeToString(sum)}})
 	}
+	if a.sidecar {
+		sidecar, err := otherImage(r.sidecar)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, sidecar)
+	}
 	return all, nil
+}
+
+// otherImage returns the resource for an image of others. It has a digest if the image is named by one.
+func otherImage(named string) (resource, error) {
+	tagged, digest, pinned := strings.Cut(named, "@")
+	tag, err := name.NewTag(tagged)
+	if err != nil {
+		return resource{}, err
+	}
+	about := "?repository_url=" + tag.Context().Name() + "&tag=" + tag.TagStr()
+	address := "pkg:oci/" + path.Base(tag.RepositoryStr())
+	if !pinned {
+		return resource{URI: address + about}, nil
+	}
+	algorithm, sum, _ := strings.Cut(digest, ":")
+	return resource{URI: address + "@" + algorithm + "%3A" + sum + about, Digest: map[string]string{algorithm: sum}}, nil
 }
 
 // linked returns the modules of others in a program. This repository's own are the commit's.

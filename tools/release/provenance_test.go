@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +45,12 @@ func (d made) provenance(t *testing.T) {
 		if materials["kafka-e2ee"] != d.commit {
 			t.Errorf("%s: made from %v, want commit %s", name, materials, d.commit)
 		}
+		sidecar := slices.ContainsFunc(slices.Collect(maps.Keys(materials)), func(uri string) bool {
+			return materials[uri] == d.sidecar && strings.HasPrefix(uri, "pkg:oci/skr@sha256%3A"+d.sidecar+"?repository_url=mcr.microsoft.com/aci/skr&tag=2.")
+		})
+		if sidecar != deploysSidecar(name) {
+			t.Errorf("%s: made from %v; that the sidecar's image is among it is %v", name, materials, sidecar)
+		}
 		if image, isImage := strings.CutSuffix(name, "-"+version+".oci.tar"); isImage {
 			d.imageMaterials(t, image, subjects, materials)
 		}
@@ -50,6 +58,16 @@ func (d made) provenance(t *testing.T) {
 	if checked < 20 {
 		t.Errorf("only %d artifacts have a statement", checked)
 	}
+}
+
+// deploysSidecar reports whether an artifact names the sidecar's image.
+func deploysSidecar(name string) bool {
+	for _, with := range []string{"kata-cc-", "confidential-aci-", "deploy-", "kafka-e2ee-"} {
+		if strings.HasPrefix(name, with) {
+			return true
+		}
+	}
+	return false
 }
 
 func (d made) statement(t *testing.T, name string) (*intoto.Statement, *predicate.Provenance) {

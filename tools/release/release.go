@@ -16,6 +16,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"kafka-e2ee/tools/release/dist"
+	"kafka-e2ee/tools/release/pin"
 )
 
 // Folder is where a release is written, in the repository.
@@ -29,6 +30,7 @@ type release struct {
 	programs          []program
 	digests           map[string]v1.Hash // of the images
 	artifacts         []artifact
+	sidecar           string // its image
 }
 
 // Make writes the release to dist/, whose former content it deletes, and what it does to log. The manifests name images in
@@ -45,6 +47,9 @@ func Make(ctx context.Context, source Source, version, registry string, log io.W
 	r := &release{
 		Source: source, version: version, registry: registry,
 		dist: filepath.Join(source.Dir, Folder), digests: map[string]v1.Hash{},
+	}
+	if err := r.nameOthers(log); err != nil {
+		return err
 	}
 	if err := os.RemoveAll(r.dist); err != nil {
 		return err
@@ -74,6 +79,23 @@ func Make(ctx context.Context, source Source, version, registry string, log io.W
 		}
 		if err := step.run(); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
+		}
+	}
+	return nil
+}
+
+// nameOthers reads which images of others the commit names, and says which of them can change after the release.
+func (r *release) nameOthers(log io.Writer) (err error) {
+	if r.sidecar, err = pin.Sidecar(r.Dir); err != nil {
+		return err
+	}
+	byTag, err := pin.ByTag(r.Dir)
+	if err != nil {
+		return err
+	}
+	for _, image := range byTag {
+		if _, err := fmt.Fprintf(log, "release: the commit names %s by tag, which can be moved to another image (hint: make pin, where its registry can be reached)\n", image); err != nil {
+			return err
 		}
 	}
 	return nil

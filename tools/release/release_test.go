@@ -21,6 +21,8 @@ const (
 // bytes. And what people download could be for another machine, lack a file, or say another version.
 func TestRelease(t *testing.T) {
 	first := clone(t, filepath.Join(t.TempDir(), "first"))
+	sidecar := pinSidecar(t, first)
+	commit(t, first)
 	second := filepath.Join(t.TempDir(), "another", "folder")
 	run(t, first, "git", "clone", "--quiet", first, second)
 	lines := func(dir string) []string {
@@ -30,7 +32,9 @@ func TestRelease(t *testing.T) {
 		}
 		return strings.Split(string(content), "\n")
 	}
-	makeRelease(t, first)
+	if said := makeRelease(t, first); strings.Contains(said, "aci/skr") || !strings.Contains(said, "names golang:") {
+		t.Errorf("it does not say exactly which images are named by tag: %s", said)
+	}
 	// Another user, who lives elsewhere, lets nobody read their files, and builds their own programs with other settings.
 	makeRelease(t, second, "TZ=Pacific/Auckland", "LC_ALL=C", "USER=somebody",
 		"GOFLAGS=-tags=another", "GOARM64=v8.1", "GOFIPS140=latest", "GOEXPERIMENT=nogreenteagc")
@@ -44,7 +48,7 @@ func TestRelease(t *testing.T) {
 		t.Errorf("the same commit gives %d files, and elsewhere %d", len(one), len(other))
 	}
 
-	d := made{dir: filepath.Join(first, "dist"), commit: run(t, first, "git", "rev-parse", "HEAD")}
+	d := made{dir: filepath.Join(first, "dist"), commit: run(t, first, "git", "rev-parse", "HEAD"), sidecar: sidecar}
 	names, err := dist.CheckSums(d.dir)
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +82,7 @@ func TestRelease(t *testing.T) {
 type made struct {
 	dir, commit string
 	names       []string
+	sidecar     string // the digest of its image
 }
 
 func (d made) path(name string) string { return filepath.Join(d.dir, name) }
