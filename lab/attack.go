@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"strings"
 	"time"
@@ -55,22 +54,40 @@ func (d *demo) attack(ctx context.Context, attack attacks.Attack) (console.Obser
 	}
 	seen, err := attack.Run(ctx, attacks.Target{
 		Brokers: d.kafka.Brokers, Topic: d.topic, PublicKeyFile: filepath.Join(d.dir, env.PublicKeyFile), Pod: d.pod,
-		OnDeleted: d.stored.forget,
+		OnDeleted: func() {
+			d.stored.forget()
+			d.observed.forget()
+		},
 	})
 	if err != nil {
 		return console.Observation{}, err
 	}
-	observed := console.Observation{Attack: attack.Name, Outcome: string(seen.Outcome), Detail: seen.Detail, Took: seen.Took}
-	for _, at := range seen.Records {
-		observed.Records = append(observed.Records, console.Position(at))
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.observed[attack.Name] == nil {
-		d.observed[attack.Name] = make(map[string]string)
-	}
-	d.observed[attack.Name][string(d.current.format)] = observed.Outcome
+	observed := d.observation(seen)
+	d.observed.add(observed)
 	return observed, nil
+}
+
+// observation adds to what was seen of an attack what only the demo knows: the format, and what the producer had written.
+func (d *demo) observation(seen attacks.Observation) console.Observation {
+	o := console.Observation{
+		Attack: seen.Attack, Format: d.Format(), Outcome: string(seen.Outcome), Detail: seen.Detail, Marks: seen.Marks,
+		Records: positions(seen.Records), Noticed: positions(seen.Noticed), Took: seen.Took,
+	}
+	for _, r := range seen.Read {
+		o.Read = append(o.Read, console.Reading{Position: console.Position(r.Position), Text: string(r.Start)})
+	}
+	for _, w := range seen.Withheld {
+		text, _ := d.Sent(w.Partition, w.Offset)
+		o.Withheld = append(o.Withheld, console.Withheld{Position: console.Position(w.Position), Text: text, Next: console.Position(w.Next)})
+	}
+	return o
+}
+
+func positions(list []attacks.Position) (all []console.Position) {
+	for _, at := range list {
+		all = append(all, console.Position(at))
+	}
+	return all
 }
 
 func (d *demo) noteAttack(a console.Attacked) {
@@ -86,17 +103,6 @@ func (d *demo) Attacked() (console.Attacked, bool) {
 	return d.attacked, d.attacked.Attack.Name != ""
 }
 
-// Scoreboard returns the newest outcome of each attack in this run, by attack and format.
-func (d *demo) Scoreboard() map[string]map[string]string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	board := make(map[string]map[string]string)
-	for attack, outcomes := range d.observed {
-		board[attack] = maps.Clone(outcomes)
-	}
-	return board
-}
-
 // attackFromTerminal says what will be tried, tries it, and says what became of it. It returns before that: the lines that
 // are typed meanwhile reach the producer, without which no attack ends.
 func (d *demo) attackFromTerminal(ctx context.Context, attack attacks.Attack) {
@@ -110,9 +116,22 @@ func (d *demo) attackFromTerminal(ctx context.Context, attack attacks.Attack) {
 		seen, err := d.Attack(ctx, attack.Name)
 		switch {
 		case err == nil:
-			d.say("%s (%s): %s, after %s", strings.ToUpper(strings.ReplaceAll(seen.Outcome, "_", " ")), d.Format(), seen.Detail, seen.Took.Round(time.Millisecond))
+			d.say("%s", became(seen))
 		case ctx.Err() == nil:
 			d.say("nothing can be said of /%s: %v", attack.Name, err)
 		}
 	}()
+}
+
+// became says what became of an attack, in one line without any message.
+func became(o console.Observation) string {
+	text := strings.ToUpper(strings.ReplaceAll(o.Outcome, "_", " "))
+	if len(o.Read) > 0 {
+		text = "READ BY KAFKA'S OPERATOR, " + text
+	}
+	text += fmt.Sprintf(" (%s): %s, after %s", o.Format, o.Detail, o.Took.Round(time.Millisecond))
+	for _, w := range o.Withheld {
+		text += fmt.Sprintf("; record %d/%d is missing, before %d/%d", w.Partition, w.Offset, w.Next.Partition, w.Next.Offset)
+	}
+	return text
 }

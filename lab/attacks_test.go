@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,10 +46,50 @@ func TestAttacks(t *testing.T) {
 			t.Errorf("%s is out of date (hint: make attacks): %v, observed:\n%s", file, err, board)
 		}
 	}
+	for _, column := range board {
+		for _, o := range column.Observed {
+			checkRead(t, column.Name, o)
+			checkWithheld(t, column.Name, o)
+		}
+	}
 	for _, o := range board[len(board)-1].Observed { // a page of a strict pod must never show such a record as if nothing had happened
 		if o.Outcome == attacks.NotNoticed {
 			t.Errorf("strict policy: %s is not noticed: %s", o.Attack, o.Detail)
 		}
+	}
+}
+
+// checkRead checks that a secret that is out counts as one, whatever the pod made of it, and only that.
+func checkRead(t *testing.T, defence string, o attacks.Observation) {
+	t.Helper()
+	want := 0
+	if o.Attack == "reader" {
+		want = max(1, len(o.Records))
+	}
+	if len(o.Read) != want {
+		t.Errorf("%s, %s: the operator has read %d records, want %d", defence, o.Attack, len(o.Read), want)
+	}
+	for _, r := range o.Read {
+		if !slices.Contains(o.Records, r.Position) || !strings.HasSuffix(string(r.Start), "Azure Confidential Computing") {
+			t.Errorf("%s, %s: the operator has read %q at %v, want a message of the producer", defence, o.Attack, r.Start, r.Position)
+		}
+	}
+}
+
+// checkWithheld checks that an attack says which record nobody reads, and that the pod flags the one after it, if any.
+func checkWithheld(t *testing.T, defence string, o attacks.Observation) {
+	t.Helper()
+	if o.Attack != "drop" {
+		if len(o.Withheld) > 0 {
+			t.Errorf("%s, %s: %v is withheld", defence, o.Attack, o.Withheld)
+		}
+		return
+	}
+	if len(o.Withheld) != 1 || slices.Contains(o.Records, o.Withheld[0].Position) || !slices.Contains(o.Records, o.Withheld[0].Next) {
+		t.Fatalf("%s: %v is withheld, and %v are written", defence, o.Withheld, o.Records)
+	}
+	if noticed := slices.Equal(o.Noticed, []attacks.Position{o.Withheld[0].Next}); noticed != (o.Outcome == attacks.Flagged) {
+		t.Errorf("%s: %s by %v, after %v", defence, o.Outcome, o.Noticed, o.Withheld)
 	}
 }
 

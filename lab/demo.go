@@ -47,6 +47,7 @@ type demo struct {
 	env      *env.Environment
 	trusted  string // whom the pods trust as senders
 	stored   *stored
+	observed *observed
 	timeline *timeline.Timeline
 	lines    typedLines
 	limit    messageLimit
@@ -62,8 +63,8 @@ type demo struct {
 	mu       sync.Mutex
 	current  choice
 	play     *play
-	observed map[string]map[string]string // outcome by attack and format
-	attacked console.Attacked             // the last one
+	switched *console.Switch  // of the format; nil: none yet
+	attacked console.Attacked // the last one
 }
 
 // choice is what can be chosen while the demo runs.
@@ -76,7 +77,7 @@ type choice struct {
 func newDemo(ctx context.Context, stop context.CancelCauseFunc, cfg Config, addrs addresses, out io.Writer) *demo {
 	return &demo{
 		ctx: ctx, stop: stop, out: out, after: cfg.After, message: cfg.Message, addrs: addrs, containers: cfg.Containers,
-		changing: make(chan struct{}, 1), stored: newStored(storedBytes), observed: make(map[string]map[string]string),
+		changing: make(chan struct{}, 1), stored: newStored(storedBytes), observed: newObserved(),
 		pod: podapi.New(addrs.confidential, addrs.confidential),
 	}
 }
@@ -254,6 +255,9 @@ func (d *demo) change(ctx context.Context, restart bool, edit func(*choice)) err
 	}
 	d.mu.Lock()
 	d.current = next
+	if before.format != "" && next.format != before.format {
+		d.switched = &console.Switch{From: string(before.format), At: time.Now()}
+	}
 	d.mu.Unlock()
 	if next.format != before.format {
 		end(d.typing)

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"maps"
+	"fmt"
 	"net"
 	"os"
 	"slices"
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"kafka-e2ee/lab/console"
+	"kafka-e2ee/lab/podapi"
 	"kafka-e2ee/lab/scenario"
 )
 
@@ -152,7 +153,7 @@ func TestConsoleIsToldWhatHappens(t *testing.T) {
 	if _, err := d.Attack(t.Context(), "replay"); err != nil {
 		t.Fatal(err)
 	}
-	if got := d.Scoreboard()["replay"]; len(got) != 1 || got["envelope"] == "" {
+	if got := d.Scoreboard()["replay"]; len(got) != 1 || got["envelope"].Outcome == "" {
 		t.Errorf("the scoreboard has %v", got)
 	}
 }
@@ -173,9 +174,16 @@ func TestRewindForgetsWhatWasSent(t *testing.T) {
 		}
 		return typed
 	})
+	replayed, err := d.Attack(t.Context(), "replay")
+	if err != nil {
+		t.Fatal(err)
+	}
 	seen, err := d.Attack(t.Context(), "rewind")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if o, ok := d.AttackedAt(replayed.Records[0]); ok && o.Attack == "replay" {
+		t.Error("a record of the recreated topic is said to be a replay of the former one")
 	}
 	for _, at := range seen.Records {
 		if text, ok := d.Sent(at.Partition, at.Offset); ok {
@@ -194,22 +202,85 @@ func TestRewindForgetsWhatWasSent(t *testing.T) {
 
 // Without this the scoreboard would credit the format with what the signature and the policy do.
 func TestFormatsAreAttackedApart(t *testing.T) {
-	d, _ := startDemo(t, Config{Format: string(formatUnsigned)})
-	for _, chosen := range []format{formatUnsigned, formatEnvelope} {
+	d, _ := startDemo(t, Config{Format: string(formatEnvelope)})
+	if last, ok := d.Switched(); ok {
+		t.Errorf("the first format counts as a switch: %+v", last)
+	}
+	forged := make(map[format]console.Observation)
+	for _, chosen := range []format{formatEnvelope, formatUnsigned} {
 		if err := d.SetFormat(t.Context(), string(chosen)); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the key is released", func() bool {
-			pod, err := d.pod.Key(t.Context())
-			return err == nil && pod.State == podReleased
-		})
-		if _, err := d.Attack(t.Context(), "forge"); err != nil {
-			t.Fatalf("%s: %v", chosen, err)
+		forged[chosen] = attack(t, d, "forge")
+	}
+	for chosen, want := range map[format]string{formatEnvelope: "refused", formatUnsigned: "not_noticed"} {
+		if got := d.Scoreboard()["forge"][string(chosen)].Outcome; got != want {
+			t.Errorf("%s: %s, want %s", chosen, got, want)
 		}
 	}
-	got := d.Scoreboard()["forge"]
-	if want := map[string]string{"envelope-unsigned": "not_noticed", "envelope": "refused"}; !maps.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
+	if last, ok := d.Switched(); !ok || last.From != string(formatEnvelope) || last.At.Before(d.Scenario().Began) {
+		t.Errorf("the switch is %+v", last)
+	}
+	at := forged[formatEnvelope].Records[0]
+	eventually(t, "the pod without a policy opens what the strict one refused", func() bool {
+		newest, err := d.pod.Newest(t.Context(), podapi.MaxRecords, "decrypted")
+		return err == nil && slices.ContainsFunc(newest.Records, func(r podapi.Record) bool { return r.Partition == at.Partition && r.Offset == at.Offset })
+	})
+	if o, ok := d.AttackedAt(at); !ok || o.Outcome != "refused" || o.Format != string(formatEnvelope) {
+		t.Errorf("the outcome of the forgery in the strict pod is now %+v", o)
+	}
+}
+
+// attack does an attack as soon as the pod has its key.
+func attack(t *testing.T, d *demo, name string) console.Observation {
+	t.Helper()
+	eventually(t, "the key is released", func() bool {
+		pod, err := d.pod.Key(t.Context())
+		return err == nil && pod.State == podReleased
+	})
+	o, err := d.Attack(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// Without this the console would call an attack refused by which a message got out, or would not say which message
+// nobody gets.
+func TestAttacksSayWhatIsLost(t *testing.T) {
+	d, _ := startDemo(t, Config{Format: string(formatEnvelope)})
+	o := attack(t, d, "reader")
+	for _, r := range o.Read {
+		if sent, ok := d.Sent(r.Partition, r.Offset); !ok || r.Text != sent {
+			t.Errorf("the operator has read %q, the producer wrote %q", r.Text, sent)
+		}
+	}
+	if said := became(o); len(o.Read) == 0 || !strings.HasPrefix(said, "READ BY KAFKA'S OPERATOR, REFUSED (envelope): ") || strings.Contains(said, "Azure") {
+		t.Errorf("%+v, the terminal says %q", o, said)
+	}
+	o = attack(t, d, "drop")
+	if len(o.Withheld) != 1 || !strings.HasPrefix(o.Withheld[0].Text, "Msg ") || !slices.Equal(o.Noticed, []console.Position{o.Withheld[0].Next}) {
+		t.Fatalf("withheld: %+v", o)
+	}
+	w := o.Withheld[0]
+	if said, want := became(o), fmt.Sprintf("record %d/%d is missing, before %d/%d", w.Partition, w.Offset, w.Next.Partition, w.Next.Offset); !strings.HasSuffix(said, want) {
+		t.Errorf("the terminal says %q, want %q at the end", said, want)
+	}
+}
+
+// Without this the console would say that pods require what they do not, or hide that they do not any more.
+func TestRequires(t *testing.T) {
+	d, _ := startDemo(t, Config{Format: string(formatRSA)})
+	for _, chosen := range []format{formatRSA, formatUnsigned, formatEnvelope, formatJWE} {
+		pod, requires := d.podConfig(chosen), d.Requires(string(chosen))
+		for code, required := range map[string]bool{
+			console.RequireFormat: pod.RequireFormat != "", console.RequireSender: pod.RequireSender != "",
+			console.RequireReader: pod.AllowedReaders != "", console.RequireFresh: pod.RequireFresh,
+		} {
+			if slices.Contains(requires, code) != required {
+				t.Errorf("%s: the demo says %v, the pod requires %s: %v", chosen, requires, code, required)
+			}
+		}
 	}
 }
 

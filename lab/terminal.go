@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"kafka-e2ee/lab/attacks"
+	"kafka-e2ee/lab/console"
 )
 
 // maxCommand bounds a command, in bytes.
@@ -101,8 +102,11 @@ func (d *demo) command(ctx context.Context, text string) {
 			d.say("%s: the confidential pod restarts: %s", now.Name, now.Summary)
 		}
 	case name == "format" && argument != "":
+		if _, unknown := checkFormat(argument); unknown == nil {
+			d.say("both pods restart, and then %s", requireText(d.Requires(argument)))
+		}
 		if err = d.SetFormat(ctx, argument); err == nil {
-			d.say("records have the format %s from now on; both pods read all of them again", d.Format())
+			d.say("records have the format %s from now on; the pods read all of them again, and %s", d.Format(), requireText(d.Requires(d.Format())))
 		}
 	case name == "data" && argument != "":
 		if err = d.SetData(ctx, argument); err == nil {
@@ -139,6 +143,16 @@ func (d *demo) SetFormat(ctx context.Context, name string) error {
 		return err
 	}
 	return d.change(ctx, false, func(next *choice) { next.format = chosen })
+}
+
+// Switched returns the last change of the format.
+func (d *demo) Switched() (console.Switch, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.switched == nil {
+		return console.Switch{}, false
+	}
+	return *d.switched, true
 }
 
 // Data returns what the producer sends by itself.

@@ -49,11 +49,11 @@ func (c console) column(name string) string {
 	return c.Text(chrome.TestID("text-" + name))
 }
 
-// choose presses a button, when it can be pressed.
+// choose presses a button, when it is there and can be pressed.
 func (c console) choose(id string) {
 	c.T.Helper()
 	c.wait(id+" can be pressed", func() bool {
-		return chrome.Eval[bool](c.Tab, fmt.Sprintf(`document.getElementById(%q)?.getAttribute("aria-disabled") !== "true"`, id))
+		return chrome.Eval[bool](c.Tab, fmt.Sprintf(`["false", null].includes(document.getElementById(%q)?.getAttribute("aria-disabled"))`, id))
 	})
 	chrome.Eval[bool](c.Tab, fmt.Sprintf("document.getElementById(%q).click(), true", id))
 }
@@ -276,6 +276,73 @@ func TestConsole(t *testing.T) {
 			c.fits(t, l.String(), l.width, l.height)
 		}
 	})
+}
+
+// Without this an attack that got a message out, or that a later policy does not see, would look refused and forgotten; and
+// nobody would see which record is missing.
+func TestConsoleTellsWhatAttacksDid(t *testing.T) {
+	t.Parallel()
+	harness.Require(t, harness.Chromium)
+	lab := harness.StartLab(t, "", "envelope")
+	view := chrome.Open(chrome.Start(t), t, "about:blank")
+	emulate(view, look{1280, 720, "light", "en"})
+	openConsole(t, view, lab)
+	c := console{view, lab}
+	attack := func(name, became string) {
+		t.Helper()
+		c.choose("attack-" + name)
+		c.wait("what became of "+name, func() bool { return strings.Contains(c.Text("#attack-line"), became) })
+		c.wait("the attacked record is shown", func() bool {
+			return chrome.Eval[string](view, "document.getElementById('columns').dataset.mode") == "attacked"
+		})
+		c.fits(t, name, 1280, 720)
+	}
+	position := func() string { return chrome.Eval[string](view, "document.getElementById('columns').dataset.position") }
+
+	attack("reader", "Kafka's operator could read it; the pod refused it:")
+	if got := c.column("stored"); !strings.HasSuffix(got, "Azure Confidential Computing") || got != c.column("plain") {
+		t.Errorf("the operator has read %q, the producer wrote %q", got, c.column("plain"))
+	}
+	if cell := chrome.Eval[string](view, `document.querySelector('[data-testid="outcome-reader-envelope"]').className`); !strings.HasPrefix(cell, "wait") {
+		t.Errorf("an attack by which a message got out is %q on the scoreboard", cell)
+	}
+
+	attack("drop", "records are missing.")
+	missing, _, _ := strings.Cut(strings.TrimSpace(strings.SplitN(c.Text("#attack-line"), "attack flagged:", 2)[1]), " ")
+	c.choose("r-" + strings.Replace(missing, "/", "-", 1) + "-button")
+	c.wait("both pods' columns say that the record is withheld", func() bool {
+		return position() == missing && strings.Contains(c.Text(chrome.TestID("column-confidential")), "Withheld from this pod") && strings.Contains(c.Text(chrome.TestID("column-ordinary")), "Withheld from this pod")
+	})
+	if got := c.column("plain"); !strings.Contains(c.Text("#attack-line"), "“"+got+"”") {
+		t.Errorf("%s is missing, which was %q, and the console says %q", missing, got, c.Text("#attack-line"))
+	}
+	c.fits(t, "withheld", 1280, 720)
+	c.choose("newest")
+
+	attack("forge", "attack refused:")
+	forged := position()
+	for lang, says := range map[string]string{"ja": "今後は不要: envelope、署名", "en": "The pods restart, and accept any record. No longer required: envelope, signature"} {
+		c.Visit(inLanguage(lab.Console+"/", lang))
+		c.wait("the console says what a switch changes", func() bool {
+			chrome.Eval[bool](view, `document.getElementById("format-envelope-unsigned").dispatchEvent(new MouseEvent("mouseover", { bubbles: true })), true`)
+			return strings.Contains(c.Text("#attack-line"), says)
+		})
+		c.fits(t, "before the switch, "+lang, 1280, 720)
+	}
+	c.Visit(inLanguage(lab.Console+"/", "en"))
+	c.choose("format-envelope-unsigned")
+	c.wait("the console says what is not required any more", func() bool {
+		return strings.HasPrefix(c.Text("#attack-line"), "The pods accept any record. No longer required:")
+	})
+	c.choose("r-" + strings.Replace(forged, "/", "-", 1) + "-button")
+	c.wait("the forgery opens, and is remembered as one", func() bool {
+		seen := c.Text(chrome.TestID("column-confidential"))
+		return position() == forged && strings.Contains(seen, "Decrypted") && strings.Contains(seen, "forge with envelope: refused")
+	})
+	if column := chrome.Eval[string](view, `document.querySelector('[data-testid="column-confidential"]').className`); strings.Contains(column, "good") {
+		t.Errorf("a forgery that was refused is %q now", column)
+	}
+	c.fits(t, "after the switch", 1280, 720)
 }
 
 // Without this nobody would notice the moment in which the key arrives.

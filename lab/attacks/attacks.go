@@ -12,6 +12,7 @@
 package attacks
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -58,12 +59,34 @@ type Position struct {
 
 // Observation is what became of an attack.
 type Observation struct {
-	Attack  string
-	Outcome Outcome
-	Detail  string     // what the pod's API says of the records: states, reasons and flags
-	Marks   []string   // what gave the attack away: flags, or the states of records whose content is not shown; sorted
-	Records []Position // that were written or changed
-	Took    time.Duration
+	Attack   string
+	Outcome  Outcome
+	Detail   string     // what the pod's API says of the records: states, reasons and flags
+	Marks    []string   // what gave the attack away: flags, or the states of records whose content is not shown; sorted
+	Noticed  []Position // the records that it was noticed by
+	Records  []Position // that were written or changed
+	Read     []Reading  // what the operator has read, whatever the pod made of it
+	Withheld []Withheld
+	Took     time.Duration
+}
+
+// Reading is a record that the operator has decrypted with a private key of their own.
+type Reading struct {
+	Position        // where the record is now
+	Start    []byte // of the message, at most readingBytes
+}
+
+func newReading(at Position, message []byte) Reading {
+	return Reading{at, bytes.Clone(message[:min(len(message), readingBytes)])}
+}
+
+// readingBytes is how much of a message is kept.
+const readingBytes = 1 << 10
+
+// Withheld is a record of the producer that the operator has deleted before anyone read it.
+type Withheld struct {
+	Position          // where it was
+	Next     Position // where the record is that comes after it for those who read
 }
 
 // All returns all attacks in the order to show them.
@@ -105,26 +128,31 @@ func (a Attack) Run(ctx context.Context, t Target) (Observation, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	start := time.Now()
-	findings, err := a.run(ctx, t)
+	o := &operator{target: t, page: newPage(t)}
+	findings, err := a.run(ctx, o)
 	if err != nil {
 		return Observation{}, fmt.Errorf("attack %s: %w", a.Name, err)
 	}
 	outcome := a.judge(findings)
-	o := Observation{Attack: a.Name, Outcome: outcome, Detail: detail(findings), Marks: decisive(findings, outcome), Took: time.Since(start)}
-	for _, f := range findings {
-		o.Records = append(o.Records, f.Position)
+	observed := Observation{
+		Attack: a.Name, Outcome: outcome, Detail: detail(findings), Marks: decisive(findings, outcome),
+		Read: o.readings, Withheld: o.withheld, Took: time.Since(start),
 	}
-	return o, nil
+	for _, f := range findings {
+		observed.Records = append(observed.Records, f.Position)
+		if f.outcome == outcome && outcome != NotNoticed {
+			observed.Noticed = append(observed.Noticed, f.Position)
+		}
+	}
+	return observed, nil
 }
 
-func (a Attack) run(ctx context.Context, t Target) ([]finding, error) {
-	pod := newPage(t)
-	o := &operator{target: t, page: pod}
+func (a Attack) run(ctx context.Context, o *operator) ([]finding, error) {
 	keyIDs, err := o.keyIDs()
 	if err != nil {
 		return nil, err
 	}
-	newest, before, err := genuine(ctx, o, pod, keyIDs)
+	newest, before, err := genuine(ctx, o, keyIDs)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +160,7 @@ func (a Attack) run(ctx context.Context, t Target) ([]finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	records, err := pod.wait(ctx, written...)
+	records, err := o.page.wait(ctx, written...)
 	if err != nil {
 		return nil, err
 	}
@@ -148,12 +176,12 @@ var errKeyReplaced = errors.New("the producer's key is being replaced, so nothin
 
 // genuine returns the next record that the producer writes, and what the pod says of it: it has decrypted the record, with
 // one of the producer's present keys.
-func genuine(ctx context.Context, o *operator, pod *page, keyIDs []string) (stored, podapi.Record, error) {
+func genuine(ctx context.Context, o *operator, keyIDs []string) (stored, podapi.Record, error) {
 	newest, err := o.next(ctx)
 	if err != nil {
 		return stored{}, podapi.Record{}, err
 	}
-	said, err := pod.waitUntil(ctx, func(r podapi.Record) bool { return r.State == stateDecrypted }, newest.Position)
+	said, err := o.page.waitUntil(ctx, func(r podapi.Record) bool { return r.State == stateDecrypted }, newest.Position)
 	if err != nil {
 		return stored{}, podapi.Record{}, err
 	}
@@ -169,10 +197,10 @@ func Ready(ctx context.Context, t Target) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		o := &operator{target: t}
+		o := &operator{target: t, page: newPage(t)}
 		keyIDs, err := o.keyIDs()
 		if err == nil {
-			_, _, err = genuine(ctx, o, newPage(t), keyIDs)
+			_, _, err = genuine(ctx, o, keyIDs)
 		}
 		switch {
 		case err == nil:

@@ -16,8 +16,10 @@ import (
 
 // operator is a client with every right at the broker, and no key.
 type operator struct {
-	target Target
-	page   *page // to pass over what it says before an attack
+	target   Target
+	page     *page // what the pod says
+	readings []Reading
+	withheld []Withheld
 }
 
 // stored is a record as Kafka stores it.

@@ -33,13 +33,18 @@ func reader(ctx context.Context, o *operator, newest stored) ([]Position, error)
 }
 
 // readAlong adds the key to the producer's.
-func (o *operator) readAlong(ctx context.Context, opener *envelope.Opener, key *rsa.PublicKey) ([]Position, error) {
+func (o *operator) readAlong(ctx context.Context, opener *envelope.Opener, key *rsa.PublicKey) (shared []Position, err error) {
 	client, err := o.client(kgo.ConsumeTopics(o.target.Topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()))
 	if err != nil {
 		return nil, err
 	}
 	defer client.Close()
-	return o.eavesdrop(opener, key, true, func() ([]stored, error) { return poll(ctx, client) })
+	read, err := o.eavesdrop(opener, key, true, func() ([]stored, error) { return poll(ctx, client) })
+	o.readings = read
+	for _, r := range read {
+		shared = append(shared, r.Position)
+	}
+	return shared, err
 }
 
 // intercept puts the key in the place of the producer's.
@@ -68,48 +73,52 @@ func (o *operator) intercept(ctx context.Context, opener *envelope.Opener, key *
 		return nil, err
 	}
 	for partition, records := range h.records {
-		if !slices.ContainsFunc(records, func(r stored) bool { return o.opens(opener, r) }) {
+		if !slices.ContainsFunc(records, func(r stored) bool { _, ok := o.open(opener, r); return ok }) {
 			continue
 		}
-		var changed []int
+		var messages map[int][]byte
 		written, err := h.replace(ctx, partition, func(records []stored) (out []stored, err error) {
-			out, changed, err = o.reseal(records, opener, sealer)
+			out, messages, err = o.reseal(records, opener, sealer)
 			return out, err
 		})
 		if err != nil {
 			return nil, err
 		}
-		for _, i := range changed {
-			sealed = append(sealed, written[i])
+		for i, at := range written {
+			if message, ok := messages[i]; ok {
+				sealed = append(sealed, at)
+				o.readings = append(o.readings, newReading(at, message))
+			}
 		}
 	}
 	return sealed, nil
 }
 
-func (o *operator) opens(opener *envelope.Opener, r stored) bool {
-	_, err := opener.Open(nil, o.target.Topic, r.value)
-	return err == nil
+// open decrypts a record with a private key of the operator's own.
+func (o *operator) open(opener *envelope.Opener, r stored) (message []byte, ok bool) {
+	m, err := opener.Open(nil, o.target.Topic, r.value)
+	return m.Plaintext, err == nil
 }
 
-// reseal encrypts those records again that the opener opens. It returns all records, and which of them have changed.
-func (o *operator) reseal(records []stored, opener *envelope.Opener, sealer *envelope.Sealer) (out []stored, changed []int, err error) {
-	out = slices.Clone(records)
+// reseal encrypts those records again that the opener opens. It returns all records, and what those held, by index.
+func (o *operator) reseal(records []stored, opener *envelope.Opener, sealer *envelope.Sealer) (out []stored, messages map[int][]byte, err error) {
+	out, messages = slices.Clone(records), make(map[int][]byte)
 	for i, r := range out {
-		message, err := opener.Open(nil, o.target.Topic, r.value)
-		if err != nil {
+		message, ok := o.open(opener, r)
+		if !ok {
 			continue
 		}
-		if out[i].value, err = sealer.Seal(nil, message.Plaintext, r.Partition); err != nil {
+		if out[i].value, err = sealer.Seal(nil, message, r.Partition); err != nil {
 			return nil, nil, err
 		}
-		changed = append(changed, i)
+		messages[i] = message
 	}
-	return out, changed, nil
+	return out, messages, nil
 }
 
-// eavesdrop changes the public key's file until a record opens, and puts it back until one does not. It returns where the
-// records are that did.
-func (o *operator) eavesdrop(opener *envelope.Opener, key *rsa.PublicKey, add bool, poll func() ([]stored, error)) (read []Position, err error) {
+// eavesdrop changes the public key's file until a record opens, and puts it back until one does not. It returns what the
+// records held that did.
+func (o *operator) eavesdrop(opener *envelope.Opener, key *rsa.PublicKey, add bool, poll func() ([]stored, error)) (read []Reading, err error) {
 	restore, err := o.slipIn(key, add)
 	if err != nil {
 		return nil, err
@@ -122,9 +131,10 @@ func (o *operator) eavesdrop(opener *envelope.Opener, key *rsa.PublicKey, add bo
 			return nil, err
 		}
 		for _, r := range records {
+			message, ok := o.open(opener, r)
 			switch {
-			case o.opens(opener, r):
-				if read = append(read, r.Position); len(read) == 1 {
+			case ok:
+				if read = append(read, newReading(r.Position, message)); len(read) == 1 {
 					if err := restore(); err != nil {
 						return nil, err
 					}

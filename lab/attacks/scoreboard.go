@@ -50,11 +50,16 @@ func (s Scoreboard) rows() [][]string {
 	return rows
 }
 
+// cell says what the operator has read, beside what the pod made of it: a pod can refuse a record that is no secret any more.
 func (o Observation) cell() string {
-	if o.Outcome == NotNoticed {
-		return "NOT NOTICED"
+	cell := "NOT NOTICED"
+	if o.Outcome != NotNoticed {
+		cell = fmt.Sprintf("%s: %s", o.Outcome, strings.Join(o.Marks, ", "))
 	}
-	return fmt.Sprintf("%s: %s", o.Outcome, strings.Join(o.Marks, ", "))
+	if len(o.Read) > 0 {
+		cell = "READ by the operator; " + cell
+	}
+	return cell
 }
 
 // The marks around the table in a document. Its first two lines, the header, are the document's.
@@ -71,11 +76,12 @@ func (s Scoreboard) Update(document []byte) ([]byte, error) {
 	if !started || !ended || len(lines) < 3 {
 		return nil, errors.New("updating the document: it has no table between the marks scoreboard and end")
 	}
+	emphasis := strings.NewReplacer("NOT NOTICED", "**not noticed**", "READ", "**read**") // in String they are in capitals
 	out := slices.Concat(before, []byte(tableStart), lines[0], lines[1])
 	for _, row := range s.rows() {
 		row[0] = "`" + row[0] + "`"
 		for i, cell := range row {
-			row[i] = strings.ReplaceAll(cell, "NOT NOTICED", "**not noticed**")
+			row[i] = emphasis.Replace(cell)
 		}
 		out = fmt.Appendf(out, "| %s |\n", strings.Join(row, " | "))
 	}

@@ -10,6 +10,7 @@ func TestUpdateReplacesTheRows(t *testing.T) {
 	board := Scoreboard{
 		{"one", []Observation{{Attack: "tamper", Outcome: Refused, Marks: []string{"malformed"}}}},
 		{"two", []Observation{{Attack: "replay", Outcome: Flagged, Marks: []string{"gap", "late"}}, {Attack: "tamper", Outcome: NotNoticed}}},
+		{"three", []Observation{{Attack: "tamper", Outcome: Refused, Marks: []string{"rejected (reader)"}, Read: make([]Reading, 1)}, {Attack: "replay", Outcome: NotNoticed, Read: make([]Reading, 1)}}},
 	}
 	const before = "text\n<!-- scoreboard -->\n| | 列 |\n|---|---|\n| old |\n<!-- end -->\nmore\n"
 	got, err := board.Update([]byte(before))
@@ -17,8 +18,8 @@ func TestUpdateReplacesTheRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"text\n<!-- scoreboard -->\n| | 列 |\n|---|---|\n| `tamper` | refused: malformed | **not noticed** |\n",
-		"\n| `replay` | - | flagged: gap, late |\n", "|\n<!-- end -->\nmore\n",
+		"text\n<!-- scoreboard -->\n| | 列 |\n|---|---|\n| `tamper` | refused: malformed | **not noticed** | **read** by the operator; refused: rejected (reader) |\n",
+		"\n| `replay` | - | flagged: gap, late | **read** by the operator; **not noticed** |\n", "|\n<!-- end -->\nmore\n",
 	} {
 		if !strings.Contains(string(got), want) || strings.Contains(string(got), "old") {
 			t.Errorf("got\n%s\nwant %q", got, want)

@@ -6,9 +6,21 @@ import (
 	"slices"
 )
 
+// dropped is which of the records that are held back disappears.
+const dropped = 1
+
 // drop holds three records back, and lets the middle one disappear.
 func drop(ctx context.Context, o *operator, r stored) ([]Position, error) {
-	return o.rewrite(ctx, r.Partition, 3, func(records []stored) []stored { return slices.Delete(records, 1, 2) })
+	var lost Position
+	written, err := o.rewrite(ctx, r.Partition, dropped+2, func(records []stored) []stored {
+		lost = records[dropped].Position
+		return slices.Delete(records, dropped, dropped+1)
+	})
+	if err != nil {
+		return nil, err
+	}
+	o.withheld = append(o.withheld, Withheld{lost, written[dropped]})
+	return written, nil
 }
 
 // reorder holds two records back, and exchanges them.

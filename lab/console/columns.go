@@ -41,7 +41,12 @@ type columnView struct {
 	Key                   string // start of the id of the key that opened it
 	Note                  string // says more than Label, below the text
 	Sender                string
+	SenderSeverity        string
+	SenderIcon            string
 	Flags                 []string
+	Attack                string // what became of an attack on the record, when it was observed
+	AttackSeverity        string
+	AttackIcon            string
 }
 
 // recordView shows the newest settled record, or any that is held.
@@ -71,8 +76,8 @@ func (c *Console) recordView(l localizer, records, settled []storedRecord, reach
 	}
 	v.Found = true
 	v.Plain = c.plain(l, r)
-	v.Stored, v.Facts = l.stored(r), l.facts(c.demo.Addresses().Topic, r)
-	v.Confidential, v.Ordinary = c.seen(l, c.confidential, r), c.seen(l, c.ordinary, r)
+	v.Stored, v.Facts = c.operator(l, r), l.facts(c.demo.Addresses().Topic, r)
+	v.Confidential, v.Ordinary = c.seenSince(l, r), c.seen(l, c.ordinary, r)
 	return v
 }
 
@@ -193,13 +198,28 @@ func (l localizer) ciphertext(v columnView, r storedRecord) columnView {
 	return v
 }
 
-// stored is what Kafka's operators see of the value.
+// operator is what Kafka's operators see of the value: what is stored, or the message, if a private key of their own has
+// decrypted it.
+func (c *Console) operator(l localizer, r storedRecord) columnView {
+	at := Position{r.partition, r.offset}
+	attack, _ := c.demo.AttackedAt(at)
+	for _, read := range attack.Read {
+		if read.Position == at {
+			return message(columnView{Severity: "bad", Icon: "⚠", Label: l.T("stored.read"), Note: l.T("stored.read_more")}, read.Text)
+		}
+	}
+	return l.stored(r)
+}
+
+// stored is what Kafka's operators see of the value without a key.
 func (l localizer) stored(r storedRecord) columnView {
 	v := columnView{Severity: "neutral", Icon: "≡", Label: l.T("stored.text")}
 	switch {
 	case r.null:
 		v.Label, v.Text, v.Size = l.T("stored.null"), l.T("stored.null_more"), "words"
 		return v
+	case r.deleted:
+		v.Icon, v.Label = "✗", l.T("stored.deleted")
 	case !utf8.Valid(r.value):
 		v.Label = l.T("stored.bytes")
 	}

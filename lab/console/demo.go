@@ -17,6 +17,11 @@ type Demo interface {
 	Format() string
 	// SetFormat changes the format of the records, and restarts both pods: what they require depends on it.
 	SetFormat(ctx context.Context, name string) error
+	// Requires returns what the pods require of a record while a format is chosen: the codes Require…, in the order to
+	// show them.
+	Requires(format string) []string
+	// Switched returns the last change of the format. It is false before the first.
+	Switched() (Switch, bool)
 
 	// Send sends a line as one message. It returns when the producer has taken the line, before Kafka has. A line that is
 	// longer than Limit, empty, or not one line, is an error.
@@ -58,8 +63,25 @@ type Demo interface {
 	Attack(ctx context.Context, name string) (Observation, error)
 	// Attacked returns the attack that runs, or the last one, also of the terminal. It is false before the first.
 	Attacked() (Attacked, bool)
-	// Scoreboard returns the newest outcome of each attack that was observed in this run, by attack and format.
-	Scoreboard() map[string]map[string]string
+	// AttackedAt returns what was observed of the last attack that wrote, changed or withheld the record at a position. It
+	// stays what it was, whatever the pods require later. It is false if there was none, or too many since.
+	AttackedAt(Position) (Observation, bool)
+	// Scoreboard returns what was observed last of each attack in this run, by attack and format.
+	Scoreboard() map[string]map[string]Observation
+}
+
+// What pods can require of a record.
+const (
+	RequireFormat = "format" // the format envelope
+	RequireSender = "sender" // a trusted signature
+	RequireReader = "reader" // that nobody but the pod can read it
+	RequireFresh  = "fresh"  // that its data key has not expired
+)
+
+// Switch is a change of the format.
+type Switch struct {
+	From string
+	At   time.Time // when the pods were restarted
 }
 
 // The data that the producer can send by itself.
@@ -179,11 +201,29 @@ type Attacked struct {
 	Err     error       // why nothing can be said
 }
 
-// Observation is what became of an attack, as the confidential pod reported it.
+// Observation is what became of an attack, as the confidential pod reported it while the format was chosen.
 type Observation struct {
-	Attack  string
-	Outcome string // refused, flagged or not_noticed
-	Detail  string
-	Records []Position // that the attack wrote or changed
-	Took    time.Duration
+	Attack   string
+	Format   string // one that Format returns
+	Outcome  string // refused, flagged or not_noticed
+	Detail   string
+	Marks    []string   // what gave the attack away
+	Noticed  []Position // the records that it was noticed by
+	Records  []Position // that the attack wrote or changed
+	Read     []Reading  // what Kafka's operator has read, whatever the pod made of it
+	Withheld []Withheld
+	Took     time.Duration
+}
+
+// Reading is a record that Kafka's operator has decrypted with a private key of their own.
+type Reading struct {
+	Position
+	Text string // start of the message
+}
+
+// Withheld is a record of the producer that Kafka's operator has deleted before anyone read it.
+type Withheld struct {
+	Position
+	Text string   // what the producer encrypted; empty if it is not known any more
+	Next Position // of the record that comes after it for those who read
 }

@@ -36,7 +36,9 @@ type fakeDemo struct {
 	timeline []Step
 	keys     []string
 	began    time.Time // of the scenario
-	board    map[string]map[string]string
+	board    map[string]map[string]Observation
+	seen     []Observation // whose records are in the topic
+	switched *Switch
 	attack   func(ctx context.Context, name string) (Observation, error)
 	limit    int
 	attacked Attacked
@@ -91,7 +93,7 @@ func newFakeDemo(t testing.TB) *fakeDemo {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	d := &fakeDemo{t: t, client: client, sent: make(map[position]string), wrote: make(map[[sha256.Size]byte]Written), data: DataMsg, scenario: "good", format: "rsa", board: make(map[string]map[string]string), limit: 318, confidential: &fakePod{feed: "a"}, ordinary: &fakePod{feed: "b"}}
+	d := &fakeDemo{t: t, client: client, sent: make(map[position]string), wrote: make(map[[sha256.Size]byte]Written), data: DataMsg, scenario: "good", format: "rsa", limit: 318, confidential: &fakePod{feed: "a"}, ordinary: &fakePod{feed: "b"}}
 	pod := func(p *fakePod) string {
 		server := httptest.NewServer(p)
 		t.Cleanup(server.Close)
@@ -230,8 +232,36 @@ func (d *fakeDemo) attacks(name string) bool {
 	return a.Running && a.Attack.Name == name
 }
 
-func (d *fakeDemo) Scoreboard() map[string]map[string]string {
+func (d *fakeDemo) Scoreboard() map[string]map[string]Observation {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.board
+}
+
+func (d *fakeDemo) AttackedAt(at Position) (Observation, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, o := range slices.Backward(d.seen) {
+		if slices.Contains(o.Records, at) || slices.ContainsFunc(o.Withheld, func(w Withheld) bool { return w.Position == at }) {
+			return o, true
+		}
+	}
+	return Observation{}, false
+}
+
+// Requires is what the lab's pods require.
+func (d *fakeDemo) Requires(format string) []string {
+	if format != "envelope" {
+		return nil
+	}
+	return []string{RequireFormat, RequireSender, RequireReader, RequireFresh}
+}
+
+func (d *fakeDemo) Switched() (Switch, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.switched == nil {
+		return Switch{}, false
+	}
+	return *d.switched, true
 }

@@ -122,6 +122,9 @@ func (at position) String() string {
 	return strconv.Itoa(int(at.partition)) + "/" + strconv.FormatInt(at.offset, 10)
 }
 
+// String returns PARTITION/OFFSET, too.
+func (at Position) String() string { return position{at.Partition, at.Offset}.String() }
+
 // parsePosition reads PARTITION/OFFSET.
 func parsePosition(text string) (position, error) {
 	partition, offset, _ := strings.Cut(text, "/")

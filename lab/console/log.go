@@ -28,12 +28,15 @@ func (c *Console) logView(l localizer, records []storedRecord, shown position) [
 		cell := logCell{
 			ID: "r-" + strconv.Itoa(int(r.partition)) + "-" + strconv.FormatInt(r.offset, 10), Position: r.String(), Shown: r.position == shown,
 			Typed:    isTyped && r.position == position{typed.Partition, typed.Offset},
-			Attacked: slices.Contains(attacked.Seen.Records, Position{r.partition, r.offset}),
+			Attacked: slices.Contains(attacked.Seen.Records, Position{r.partition, r.offset}) || attacked.Seen.withheld(r.position),
 		}
-		s := c.seen(l, c.confidential, r)
+		s := c.seenSince(l, r)
 		cell.Severity, cell.Icon, cell.State = s.Severity, s.Icon, s.Label
 		if len(s.Flags) > 0 {
 			cell.State += ", " + s.Flags[0]
+		}
+		if s.Attack != "" {
+			cell.State += ", " + s.Attack
 		}
 		if key, ok := firsts[r.position]; ok {
 			cell.NewKey = shortKey(key)

@@ -85,8 +85,8 @@ func TestFourColumns(t *testing.T) {
 	if s.Stored.Text != string(record.Value) || s.Ordinary.Text != s.Stored.Text || !s.Ordinary.Cipher || s.Ordinary.Severity != "wait" {
 		t.Errorf("Kafka stores %.20q, the ordinary pod sees %.20q (%s)", s.Stored.Text, s.Ordinary.Text, s.Ordinary.Severity)
 	}
-	if s.Confidential.Sender != "Nothing proves who wrote it." {
-		t.Errorf("of the sender the console says %q", s.Confidential.Sender)
+	if s.Confidential.Sender != "Nothing proves who wrote it." || s.Confidential.SenderSeverity != "wait" {
+		t.Errorf("of the sender the console says %q (%s)", s.Confidential.Sender, s.Confidential.SenderSeverity)
 	}
 
 	t.Run("a typed line is shown and stays", func(t *testing.T) {

@@ -100,6 +100,19 @@ func (p *pod) at(r storedRecord) (shown podapi.Record, ok, answers bool) {
 	return shown, same, p.answers
 }
 
+// passed reports whether the pod shows a later record of a partition.
+func (p *pod) passed(r storedRecord) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for at, shown := range p.records {
+		// One of a former topic, which was deleted, is at a later position, too, but not of a later time.
+		if at.partition == r.partition && at.offset > r.offset && shown.Millis != nil && *shown.Millis > r.at.UnixMilli() {
+			return true
+		}
+	}
+	return false
+}
+
 // hasShown reports whether the pod has shown a record, or does not answer.
 func (p *pod) hasShown(r storedRecord) bool {
 	_, shown, answers := p.at(r)

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"kafka-e2ee/web/safetext"
 )
 
 type attacksView struct {
@@ -11,11 +13,13 @@ type attacksView struct {
 	Rows    []attackRow
 	Running bool
 	Last    lastAttack
+	Hint    string // in place of Last
 }
 
 type formatColumn struct {
 	Name, Label string
 	Policy      string // Label with what the pods require
+	Requires    string // the same in a sentence, before it is chosen
 	Current     bool
 }
 
@@ -29,14 +33,16 @@ type outcomeCell struct {
 	Severity, Icon, Words string
 	Current               bool
 	Outcome               string
+	Read                  bool // Kafka's operator has read the records
 }
 
 // lastAttack is the attack that runs, or the last one.
 type lastAttack struct {
-	Name, Tries string
-	Outcome     outcomeCell
-	Detail      string
-	DetailLang  string
+	Name       string
+	Tries      string // while it runs
+	Outcome    outcomeCell
+	Detail     string
+	DetailLang string
 }
 
 func (c *Console) attacksView(l localizer) attacksView {
@@ -49,10 +55,10 @@ func (c *Console) attacksView(l localizer) attacksView {
 	if last.Running && started == last.Attack.Name {
 		started = ""
 	}
-	v := attacksView{Running: last.Running}
+	v := attacksView{Running: last.Running, Hint: cmp.Or(c.switched(l), l.T("attacks.hint"))}
 	formats := []string{"rsa", "envelope-unsigned", "envelope"}
 	for _, outcomes := range board {
-		if outcomes["jwe"] != "" && format != "jwe" && !slices.Contains(formats, "jwe") {
+		if outcomes["jwe"].Outcome != "" && format != "jwe" && !slices.Contains(formats, "jwe") {
 			formats = append(formats, "jwe")
 		}
 	}
@@ -60,7 +66,7 @@ func (c *Console) attacksView(l localizer) attacksView {
 		formats = append(formats, format)
 	}
 	for _, f := range formats {
-		v.Formats = append(v.Formats, formatColumn{f, l.or("format."+f, f), l.or("attacks.format."+f, f), f == format})
+		v.Formats = append(v.Formats, formatColumn{f, l.or("format."+f, f), l.or("attacks.format."+f, f), c.policy(l, f), f == format})
 	}
 	for _, a := range c.demo.Attacks() {
 		row := attackRow{Name: a.Name, Short: l.T("attack." + a.Name + ".short"), Tries: l.or("attack."+a.Name+".tries", a.Tries), Running: last.Running && last.Attack.Name == a.Name}
@@ -76,7 +82,10 @@ func (c *Console) attacksView(l localizer) attacksView {
 			row.Cells = append(row.Cells, cell)
 		}
 		if tried && last.Attack.Name == a.Name {
-			v.Last = lastAttack{Name: a.Name, Tries: row.Tries}
+			v.Last = lastAttack{Name: a.Name}
+			if last.Running {
+				v.Last.Tries = row.Tries
+			}
 		}
 		v.Rows = append(v.Rows, row)
 	}
@@ -88,10 +97,44 @@ func (c *Console) attacksView(l localizer) attacksView {
 		v.Last.Outcome = outcomeCell{Severity: "bad", Icon: "⚠", Words: l.T("outcome.failed")}
 		v.Last.Detail, v.Last.DetailLang = l.problem(last.Err)
 	default:
-		v.Last.Outcome, v.Last.Detail, v.Last.DetailLang = l.outcome(last.Seen.Outcome), l.said(last.Seen.Detail), l.Lang
-		v.Last.Outcome.Words = l.or("became."+last.Seen.Outcome, v.Last.Outcome.Words)
+		v.Last.Outcome, v.Last.Detail, v.Last.DetailLang = l.outcome(last.Seen), l.detail(last.Seen), l.Lang
+		v.Last.Outcome.Words = l.or("became."+outcomeID(last.Seen), v.Last.Outcome.Words)
 	}
 	return v
+}
+
+// detail says what the pod made of an attack, and which record nobody reads.
+func (l localizer) detail(o Observation) string {
+	if len(o.Withheld) == 0 {
+		return l.said(o.Detail)
+	}
+	var all []string
+	for _, w := range o.Withheld {
+		id := "withheld.missing"
+		if w.Text == "" {
+			id = "withheld.unknown"
+		}
+		became := l.T("withheld.not_noticed")
+		if slices.Contains(o.Noticed, w.Next) {
+			became = l.T("withheld."+o.Outcome, "next", w.Next.String(), "said", l.said(strings.Join(o.Marks, ", ")))
+		} else if o.Outcome != "not_noticed" {
+			became = l.said(o.Detail)
+		}
+		all = append(all, l.T(id, "position", w.String(), "text", short(w.Text))+" "+became)
+	}
+	return strings.Join(all, " ")
+}
+
+// maxQuoted is how much of a message a sentence quotes, in characters.
+const maxQuoted = 40
+
+// short returns the start of a message, on one line.
+func short(text string) string {
+	runes := []rune(safetext.Visible(text))
+	if len(runes) > maxQuoted {
+		return string(runes[:maxQuoted]) + "…"
+	}
+	return string(runes)
 }
 
 // said returns what the pod said of the attacked records in words: states, reasons and flags, separated by commas and
@@ -115,15 +158,25 @@ func (l localizer) said(detail string) string {
 	return strings.Join(records, "; ")
 }
 
-// outcome shows what became of an attack. An outcome that the console does not know is shown as it is.
-func (l localizer) outcome(name string) outcomeCell {
-	cell := outcomeCell{Severity: "bad", Icon: "⚠", Words: cmp.Or(l.T("outcome."+name), name), Outcome: name}
-	switch name {
+// outcomeID names what became of an attack, and whether the operator has read the records: no pod takes that back.
+func outcomeID(o Observation) string {
+	if len(o.Read) > 0 {
+		return "read_" + o.Outcome
+	}
+	return o.Outcome
+}
+
+// outcome shows what became of an attack; the zero value: it was not tried. An outcome that the console does not know is
+// shown as it is.
+func (l localizer) outcome(o Observation) outcomeCell {
+	id := outcomeID(o)
+	cell := outcomeCell{Severity: "bad", Icon: "⚠", Words: cmp.Or(l.T("outcome."+id), id), Outcome: o.Outcome, Read: len(o.Read) > 0}
+	switch id {
 	case "":
 		cell.Severity, cell.Icon, cell.Words = "neutral", "–", l.T("outcome.none")
 	case "refused":
 		cell.Severity, cell.Icon = "good", "✓"
-	case "flagged":
+	case "flagged", "read_refused", "read_flagged":
 		cell.Severity, cell.Icon = "wait", "⚑"
 	}
 	return cell

@@ -7,6 +7,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Without this the console would tell what it expects of an attack, not what became of it.
@@ -85,7 +88,7 @@ func TestAttackIsReported(t *testing.T) {
 	proceed <- errors.New("not now")
 	eventually(t, "that attack has ended, too", func() bool { return !english(c).Busy })
 	d.mu.Lock()
-	d.board = map[string]map[string]string{"replay": {"rsa": "not_noticed", "envelope-unsigned": "flagged", "envelope": "refused"}}
+	d.board = map[string]map[string]Observation{"replay": {"rsa": {Outcome: "not_noticed"}, "envelope-unsigned": {Outcome: "flagged"}, "envelope": {Outcome: "refused"}}}
 	d.mu.Unlock()
 	for _, row := range english(c).Attacks.Rows {
 		for i, want := range map[string][3]string{"replay": {"not_noticed", "flagged", "refused"}}[row.Name] {
@@ -95,6 +98,101 @@ func TestAttackIsReported(t *testing.T) {
 		}
 		if row.Name != "replay" && row.Cells[0].Outcome != "" {
 			t.Errorf("%s was not tried and is %q", row.Name, row.Cells[0].Outcome)
+		}
+	}
+}
+
+// Without this an attack by which a message got out would look as harmless as one that the pod refused, and nobody would see
+// what the operator has read.
+func TestReadIsNotHarmless(t *testing.T) {
+	d := newFakeDemo(t)
+	c, _ := startConsole(t, d)
+	r := d.write(0, ciphertext(1))
+	d.confidential.shows(r, "rejected", "", map[string]any{"reject_reason": "reader", "value": nil, "encoding": nil})
+	d.ordinary.shows(r, "no_key", "", nil)
+	at := Position{r.Partition, r.Offset}
+	for outcome, want := range map[string]struct{ severity, cell, became string }{
+		"refused":     {"wait", "read; refused", "Kafka's operator could read it; the pod refused it:"},
+		"flagged":     {"wait", "read; flagged", "Kafka's operator could read it; the pod flagged it:"},
+		"not_noticed": {"bad", "NOT NOTICED", "Kafka's operator could read it, and the pod did NOT NOTICE:"},
+	} {
+		o := Observation{Attack: "reader", Format: "rsa", Outcome: outcome, Records: []Position{at}, Read: []Reading{{at, "what the operator's key opened"}}}
+		d.mu.Lock()
+		d.seen, d.board = []Observation{o}, map[string]map[string]Observation{"reader": {"rsa": o}}
+		d.attacked = Attacked{Attack: AttackInfo{Name: "reader"}, Ended: time.Now(), Seen: o}
+		d.mu.Unlock()
+		v := english(c).Attacks
+		for _, row := range v.Rows {
+			if cell := row.Cells[0]; row.Name == "reader" && (cell.Severity != want.severity || cell.Words != want.cell || !cell.Read) {
+				t.Errorf("%s: the scoreboard says %+v", outcome, cell)
+			}
+		}
+		if v.Last.Outcome.Severity != want.severity || v.Last.Outcome.Words != want.became {
+			t.Errorf("%s: the last attack is %+v", outcome, v.Last)
+		}
+	}
+	eventually(t, "the record is shown", func() bool { s := english(c).Record; return s.Found && s.Confidential.Label == "Record rejected" })
+	if s := english(c).Record.Stored; s.Severity != "bad" || s.Label != "Can read this record" || s.Text != "what the operator's key opened" {
+		t.Errorf("the operator's column is %+v", s)
+	}
+}
+
+// Without this the presenter could not say which message nobody gets, nor how the pod knows.
+func TestMissingRecordIsNamed(t *testing.T) {
+	d := newFakeDemo(t)
+	c, _ := startConsole(t, d)
+	missing := Withheld{Position{1, 9}, "Msg 12: Azure Confidential Computing", Position{1, 14}}
+	long := missing
+	long.Text = strings.Repeat("long ", 100)
+	unknown := missing
+	unknown.Text = ""
+	for want, o := range map[string]Observation{
+		"1/9 “Msg 12: Azure Confidential Computing” is missing. The pod flagged the record after it, 1/14: records are missing.": {
+			Outcome: "flagged", Detail: "decrypted; decrypted, gap", Marks: []string{"gap"}, Noticed: []Position{missing.Next}, Withheld: []Withheld{missing},
+		},
+		"1/9 “Msg 12: Azure Confidential Computing” is missing. The pod shows the others as if nothing were missing.": {
+			Outcome: "not_noticed", Detail: "2 × decrypted", Withheld: []Withheld{missing},
+		},
+		"1/9 “long long long long long long long long …” is missing. opened; out of order": { // not by the record after it
+			Outcome: "flagged", Detail: "decrypted; late", Marks: []string{"late"}, Noticed: []Position{{1, 15}}, Withheld: []Withheld{long},
+		},
+		"1/9 is missing. The pod shows the others as if nothing were missing.": {Outcome: "not_noticed", Withheld: []Withheld{unknown}},
+	} {
+		if got := c.english().detail(o); got != want {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+	}
+}
+
+// Without this an outcome would be told in another way when the pods require something else, and what was refused would look
+// as if it had never been.
+func TestOutcomeStays(t *testing.T) {
+	d := newFakeDemo(t)
+	c, _ := startConsole(t, d)
+	r, other := d.write(0, ciphertext(1)), d.write(0, ciphertext(2))
+	at := Position{r.Partition, r.Offset}
+	d.mu.Lock()
+	d.format = "rsa"
+	d.seen = []Observation{{Attack: "forge", Format: "envelope", Outcome: "refused", Noticed: []Position{at}, Records: []Position{at, {other.Partition, other.Offset}}}}
+	d.mu.Unlock()
+	for _, r := range []*kgo.Record{r, other} {
+		d.confidential.shows(r, "decrypted", "forged", nil)
+		d.ordinary.shows(r, "no_key", "", nil)
+	}
+	shown := func(r *kgo.Record) columnView {
+		c.selection.selectRecord(position{r.Partition, r.Offset})
+		return english(c).Record.Confidential
+	}
+	eventually(t, "the records are shown", func() bool { return shown(r).Label == "Decrypted" && shown(other).Label == "Decrypted" })
+	if s := shown(r); s.Severity != "wait" || s.Attack != "forge with envelope: refused" || s.AttackSeverity != "good" {
+		t.Errorf("the forgery's column is %+v", s)
+	}
+	if s := shown(other); s.Severity != "good" { // the pod has not warned of that one
+		t.Errorf("the other record's column is %+v", s)
+	}
+	for _, cell := range english(c).Log {
+		if cell.Position == at.String() && (cell.Severity != "wait" || !strings.Contains(cell.State, "forge with envelope: refused")) {
+			t.Errorf("in the list the forgery is %+v", cell)
 		}
 	}
 }

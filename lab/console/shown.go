@@ -15,7 +15,7 @@ func (c *Console) seen(l localizer, p *pod, r storedRecord) columnView {
 	case !answers:
 		return columnView{Severity: "wait", Icon: "◔", Label: l.T("pod.starting"), Text: l.T("pod.starting_more"), Size: "words"}
 	case !ok:
-		return columnView{Severity: "neutral", Icon: "◔", Label: l.T("pod.not_yet"), Size: "words"}
+		return c.notShown(l, p, r)
 	}
 	v := columnView{Label: l.word("state.", shown.State)}
 	v.Severity, v.Icon = severity(shown)
@@ -24,7 +24,7 @@ func (c *Console) seen(l localizer, p *pod, r storedRecord) columnView {
 	case "decrypted", "plain":
 		v.Key = shortKey(shown.KeyID)
 		v = message(v, textOf(shown))
-		v.Sender = l.sender(shown)
+		v.Sender, v.SenderSeverity, v.SenderIcon = l.sender(shown)
 	case "rejected":
 		v.Text, v.Size = l.word("reject.", shown.RejectReason), "words"
 		return v
@@ -33,6 +33,24 @@ func (c *Console) seen(l localizer, p *pod, r storedRecord) columnView {
 	}
 	if len(v.Flags) > 0 && v.Severity == "good" {
 		v.Severity, v.Icon = "bad", "⚑"
+	}
+	return v
+}
+
+// seenSince is what the confidential pod shows of the record, with the outcome of an attack on it. That stays what it was
+// when it was observed: a pod that requires something else now may show the same record in another way.
+func (c *Console) seenSince(l localizer, r storedRecord) columnView {
+	v := c.seen(l, c.confidential, r)
+	at := Position{r.partition, r.offset}
+	attack, ok := c.demo.AttackedAt(at)
+	if !ok {
+		return v
+	}
+	outcome := l.outcome(attack)
+	v.Attack = l.T("column.attack", "attack", attack.Attack, "format", l.or("format."+attack.Format, attack.Format), "outcome", outcome.Words)
+	v.AttackSeverity, v.AttackIcon = outcome.Severity, outcome.Icon
+	if v.Severity == "good" && slices.Contains(attack.Noticed, at) {
+		v.Severity, v.Icon = "wait", "⚑"
 	}
 	return v
 }
@@ -59,12 +77,16 @@ func (l localizer) word(prefix, name string) string {
 	return l.or(prefix+name, safetext.Visible(name))
 }
 
-// sender says who wrote a record that was opened.
-func (l localizer) sender(r podapi.Record) string {
-	if r.Sender.State == "verified" {
-		return l.T("sender.verified", "name", safetext.Visible(r.Sender.Name))
+// sender says who wrote a record that was opened, and how sure that is. The pod's own page is as sure.
+func (l localizer) sender(r podapi.Record) (words, severity, icon string) {
+	switch r.Sender.State {
+	case "verified":
+		return l.T("sender.verified", "name", safetext.Visible(r.Sender.Name)), "good", "✓"
+	case "unverified":
+		return l.T("sender.unverified"), "wait", "⊘"
+	default:
+		return l.T("sender." + r.Sender.State), "bad", "⚠"
 	}
-	return l.T("sender." + r.Sender.State)
 }
 
 // flags are what the pod warns of. An untrusted sender is a warning, too.

@@ -37,14 +37,16 @@ type storedRecord struct {
 	read       time.Time // by the console
 	header     header
 	repeated   bool // an earlier record has the same header
+	deleted    bool // Kafka does not hold it any more
 }
 
 // storedLog holds the newest records of the topic, oldest first, in the order in which Kafka delivered them.
 type storedLog struct {
 	mu       sync.Mutex
 	records  []storedRecord
-	snapshot []storedRecord // a copy of records that readers share; nil: none was asked for since the last change
-	problem  bool           // Kafka does not answer
+	starts   map[int32]int64 // of the partitions
+	snapshot []storedRecord  // a copy of records that readers share; nil: none was asked for since the last change
+	problem  bool            // Kafka does not answer
 }
 
 // follow reads the topic until ctx ends. When anything goes wrong, the topic's deletion among it, it starts again at the
@@ -74,6 +76,11 @@ func (l *storedLog) read(ctx context.Context, broker, topic string) (unreachable
 		return true
 	}
 	defer client.Close()
+	asking, stop := context.WithCancel(ctx)
+	var starts sync.WaitGroup
+	starts.Go(func() { l.followStarts(asking, client, topic) })
+	defer starts.Wait()
+	defer stop()
 	for answers(ctx, client) {
 		l.mu.Lock()
 		l.problem = false
@@ -127,6 +134,9 @@ func (l *storedLog) newest() (records []storedRecord, reachable bool) {
 	defer l.mu.Unlock()
 	if l.snapshot == nil {
 		l.snapshot = slices.Clone(l.records)
+		for i, r := range l.snapshot {
+			l.snapshot[i].deleted = r.offset < l.starts[r.partition]
+		}
 	}
 	return l.snapshot, !l.problem
 }

@@ -135,17 +135,19 @@
     tell(failed);
   });
 
-  // What an attack does is said before it is started.
+  // What an attack does, or another format, is said before it is started.
   const say = (e) => {
     const button = e.target.closest?.("button[data-tries]"), line = byId("attack-line");
     if (!button || button.getAttribute("aria-disabled") === "true") {
       if (line.dataset.before) line.replaceWith(said.cloneNode(true));
       return;
     }
+    line.dataset.before = "1";
+    line.replaceChildren(button.dataset.tries);
+    if (!button.dataset.name) return;
     const name = document.createElement("strong");
     name.textContent = button.dataset.name + ": ";
-    line.dataset.before = "1";
-    line.replaceChildren(name, button.dataset.tries);
+    line.prepend(name);
   };
   document.addEventListener("mouseover", say);
   document.addEventListener("focusin", say);
