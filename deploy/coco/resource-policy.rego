@@ -9,18 +9,26 @@ default allow := false
 allow if {
 	data.plugin == "resource"
 	path == "set-KEY_RESOURCE"
-	cpu["ear.status"] == "affirming"
-	evidence.init_data == "set-INIT_DATA"
+	appraisal.status == "affirming"
+	appraisal.init_data == "set-INIT_DATA"
 
 	# Trustee's default attestation policy refuses both for snp, but looks at neither for az-snp-vtpm, whose claims are
 	# texts.
-	guest.policy_debug_allowed in {false, "false"}
-	guest.policy_migrate_ma in {false, "false"}
+	appraisal.guest.policy_debug_allowed in {false, "false"}
+	appraisal.guest.policy_migrate_ma in {false, "false"}
 }
 
-evidence := cpu["ear.veraison.annotated-evidence"]
+# The token (EAR) of Trustee 0.21 and the releases before it.
+appraisal := {"status": cpu["ear.status"], "init_data": evidence.init_data, "guest": evidence["set-TEE"]} if {
+	evidence := cpu["ear.veraison.annotated-evidence"]
+}
 
-guest := evidence["set-TEE"]
+# The token of EAR's draft 04, to which Trustee is changing. A token that is both, and says two things, is an error: nothing
+# is released.
+appraisal := {"status": cpu.ear_status, "init_data": evidence.init_data, "guest": evidence.claims} if {
+	evidence := cpu.ear_attester_claims
+	evidence.tee == "set-TEE"
+}
 
 # The place of the claims, and whether the path is a list, differ between releases of Trustee.
 cpu := object.get(input, ["trust_context", "attestation_summary", "claims"], input).submods.cpu0

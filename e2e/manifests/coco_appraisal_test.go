@@ -103,15 +103,31 @@ func holder(claims map[string]any, name string) map[string]any {
 	return claims
 }
 
-// token returns the claims of Trustee's token (EAR) for the guest.
-func (a attempt) token() map[string]any {
+// forms are the two forms of Trustee's token (EAR): that of the releases up to 0.21, and draft 04's, which was in review
+// when Trustee 0.22 was released.
+var forms = map[string]func(a attempt, vector map[string]int, status string) map[string]any{
+	"0.21": func(a attempt, vector map[string]int, status string) map[string]any {
+		return map[string]any{
+			"ear.status":                      status,
+			"ear.trustworthiness-vector":      vector,
+			"ear.appraisal-policy-id":         "default",
+			"ear.veraison.annotated-evidence": map[string]any{"init_data": a.initData, "report_data": strings.Repeat("3c", 64), a.named: a.claims},
+		}
+	},
+	"draft 04": func(a attempt, vector map[string]int, status string) map[string]any {
+		return map[string]any{
+			"ear_status":                 status,
+			"ear_trustworthiness_vector": vector,
+			"ear_appraisal_policy_ids":   []any{"default"},
+			"ear_attester_claims":        map[string]any{"tee": a.named, "claims": a.claims, "init_data": a.initData, "report_data": strings.Repeat("3c", 64)},
+		}
+	},
+}
+
+// token returns the claims of Trustee's token for the guest, in one of the forms.
+func (a attempt) token(form string) map[string]any {
 	vector, status := a.appraise()
-	cpu := map[string]any{
-		"ear.status":                      status,
-		"ear.trustworthiness-vector":      vector,
-		"ear.appraisal-policy-id":         "default",
-		"ear.veraison.annotated-evidence": map[string]any{"init_data": a.initData, "report_data": strings.Repeat("3c", 64), a.named: a.claims},
-	}
+	cpu := forms[form](a, vector, status)
 	if a.edit != nil {
 		a.edit(cpu)
 	}
