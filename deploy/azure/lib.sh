@@ -67,12 +67,17 @@ explain() {
 	case $said in
 	*[Qq]uota*) if [[ $group ]]; then hint="ask for more of Container Instances in $LOCATION (portal, Quotas), or set another LOCATION"; else hint="ask for more cores of the family of $NODE_SIZE in $LOCATION (portal, Quotas), or set another LOCATION"; fi ;;
 	*SkuNotAvailable* | *'not available in location'* | *VMSizeNotSupported* | *'VM size of'*'not allowed'*) hint="the region does not have the machine type: set another LOCATION (az vm list-skus --size $NODE_SIZE --output table)" ;;
+	*AllocationFailed* | *OverconstrainedAllocation* | *'not available in the location'*) hint="Azure has none free in $LOCATION now: try again later, or set another LOCATION" ;;
+	*LocationNotAvailableForResourceType* | *'not available for resource type'*) hint="Azure does not offer this in $LOCATION: set another LOCATION (docs/platforms.md)" ;;
+	*InvalidResourceGroupLocation* | *'already exists in location'*) hint="it exists in another region: set LOCATION to that one, or another name" ;;
+	*RequestDisallowedByPolicy*) hint="a policy of your organisation forbids it: ask who administers the subscription" ;;
+	*ReadOnlyDisabledSubscription* | *SubscriptionNotFound*) hint="the subscription is disabled or not yours: set another SUBSCRIPTION, and az account set --subscription" ;;
 	*ForbiddenByRbac* | *AuthorizationFailed* | *'not authorized'*) hint="a role is missing, or too new to work yet: that takes minutes, and up to 24 hours; making resources needs Contributor, giving roles needs Owner or User Access Administrator" ;;
-	*AADSTS* | *'az login'*) hint="sign in with az login" ;;
+	*AADSTS* | *'az login'*) hint="sign in with az login, and choose the subscription with az account set --subscription $SUBSCRIPTION" ;;
 	*DeletedButRecoverable* | *'deleted state'* | *'soft deleted'*) hint="Azure keeps deleted resources for a while: az keyvault recover, az keyvault purge, or another name" ;;
 	*AlreadyInUse* | *AlreadyExists* | *'already in use'* | *'already taken'*) hint="the name is taken: set another" ;;
 	*InUse*) hint="Azure still releases what used it, which takes up to an hour" ;;
-	*'Max retries'* | *'resolve host'* | *'no such host'* | *'onnection refused'*) hint="check the network and the host names in $settings" ;;
+	*'Max retries'* | *'resolve host'* | *'ailed to resolve'* | *'no such host'* | *'Name or service not known'* | *'name resolution'* | *'onnection refused'* | *'onnection timed out'* | *'establish a new connection'* | *'Network is unreachable'* | *'i/o timeout'*) hint="check the network and its proxy (HTTPS_PROXY), and the host names in $settings" ;;
 	*) hint="remove the cause" ;;
 	esac
 	fail "$1 failed: $said" "$hint; then run deploy/azure/$stage again, which continues where it stopped"

@@ -22,6 +22,21 @@ func TestAzureExplains(t *testing.T) {
 		script string
 		says   []string
 	}{
+		"not signed in": {0, func(s *shell) {
+			s.world.Refusals["az account show"] = "ERROR: Please run 'az login' to setup account."
+		}, "01-check.sh", []string{"sign in with az login", "az account set --subscription"}},
+		"no network": {0, func(s *shell) {
+			s.world.Refusals["az provider show"] = "ERROR: <urllib3.connection.HTTPSConnection object at 0x7f>: Failed to resolve 'management.azure.com' ([Errno -3] Temporary failure in name resolution)"
+		}, "01-check.sh", []string{"check the network", "HTTPS_PROXY", "run deploy/azure/01-check.sh again"}},
+		"group elsewhere": {1, func(s *shell) {
+			s.world.Refusals["az group create"] = "(InvalidResourceGroupLocation) Invalid resource group location 'eastus'. The Resource group already exists in location 'westeurope'."
+		}, "02-cluster.sh", []string{"exists in another region: set LOCATION"}},
+		"forbidden by policy": {1, func(s *shell) {
+			s.world.Refusals["az group create"] = "(RequestDisallowedByPolicy) Resource 'demo' was disallowed by policy."
+		}, "02-cluster.sh", []string{"a policy of your organisation", "who administers the subscription"}},
+		"none free": {1, func(s *shell) {
+			s.world.Refusals["az aks create"] = "(AllocationFailed) Allocation failed. We do not have sufficient capacity for the requested VM size in this region."
+		}, "02-cluster.sh", []string{"none free in", "try again later, or set another LOCATION"}},
 		"quota": {1, func(s *shell) { s.world.Refusals["az aks create"] = "(QuotaExceeded) Insufficient vcpu quota" }, "02-cluster.sh", []string{"portal, Quotas", "LOCATION"}},
 		"machine type": {1, func(s *shell) {
 			s.world.Refusals["az aks create"] = "(BadRequest) The VM size of Standard_DC8as_cc_v5 is not allowed in your subscription in location 'eastus'."
