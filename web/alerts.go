@@ -1,11 +1,13 @@
 package web
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/safetext"
+	"kafka-e2ee/web/severity"
 )
 
 // alertsView is the line that counts what is wrong, over the whole run. Each count filters the list. If nothing is wrong,
@@ -19,25 +21,29 @@ type alertsView struct {
 
 // alertView counts the records with a problem.
 type alertView struct {
-	Problem     feed.Problem
-	Text, About string
+	Problem               feed.Problem
+	Severity, Text, About string
 }
 
-// alerts counts the problems since this process started. Unsigned records are one only if senders are trusted here.
-func (l localizer) alerts(summary feed.Summary, started time.Time, sendersTrusted bool) alertsView {
+// alerts counts the problems since this process started. Unsigned records are one only if senders are trusted here. The
+// line is as severe as the worst of them.
+func (l localizer) alerts(summary feed.Summary, started time.Time, sendersTrusted, holdsKey bool) alertsView {
 	v := alertsView{Limits: l.limits(summary, sendersTrusted)}
 	for _, p := range feed.Problems() {
 		n := summary.Counts.Of(p)
 		if n == 0 || p == feed.ProblemUnsigned && !sendersTrusted {
 			continue
 		}
-		v.List = append(v.List, alertView{p, l.N("problem.count."+string(p), n, "n", thousands(n)), l.T("problem.about." + string(p))})
+		v.List = append(v.List, alertView{p, severity.OfProblem(p, holdsKey), l.N("problem.count."+string(p), n, "n", thousands(n)), l.T("problem.about." + string(p))})
+		if !holdsKey && severity.OfProblem(p, holdsKey) == severity.Wait {
+			v.Limits = l.T("alerts.no_key")
+		}
 	}
 	switch {
-	case len(v.List) == 1 && v.List[0].Problem == feed.ProblemRejectedFormat: // they may be older than the setting
-		v.Severity, v.Icon = "wait", "⊘"
+	case slices.ContainsFunc(v.List, func(a alertView) bool { return a.Severity == severity.Bad }):
+		v.Severity, v.Icon = severity.Bad, "⚠"
 	case len(v.List) > 0:
-		v.Severity, v.Icon = "bad", "⚠"
+		v.Severity, v.Icon = severity.Wait, "⊘"
 	case summary.Counts.Decrypted == 0:
 		v.Severity, v.Icon, v.Calm = "neutral", "–", l.T("alerts.unchecked")
 	case v.Limits != "":

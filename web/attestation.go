@@ -77,7 +77,7 @@ func (l localizer) claimView(check Check) claimView {
 		Expected: cmp.Or(safetext.Visible(check.Expected), l.T("check.nothing")), Actual: cmp.Or(safetext.Visible(check.Actual), l.T("check.unstated")),
 		About: l.T("claim.about." + check.Claim), Open: check.Result == CheckDifferent,
 	}
-	c.Severity, c.Icon = severity(check.Result)
+	c.Severity, c.Icon = checkSeverity(check.Result)
 	if check.Result == CheckDifferent {
 		c.Remedy = l.remedy(check.Claim)
 	}
@@ -127,13 +127,13 @@ func (l localizer) match(a Attestation) card {
 		for i, claim := range differ {
 			names[i] = l.claim(claim)
 		}
-		c.Severity, c.Icon = severity(CheckDifferent)
+		c.Severity, c.Icon = checkSeverity(CheckDifferent)
 		c.Answer, c.More = l.N("card.match_no", len(differ), "all", strconv.Itoa(len(equal)+len(differ))), strings.Join(names, " · ")
 	case len(equal) > 0:
-		c.Severity, c.Icon = severity(CheckEqual)
+		c.Severity, c.Icon = checkSeverity(CheckEqual)
 		c.Answer, c.More = l.N("card.match_yes", len(equal)), l.T("card.match_vault")
 	default:
-		c.Severity, c.Icon = severity(CheckNotChecked)
+		c.Severity, c.Icon = checkSeverity(CheckNotChecked)
 		c.Answer = l.T("card.match_unknown")
 	}
 	return c

@@ -45,7 +45,7 @@ func (l localizer) banner(k KeyStatus, now time.Time) bannerView {
 		Title: l.T("key.state."+id, "url", k.URL, "step", l.T("key.step."+k.Step, "via", via), "via", via, "time", clock(k.Since, now)),
 		Why:   l.cause(k.Reason), Todo: l.T("key.todo."+id, "names", missing), Tried: l.attempts(k, now),
 	}
-	v.Severity, v.Icon = severity(k.State)
+	v.Severity, v.Icon = keySeverity(k.State)
 	switch id {
 	case string(PendingBusy), string(PendingUnavailable), string(PendingNoProof), string(PendingStarting):
 		v.Severity, v.Icon = "wait", "◔"
@@ -56,7 +56,8 @@ func (l localizer) banner(k KeyStatus, now time.Time) bannerView {
 	case string(KeyWaiting):
 		v.Icon = "◔"
 	case string(KeyUnreachable):
-		v.Why = l.T("key.unreachable." + provider) // the title tells the cause
+		v.Title = l.T("key.nobody." + provider)
+		v.Why = l.T("key.unreachable."+provider, "url", safetext.Visible(k.URL)) // the title tells the cause
 	case string(KeyRefused):
 		v.Title = l.T("key.refused."+k.Step, "via", via)
 	case string(KeyUnexpected):

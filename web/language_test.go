@@ -13,7 +13,7 @@ func TestLanguageIsChosen(t *testing.T) {
 	s := newSite(t, 10)
 	s.feed.Append(rec(1, feed.StateDecrypted, "one"))
 	for name, test := range map[string]struct{ path, accept, cookie, want, title string }{
-		"nothing said": {"/", "", "", "en", "No key: nothing answers"},
+		"nothing said": {"/", "", "", "en", "No key: no sidecar answers"},
 		"browser":      {"/", "ja-JP,ja;q=0.9,en;q=0.8", "", "ja", "鍵なし"},
 		"another":      {"/", "fr", "", "en", "No key"},
 		"nonsense":     {"/?lang=%00", ";;;", "x y", "en", "No key"},

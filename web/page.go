@@ -6,6 +6,7 @@ import (
 
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/safetext"
+	"kafka-e2ee/web/severity"
 )
 
 // pageView is the main page.
@@ -49,7 +50,7 @@ func (s *Server) overview(l localizer) overview {
 	summary, key, kafka := s.feed.Summary(s.preferVerified), s.key(), s.kafka()
 	return overview{
 		banner: l.banner(key, summary.At), attest: l.attestation(key, summary.At), sample: l.sample(summary, s.preferVerified),
-		alerts: l.alerts(summary, s.started, s.preferVerified), counts: l.counts(summary.Counts),
+		alerts: l.alerts(summary, s.started, s.preferVerified, len(key.Held) > 0 || summary.Counts.Decrypted > 0), counts: l.counts(summary.Counts),
 		kafka: l.kafka(kafka, summary.Empty, summary.At), stats: l.stats(kafka, summary),
 	}
 }
@@ -66,18 +67,33 @@ func (l localizer) counts(c feed.Counts) string {
 	return text
 }
 
-// severity returns the CSS class, for the colour, and the icon of a state. The word beside them says the same.
-func severity[S ~string](state S) (name, icon string) {
-	switch string(state) {
-	case string(feed.StateDecrypted), string(KeyReleased), string(feed.SenderVerified), string(CheckEqual):
-		return "good", "✓"
-	case string(CheckNotChecked), string(feed.SenderUnchecked), string(feed.StateTombstone):
-		return "neutral", "–"
-	case string(feed.SenderUnverified), string(feed.StateNoKey), string(feed.StateUnknownKey), string(feed.StateNeedsHeader), string(KeyWaiting), string(KeyNotConfigured), string(KeyUnreachable):
-		return "wait", "⊘"
+// keySeverity returns the severity of a state of key release, and its icon.
+func keySeverity(state KeyState) (name, icon string) {
+	switch state {
+	case KeyReleased:
+		return severity.Good, "✓"
+	case KeyWaiting, KeyNotConfigured, KeyUnreachable:
+		return severity.Wait, "⊘"
 	default:
-		return "bad", "⚠"
+		return severity.Bad, "⚠"
 	}
+}
+
+// checkSeverity returns the severity of a claim's comparison, and its icon.
+func checkSeverity(result CheckResult) (name, icon string) {
+	switch result {
+	case CheckEqual:
+		return severity.Good, "✓"
+	case CheckNotChecked:
+		return severity.Neutral, "–"
+	default:
+		return severity.Bad, "⚠"
+	}
+}
+
+// recordSeverity is severity.OfRecord for a record.
+func recordSeverity(r *feed.Record) (name, icon string) {
+	return severity.OfRecord(r.State, r.Rejection.Reason)
 }
 
 // sampleView is one record as Kafka stores it and as this pod sees it.
@@ -115,9 +131,9 @@ func (l localizer) sample(summary feed.Summary, preferVerified bool) sampleView 
 	if v.Stored = safetext.PreviewFrom(r.Stored, same); v.Stored.Skipped > 0 {
 		v.Skipped = l.T("sample.skipped", "n", strconv.Itoa(v.Stored.Skipped))
 	}
-	v.State, v.Icon = severity(r.State)
+	v.State, v.Icon = recordSeverity(r)
 	if preferVerified && r.State == feed.StateDecrypted && r.Sender.State != feed.SenderVerified {
-		v.State, v.SenderIcon = severity(r.Sender.Status())
+		v.State, v.SenderIcon = severity.OfSender(r.Sender.Status())
 		v.Sender = l.shortSender(r.Sender)
 	}
 	switch missing := l.missing(r); {

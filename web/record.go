@@ -7,6 +7,7 @@ import (
 
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/safetext"
+	"kafka-e2ee/web/severity"
 )
 
 // recordView is an opened record.
@@ -71,7 +72,7 @@ func (l localizer) record(r *feed.Record, all bool) recordView {
 	}
 	v.Time, v.Datetime = l.time(r)
 	v.State, v.Icon = recordSeverity(r)
-	v.SenderSeverity, v.SenderIcon = severity(r.Sender.Status())
+	v.SenderSeverity, v.SenderIcon = severity.OfSender(r.Sender.Status())
 	v.Views[0] = l.contents("value", r, limit, safetext.Pretty)
 	v.Views[1] = l.contents("wire", r, limit, safetext.Plain)
 	for _, c := range v.Views {

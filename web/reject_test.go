@@ -76,6 +76,7 @@ func TestOlderFormatIsToldFromAttacks(t *testing.T) {
 		s.feed.Append(&feed.Record{Topic: "t", Offset: offset, Timestamp: then, State: feed.StateRejected, Format: "rsa", Rejection: feed.Rejection{Reason: reason}})
 	}
 	strip := func() *selection { return s.doc(t, "/").Find(testid("alerts")) }
+	s.key.Held = []HeldKey{{ID: "id"}}
 	for i := range 20 {
 		reject(int64(i), feed.RejectFormat)
 	}
@@ -90,6 +91,13 @@ func TestOlderFormatIsToldFromAttacks(t *testing.T) {
 		if rows := s.doc(t, "/?problem=rejected_"+string(reason)).Find(testid("row")); rows.Length() != 1 || !rows.HasClass("bad") {
 			t.Errorf("the filter for %s selects %d rows", reason, rows.Length())
 		}
+	}
+	if got := strip(); got.Find("li.wait").Length() != 1 || got.Find("li.wait "+testid("alert-rejected_format")).Length() != 1 {
+		t.Errorf("among attacks, the older records are not told apart: %s", got.Text())
+	}
+	s.key.Held = nil
+	if got := strip(); !got.HasClass("bad") || got.Find("li.wait").Length() != 4 || got.Find("li.bad "+testid("alert-rejected_plain")).Length() != 1 || !strings.Contains(got.Text(), "This pod has no key: it could not have read encrypted records anyway.") {
+		t.Errorf("without a key: %s %s", got.AttrOr("class", ""), got.Text())
 	}
 	if rows := s.doc(t, "/?problem=rejected_format").Find(testid("row")); rows.Length() != 6 || rows.Filter(".wait").Length() != 6 { // junk takes a tenth of the feed
 		t.Errorf("the filter for older records selects %s", rows.Text())

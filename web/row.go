@@ -11,6 +11,7 @@ import (
 
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/safetext"
+	"kafka-e2ee/web/severity"
 )
 
 // rowView is a record in the list. The page loads the rest of it when a viewer opens it.
@@ -31,7 +32,7 @@ type rowView struct {
 
 // Flagged reports whether the row has a flag that is a warning.
 func (v rowView) Flagged() bool {
-	return slices.ContainsFunc(v.Flags, func(f flagView) bool { return !f.Normal })
+	return slices.ContainsFunc(v.Flags, func(f flagView) bool { return f.Severity == severity.Bad })
 }
 
 // formatRSA is the only format that names neither key nor sender.
@@ -79,14 +80,6 @@ func (l localizer) label(r *feed.Record) string {
 	}
 }
 
-// recordSeverity is severity for a record. One that was rejected for its format may be older than that setting.
-func recordSeverity(r *feed.Record) (name, icon string) {
-	if r.State == feed.StateRejected && r.Rejection.Reason == feed.RejectFormat {
-		return "wait", "⊘"
-	}
-	return severity(r.State)
-}
-
 func (l localizer) row(r feed.Entry) rowView {
 	v := rowView{
 		ID: rowID(r.Record), Seq: strconv.FormatUint(r.Seq, 10), Href: href(r.Record),
@@ -100,7 +93,7 @@ func (l localizer) row(r feed.Entry) rowView {
 	}
 	v.Time, v.Datetime = l.time(r.Record)
 	v.State, v.Icon = recordSeverity(r.Record)
-	v.SenderSeverity, v.SenderIcon = severity(r.Sender.Status())
+	v.SenderSeverity, v.SenderIcon = severity.OfSender(r.Sender.Status())
 	switch missing := l.missing(r.Record); {
 	case missing != "":
 		v.Value.Text = missing
@@ -226,15 +219,12 @@ func senderID(who feed.Sender) string {
 func otherReaders(r *feed.Record) string { return safetext.Visible(strings.Join(r.OtherReaders, ", ")) }
 
 // flagView is a flag: its name in the API, in a word and in a sentence.
-type flagView struct {
-	Name, Short, Why string
-	Normal           bool // it is no warning
-}
+type flagView struct{ Name, Short, Why, Severity string }
 
 func (l localizer) flags(r *feed.Record) []flagView {
 	var list []flagView
 	add := func(name, why string) {
-		list = append(list, flagView{name, l.T("flag.short." + name), why, name == "unfollowed"})
+		list = append(list, flagView{name, l.T("flag.short." + name), why, severity.OfFlag(name)})
 	}
 	f := r.Flags
 	if f.Stale {

@@ -162,7 +162,7 @@ func TestFirstScreenStandsInOrder(t *testing.T) {
 	_, page, _ := s.get(t, "/")
 	at := 0
 	for _, text := range []string{
-		"Welcome to Confidential Containers on AKS!", "No key: nothing answers at http://localhost:8080", "In a confidential pod, check the container skr.",
+		"Welcome to Confidential Containers on AKS!", "No key: no sidecar answers", "would listen at http://localhost:8080 (SKR_URL); nothing does.", "In a confidential pod, check the container skr.",
 		"Encrypted Kafka Message", "wire of two", "What this pod sees", "1 not encrypted", "0 decrypted · 1 without a key · 0 could not be decrypted · 1 not encrypted",
 		"Not encrypted", "0 / 2", "Encrypted, no key here", "0 / 1",
 	} {

@@ -174,10 +174,10 @@ func (l localizer) outcome(o Observation) outcomeCell {
 	switch id {
 	case "":
 		cell.Severity, cell.Icon, cell.Words = "neutral", "–", l.T("outcome.none")
-	case "refused":
+	case "refused", "flagged": // it was noticed; how is in the word
 		cell.Severity, cell.Icon = "good", "✓"
-	case "flagged", "read_refused", "read_flagged":
-		cell.Severity, cell.Icon = "wait", "⚑"
+	case "read_refused", "read_flagged": // and the operator has what they wanted
+		cell.Severity, cell.Icon = "wait", "⚠"
 	}
 	return cell
 }

@@ -95,6 +95,10 @@ func TestAttackIsReported(t *testing.T) {
 			if row.Cells[i].Outcome != want {
 				t.Errorf("%s: the scoreboard says %q, want %q", row.Name, row.Cells[i].Outcome, want)
 			}
+			// A record's flag is red on both pages. An outcome is red only if nobody noticed.
+			if severity := row.Cells[i].Severity; (severity == "bad") != (want == "not_noticed") || row.Cells[i].Icon == "⚑" {
+				t.Errorf("%s: %q is %s %s", row.Name, want, row.Cells[i].Icon, severity)
+			}
 		}
 		if row.Name != "replay" && row.Cells[0].Outcome != "" {
 			t.Errorf("%s was not tried and is %q", row.Name, row.Cells[0].Outcome)

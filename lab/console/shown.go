@@ -5,7 +5,9 @@ import (
 	"slices"
 
 	"kafka-e2ee/lab/podapi"
+	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/safetext"
+	"kafka-e2ee/web/severity"
 )
 
 // seen is what a pod shows of the record.
@@ -18,7 +20,7 @@ func (c *Console) seen(l localizer, p *pod, r storedRecord) columnView {
 		return c.notShown(l, p, r)
 	}
 	v := columnView{Label: l.word("state.", shown.State)}
-	v.Severity, v.Icon = severity(shown)
+	v.Severity, v.Icon = severity.OfRecord(feed.State(shown.State), feed.RejectReason(shown.RejectReason))
 	v.Flags = l.flags(shown)
 	switch shown.State {
 	case "decrypted", "plain":
@@ -31,8 +33,8 @@ func (c *Console) seen(l localizer, p *pod, r storedRecord) columnView {
 	default:
 		v = l.ciphertext(v, r)
 	}
-	if len(v.Flags) > 0 && v.Severity == "good" {
-		v.Severity, v.Icon = "bad", "⚑"
+	if len(v.Flags) > 0 && v.Severity == severity.Good {
+		v.Severity, v.Icon = severity.Bad, severity.FlagIcon
 	}
 	return v
 }
@@ -49,8 +51,8 @@ func (c *Console) seenSince(l localizer, r storedRecord) columnView {
 	outcome := l.outcome(attack)
 	v.Attack = l.T("column.attack", "attack", attack.Attack, "format", l.or("format."+attack.Format, attack.Format), "outcome", outcome.Words)
 	v.AttackSeverity, v.AttackIcon = outcome.Severity, outcome.Icon
-	if v.Severity == "good" && slices.Contains(attack.Noticed, at) {
-		v.Severity, v.Icon = "wait", "⚑"
+	if v.Severity == severity.Good && slices.Contains(attack.Noticed, at) {
+		v.Severity, v.Icon = severity.Wait, "⚠"
 	}
 	return v
 }
@@ -58,42 +60,25 @@ func (c *Console) seenSince(l localizer, r storedRecord) columnView {
 // shortKey returns enough of a key's id to tell it from a few others.
 func shortKey(id string) string { return safetext.Visible(id[:min(len(id), 8)]) }
 
-// severity tells how bad a record's state is. One that is rejected for its format can be older than the present choice.
-func severity(r podapi.Record) (name, icon string) {
-	switch {
-	case r.State == "decrypted":
-		return "good", "✓"
-	case slices.Contains([]string{"no_key", "unknown_key", "needs_header"}, r.State), r.State == "rejected" && r.RejectReason == "format":
-		return "wait", "⊘"
-	case r.State == "tombstone":
-		return "neutral", "–"
-	default:
-		return "bad", "⚠"
-	}
-}
-
 // word returns the words for a name in the pod's API. A name that has none is shown itself.
 func (l localizer) word(prefix, name string) string {
 	return l.or(prefix+name, safetext.Visible(name))
 }
 
 // sender says who wrote a record that was opened, and how sure that is. The pod's own page is as sure.
-func (l localizer) sender(r podapi.Record) (words, severity, icon string) {
-	switch r.Sender.State {
-	case "verified":
-		return l.T("sender.verified", "name", safetext.Visible(r.Sender.Name)), "good", "✓"
-	case "unverified":
-		return l.T("sender.unverified"), "wait", "⊘"
-	default:
-		return l.T("sender." + r.Sender.State), "bad", "⚠"
+func (l localizer) sender(r podapi.Record) (words, level, icon string) {
+	level, icon = severity.OfSender(feed.SenderState(r.Sender.State))
+	if r.Sender.State == "verified" {
+		return l.T("sender.verified", "name", safetext.Visible(r.Sender.Name)), level, icon
 	}
+	return l.T("sender." + r.Sender.State), level, icon
 }
 
 // flags are what the pod warns of. An untrusted sender is a warning, too.
 func (l localizer) flags(r podapi.Record) []string {
 	var words []string
 	for _, f := range r.Flags {
-		if f == "unfollowed" { // normal after a start
+		if severity.OfFlag(f) == severity.Neutral {
 			continue
 		}
 		words = append(words, l.word("flag.", f))
