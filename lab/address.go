@@ -63,10 +63,11 @@ func reservePorts(ctx context.Context, port int) (addrs addresses, release func(
 }
 
 // The ports from which unusedAddr chooses are below those that systems give to connections, so that no connection takes one
-// before it is used.
+// before it is used. They are none of those that tests have chosen for later, either: e2e/harness takes the ones below, and
+// this package's tests the ones above.
 const (
-	firstPort = 10_000
-	lastPort  = 32_000
+	firstPort = 22_000
+	lastPort  = 30_000
 )
 
 // unusedAddr returns a loopback address with a free port. The attestation

@@ -81,8 +81,9 @@ func ReserveKafka(t testing.TB, brokers int) {
 	}
 }
 
-// Each test process has a block of ports, below those that systems give to connections.
-const firstPort, portsPerBlock, portBlocks = 12_000, 1000, 20
+// Each test process has a block of ports, below those that systems give to connections, and those that a lab chooses for
+// itself.
+const firstPort, portsPerBlock, portBlocks = 10_000, 600, 20
 
 var (
 	portBlock sync.Once
@@ -91,8 +92,8 @@ var (
 	portsUsed atomic.Int64
 )
 
-// FreePort returns a free port. Other calls, in this package or another, return it only after a thousand others,
-// because its listener may start a second later.
+// FreePort returns a free port. Other calls, in this package or another, return it only after hundreds of others, because
+// its listener may start a second later.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	portBlock.Do(func() {
