@@ -13,6 +13,21 @@ import (
 	"kafka-e2ee/e2e/harness/chrome"
 )
 
+// blockURLs lets requests for these addresses fail, and no others.
+func blockURLs(page *chrome.Tab, patterns ...string) {
+	page.T.Helper()
+	var blocked []*network.BlockPattern
+	for _, pattern := range patterns {
+		blocked = append(blocked, &network.BlockPattern{URLPattern: pattern, Block: true})
+	}
+	if _, err := chromedp.Call(page.Ctx, network.Enable, network.EnableParams{}); err != nil {
+		page.T.Fatal(err)
+	}
+	if _, err := chromedp.Call(page.Ctx, network.SetBlockedURLs, network.SetBlockedURLsParams{URLPatterns: blocked}); err != nil {
+		page.T.Fatal(err)
+	}
+}
+
 // Without this a sentence from the audience would be on screen for one second: the next message would push it out of the
 // large box, even while the page is paused.
 func TestSampleIsHeld(t *testing.T) {
@@ -80,6 +95,19 @@ func TestSampleIsHeld(t *testing.T) {
 		page.Shows(p, "#live", "Live")
 	})
 
+	t.Run("a row whose content gets no answer is filled by itself, and becomes the sample", func(t *testing.T) {
+		page := &chrome.Tab{T: t, Ctx: page.Ctx}
+		chrome.Eval[bool](page, "window.failed = 0, window.fetch = (send => (...what) => { const answer = send(...what); answer.catch(() => failed++); return answer; })(window.fetch), true")
+		blockURLs(page, p.Page+`/records/*\?*`)
+		page.Click("#rows li[id$='-0-27'] summary")
+		p.Wait("neither the row nor the sample gets an answer", func() bool { return chrome.Eval[int](page, "failed") >= 2 })
+		blockURLs(page)
+		page.Shows(p, "#rows details[open] .more", "message 27")
+		page.Shows(p, "#sample .seen", "message 27")
+		page.Visit(p.Page)
+		page.Shows(p, "#live", "Live")
+	})
+
 	t.Run("a row opened by keyboard scrolls into view", func(t *testing.T) {
 		page := &chrome.Tab{T: t, Ctx: page.Ctx}
 		for range 9 {
@@ -130,16 +158,7 @@ func TestSampleIsHeld(t *testing.T) {
 		page := &chrome.Tab{T: t, Ctx: page.Ctx}
 		page.Visit(p.Page)
 		page.Shows(p, "#live", "Live")
-		if _, err := chromedp.Call(page.Ctx, network.Enable, network.EnableParams{}); err != nil {
-			t.Fatal(err)
-		}
-		block := func(patterns ...*network.BlockPattern) {
-			t.Helper()
-			if _, err := chromedp.Call(page.Ctx, network.SetBlockedURLs, network.SetBlockedURLsParams{URLPatterns: patterns}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		block(&network.BlockPattern{URLPattern: p.Page + `/\?*`, Block: true})
+		blockURLs(page, p.Page+`/\?*`)
 		page.Click("#q")
 		page.Press("message 100")
 		page.Shows(p, "#unfiltered:not([hidden])", "The filter is not applied")
@@ -149,7 +168,7 @@ func TestSampleIsHeld(t *testing.T) {
 		if !strings.Contains(page.Text("#rows"), "message 20") {
 			t.Error("the rows are gone")
 		}
-		block()
+		blockURLs(page)
 		page.Shows(p, chrome.TestID("matches"), "1 of 33")
 		if got := page.Text("#unfiltered:not([hidden])"); got != "" {
 			t.Errorf("the filter is applied, but the page says %q", got)
