@@ -81,9 +81,9 @@ func TestWhatIsWrongIsSeen(t *testing.T) {
 	harness.Write(t, c, 0, good[6], seal("of no interest", 0))
 	page.Shows(p, chrome.TestID("alert-repeat"), "4 replays or retries")
 	page.Shows(p, chrome.TestID("matches"), "4 of 17")
-	if got := chrome.Eval[string](page, "document.querySelector('#alerts [aria-current]').dataset.problem"); rows() != 4 || got != "repeat" {
-		t.Errorf("%d rows, the current filter is %q", rows(), got)
-	}
+	p.Wait("the replay is added to the rows, and the filter stays the current one", func() bool {
+		return rows() == 4 && chrome.Eval[string](page, "document.querySelector('#alerts [aria-current]')?.dataset.problem ?? ''") == "repeat"
+	})
 	page.Click(chrome.TestID("alert-repeat"))
 	page.Shows(p, "#rows", "of no interest")
 

@@ -69,8 +69,8 @@ func TestConsole(t *testing.T) {
 
 	t.Run("a typed line is in all four columns, and stays", func(t *testing.T) {
 		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
-		c.Do(chromedp.SendKeys(chromedp.ID("line"), "hello from the audience\r"))
 		start := time.Now()
+		c.Do(chromedp.SendKeys(chromedp.ID("line"), "hello from the audience\r"))
 		c.wait("the line is in all columns", func() bool {
 			return c.column("plain") == "hello from the audience" && c.column("confidential") == "hello from the audience" && c.column("ordinary") != ""
 		})

@@ -119,9 +119,7 @@ func TestManyRecordsKeepThePageSmall(t *testing.T) {
 	if n := chrome.Eval[int](page, "document.querySelectorAll('#rows > li').length"); n > 500 {
 		t.Errorf("%d rows on the page", n)
 	}
-	if got := page.Text(chrome.TestID("dropped")); strings.TrimSpace(got) == "" {
-		t.Error("the page does not say that records have left its view")
-	}
+	p.Wait("the page says that records have left its view", func() bool { return strings.TrimSpace(page.Text(chrome.TestID("dropped"))) != "" })
 	resp, err := http.Get(p.Page + "/api/records?limit=1")
 	if err != nil {
 		t.Fatal(err)

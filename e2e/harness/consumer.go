@@ -101,6 +101,16 @@ func (p *Pod) Records() []Record {
 	return answer.Records
 }
 
+// Newest returns the record that the page shows first; an empty one if it shows none, or does not answer now.
+func (p *Pod) Newest() Record {
+	p.T.Helper()
+	records := p.Records()
+	if len(records) == 0 {
+		return Record{}
+	}
+	return records[len(records)-1]
+}
+
 // Count returns how many records the page shows in a state.
 func (p *Pod) Count(state string) int { return states(p.Records())[state] }
 

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,6 +26,15 @@ func ReadFile(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// ReplaceFile writes a file that a program follows. It replaces the file at once, as Kubernetes does: the program must not
+// see half of it.
+func ReplaceFile(t testing.TB, file, text string) {
+	t.Helper()
+	if err := errors.Join(os.WriteFile(file+".new", []byte(text), 0o600), os.Rename(file+".new", file)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // ReadSection returns the text between the marks <!-- name --> and <!-- end --> of a document.

@@ -15,8 +15,9 @@ import (
 	"kafka-e2ee/envelope"
 )
 
-// shortLived makes a data key expire five seconds after its first record, so that a test can wait for it.
-var shortLived = envelope.Limits{Age: time.Second, Hold: 4 * time.Second}
+// shortLived makes a data key expire ten seconds after its first record, so that a test can wait for it. A record that a busy
+// machine stores later than that is sealed again, and is there twice.
+var shortLived = envelope.Limits{Age: time.Second, Hold: 9 * time.Second}
 
 func (b *producerEnv) waitAcknowledged(t *testing.T, addr string, n int) {
 	t.Helper()

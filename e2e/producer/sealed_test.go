@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -115,9 +114,7 @@ func TestProducerFollowsItsKeyFile(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "pubkey.pem")
 		put := func(text string) {
 			t.Helper()
-			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			harness.ReplaceFile(t, file, text)
 		}
 		put(b.pem)
 		cfg := b.config()

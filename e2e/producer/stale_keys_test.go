@@ -22,9 +22,7 @@ func TestTypoInTheKeyFileStopsTheProducer(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pubkey.pem")
 	put := func(text string) {
 		t.Helper()
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		harness.ReplaceFile(t, file, text)
 	}
 	put(b.pem + harness.PublicPEM(t, &revoked.PublicKey))
 	metrics := harness.FreeAddr(t)
@@ -33,7 +31,7 @@ func TestTypoInTheKeyFileStopsTheProducer(t *testing.T) {
 		t.Fatal(err)
 	}
 	process := harness.Start(t, "produce", in, "BROKERS="+b.addr, "TOPIC="+producerTopic, "FORMAT=envelope",
-		"PUBKEY_FILE="+file, "PUBKEY_GRACE=6s", "METRICS_ADDR="+metrics)
+		"PUBKEY_FILE="+file, "PUBKEY_GRACE=20s", "METRICS_ADDR="+metrics)
 	closing(t, in)
 	feed := func(from, to int) {
 		for n := from; n <= to; n++ {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -40,11 +39,7 @@ func TestKafkaSecretsStayOutOfLogsAndPages(t *testing.T) {
 	_, url := harness.Sidecar(t, key)
 	for name, s := range signing {
 		s.Brokers, s.Protocol, s.User, s.PasswordFile = c.ListenAddrs(), "SASL_PLAINTEXT", harness.KafkaUser, filepath.Join(t.TempDir(), "password")
-		password := func(text string) {
-			if err := os.WriteFile(s.PasswordFile, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
+		password := func(text string) { harness.ReplaceFile(t, s.PasswordFile, text) }
 		password(wrong)
 		cfg := harness.Settings(t, nil, url)
 		cfg.Settings, cfg.Group = s, name

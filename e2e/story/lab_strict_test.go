@@ -79,13 +79,9 @@ func TestLabRejectsWhatProvesTooLittle(t *testing.T) {
 
 	// A second public key in the producer's file makes its own, signed records readable for a stranger.
 	stranger := harness.PublicPEM(t, &harness.NewKey(t).PublicKey)
-	if err := os.WriteFile(files[0], append(public, stranger...), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	harness.ReplaceFile(t, files[0], string(public)+stranger)
 	p.Wait("records that a stranger can read are rejected", rejected("reader"))
-	if err := os.WriteFile(files[0], public, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	harness.ReplaceFile(t, files[0], string(public))
 	p.Wait("the demo goes on by itself", func() bool { d.Type(t, "and again"); return verified("and again")() })
 	if p.KeyState() != "released" {
 		t.Errorf("the expected key is %s", p.KeyState())

@@ -143,7 +143,7 @@ func TestRestartBringsHistoryBack(t *testing.T) {
 		}
 	}
 	harness.Write(t, c, 0, harness.Encrypt(t, key, "after the restart"))
-	second.Wait("a new record is shown", func() bool { r := second.Records(); return r[len(r)-1].Value == "after the restart" })
+	second.Wait("a new record is shown", func() bool { return second.Newest().Value == "after the restart" })
 	second.Stop()
 	for p, offset := range harness.Committed(t, c) {
 		if offset < before[p] {
