@@ -241,6 +241,25 @@ func TestConsole(t *testing.T) {
 		c.fits(t, "attacked", 1280, 720)
 	})
 
+	t.Run("what is not noticed is said, whole, in both languages", func(t *testing.T) {
+		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		for attack, says := range map[string]string{"drop": "Nothing on the pod's page says so.", "reader": "Kafka's operator could read it; NOT NOTICED:"} {
+			c.choose("attack-" + attack)
+			c.wait("the outcome is shown", func() bool { return strings.Contains(c.Text("#attack-line"), says) })
+			c.wait("the attacked record is shown, with the outcome", func() bool {
+				return strings.Contains(c.Text(chrome.TestID("column-confidential")), attack+" with rsa: NOT NOTICED")
+			})
+			c.fits(t, attack, 1280, 720)
+			c.Visit(inLanguage(lab.Console+"/", "ja"))
+			c.fits(t, attack+", ja", 1280, 720)
+			c.Visit(inLanguage(lab.Console+"/", "en"))
+		}
+		if got := chrome.Eval[string](c.Tab, `document.querySelector("[data-testid=column-confidential] [data-testid=sender]").className`); got != "sender wait" {
+			t.Errorf("beside a record that nobody vouches for, the sender is %q", got)
+		}
+		c.choose("newest")
+	})
+
 	t.Run("another scenario and another format, without a restart", func(t *testing.T) {
 		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
 		c.choose("scenario-tampered")

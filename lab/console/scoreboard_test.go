@@ -118,7 +118,7 @@ func TestReadIsNotHarmless(t *testing.T) {
 	for outcome, want := range map[string]struct{ severity, cell, became string }{
 		"refused":     {"wait", "read; refused", "Kafka's operator could read it; the pod refused it:"},
 		"flagged":     {"wait", "read; flagged", "Kafka's operator could read it; the pod flagged it:"},
-		"not_noticed": {"bad", "NOT NOTICED", "Kafka's operator could read it, and the pod did NOT NOTICE:"},
+		"not_noticed": {"bad", "NOT NOTICED", "Kafka's operator could read it; NOT NOTICED:"},
 	} {
 		o := Observation{Attack: "reader", Format: "rsa", Outcome: outcome, Records: []Position{at}, Read: []Reading{{at, "what the operator's key opened"}}}
 		d.mu.Lock()
@@ -154,13 +154,13 @@ func TestMissingRecordIsNamed(t *testing.T) {
 		"1/9 “Msg 12: Azure Confidential Computing” is missing. The pod flagged the record after it, 1/14: records are missing.": {
 			Outcome: "flagged", Detail: "decrypted; decrypted, gap", Marks: []string{"gap"}, Noticed: []Position{missing.Next}, Withheld: []Withheld{missing},
 		},
-		"1/9 “Msg 12: Azure Confidential Computing” is missing. The pod shows the others as if nothing were missing.": {
+		"1/9 “Msg 12: Azure Confidential Computing” is missing. Nothing on the pod's page says so.": {
 			Outcome: "not_noticed", Detail: "2 × decrypted", Withheld: []Withheld{missing},
 		},
 		"1/9 “long long long long long long long long …” is missing. opened; out of order": { // not by the record after it
 			Outcome: "flagged", Detail: "decrypted; late", Marks: []string{"late"}, Noticed: []Position{{1, 15}}, Withheld: []Withheld{long},
 		},
-		"1/9 is missing. The pod shows the others as if nothing were missing.": {Outcome: "not_noticed", Withheld: []Withheld{unknown}},
+		"1/9 is missing. Nothing on the pod's page says so.": {Outcome: "not_noticed", Withheld: []Withheld{unknown}},
 	} {
 		if got := c.english().detail(o); got != want {
 			t.Errorf("got  %q\nwant %q", got, want)
