@@ -275,6 +275,24 @@ func TestAttacksSayWhatIsLost(t *testing.T) {
 	}
 }
 
+// Without this a presenter at the terminal would not notice that another format makes the pods accept what they refused.
+func TestTerminalSaysWhatPodsRequire(t *testing.T) {
+	d, _ := startDemo(t, Config{Format: string(formatEnvelope)})
+	d.command(t.Context(), "format rsa")
+	d.command(t.Context(), "format envelope")
+	printed, ok := d.out.(*terminal)
+	const lifted = "require nothing of a record, and no longer the format envelope, a trusted signature, no other reader, a fresh data key: what they refused before may open"
+	const added = "require the format envelope, a trusted signature, no other reader, a fresh data key: what they showed before may be refused"
+	for _, want := range []string{
+		"both pods restart, and then " + lifted, "records have the format rsa from now on; the pods read all of them again, and " + lifted,
+		"both pods restart, and then " + added, "records have the format envelope from now on; the pods read all of them again, and " + added,
+	} {
+		if said := printed.text.String(); !ok || !strings.Contains(said, want) {
+			t.Errorf("the terminal does not say %q:\n%s", want, said)
+		}
+	}
+}
+
 // Without this the console would say that pods require what they do not, or hide that they do not any more.
 func TestRequires(t *testing.T) {
 	d, _ := startDemo(t, Config{Format: string(formatRSA)})

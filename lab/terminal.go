@@ -102,12 +102,7 @@ func (d *demo) command(ctx context.Context, text string) {
 			d.say("%s: the confidential pod restarts: %s", now.Name, now.Summary)
 		}
 	case name == "format" && argument != "":
-		if _, unknown := checkFormat(argument); unknown == nil {
-			d.say("both pods restart, and then %s", requireText(d.Requires(argument)))
-		}
-		if err = d.SetFormat(ctx, argument); err == nil {
-			d.say("records have the format %s from now on; the pods read all of them again, and %s", d.Format(), requireText(d.Requires(d.Format())))
-		}
+		err = d.formatFromTerminal(ctx, argument)
 	case name == "data" && argument != "":
 		if err = d.SetData(ctx, argument); err == nil {
 			d.say("the producer sends %s from now on", d.Data())
@@ -143,6 +138,20 @@ func (d *demo) SetFormat(ctx context.Context, name string) error {
 		return err
 	}
 	return d.change(ctx, false, func(next *choice) { next.format = chosen })
+}
+
+// formatFromTerminal changes the format, and says before and after what that means for the pods.
+func (d *demo) formatFromTerminal(ctx context.Context, name string) error {
+	if _, err := checkFormat(name); err != nil {
+		return err
+	}
+	policy := policyText(d.Requires(d.Format()), d.Requires(name))
+	d.say("both pods restart, and then %s", policy)
+	if err := d.SetFormat(ctx, name); err != nil {
+		return err
+	}
+	d.say("records have the format %s from now on; the pods read all of them again, and %s", name, policy)
+	return nil
 }
 
 // Switched returns the last change of the format.
