@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"kafka-e2ee/web/feed"
@@ -63,6 +64,29 @@ func TestOtherSitesOnlyLink(t *testing.T) {
 		if status, _, _ := s.get(t, "/", "Sec-Fetch-Site", site, "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"); status != http.StatusOK {
 			t.Errorf("this page itself, as %q: got %d", site, status)
 		}
+	}
+}
+
+// Without this another site could have a viewer's browser make this pod ask for the key: a form that it submits navigates,
+// as a link does.
+func TestOtherSitesAskForNoKey(t *testing.T) {
+	s := newSite(t, 10)
+	var asked atomic.Int32
+	s.refreshKeys = func() { asked.Add(1) }
+	for _, header := range [][]string{
+		{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Origin", "https://other.example"},
+		{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Origin", "http://127.0.0.1:1"},
+		{"Origin", "https://other.example"}, // a browser without Sec-Fetch-Site
+		{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "empty"},
+	} {
+		resp := s.send(t, http.MethodPost, "/api/key/check", header...) //nolint:bodyclose // send closes it
+		if resp.StatusCode != http.StatusForbidden || asked.Load() != 0 {
+			t.Errorf("%q: got %d, and the key was asked for %d times", header, resp.StatusCode, asked.Load())
+		}
+	}
+	s.send(t, http.MethodPost, "/api/key/check", "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document") //nolint:bodyclose // as above
+	if asked.Load() != 1 {
+		t.Errorf("this page itself: the key was asked for %d times, want 1", asked.Load())
 	}
 }
 

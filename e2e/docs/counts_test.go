@@ -1,0 +1,46 @@
+package docs_test
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"kafka-e2ee/e2e/harness"
+	"kafka-e2ee/lab/attacks"
+	"kafka-e2ee/lab/scenario"
+)
+
+// Without this the READMEs would name numbers that were true once.
+func TestReadmesCount(t *testing.T) {
+	_, table, _ := strings.Cut(harness.ReadFile(t, "docs/reliability.md"), "<!-- faults -->")
+	table, _, _ = strings.Cut(table, "<!-- end -->")
+	faults := len(regexp.MustCompile(`(?m)^\| [A-Z0-9]`).FindAllString(table, -1)) - 1 // without the head
+	word := map[int]string{8: "eight", 9: "nine", 10: "ten", 11: "eleven", 12: "twelve", 13: "thirteen"}
+	numberOf := func(n int) string {
+		t.Helper()
+		if word[n] == "" {
+			t.Fatalf("the test knows no word for %d", n)
+		}
+		return word[n]
+	}
+	for page, texts := range map[string][]string{
+		"README.md": {
+			numberOf(len(attacks.All())) + " attacks and " + numberOf(len(scenario.All())) + " scenarios",
+			numberOf(len(attacks.All())) + " [attacks of Kafka's operator]",
+			"[" + numberOf(len(attacks.All())) + " attacks]",
+			"under " + strconv.Itoa(faults) + " injected faults",
+		},
+		"README.ja.md": {
+			strconv.Itoa(len(attacks.All())) + " の攻撃と " + strconv.Itoa(len(scenario.All())) + " つのシナリオ",
+			strconv.Itoa(len(attacks.All())) + " 種類の攻撃",
+		},
+	} {
+		text := harness.ReadFile(t, page)
+		for _, want := range texts {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s does not say %q", page, want)
+			}
+		}
+	}
+}
