@@ -148,7 +148,7 @@ release: ## Make a release of this commit in dist/ (docs/release.md): VERSION=v1
 	@$(CACHE)/release -version '$(VERSION)' -registry '$(REGISTRY)'
 
 .PHONY: pin
-pin: ## Name the images of others, which compile ours and release the key, by the digests that their tags have now (docs/release.md)
+pin: ## Name third-party images (the compiler's, the sidecar's) by the digests that their tags have now (docs/release.md)
 	@$(RELEASE_BUILD) ./cmd/pin
 	@$(CACHE)/pin
 

@@ -25,7 +25,7 @@ type Config struct {
 	PublicKey      string          `envconfig:"PUBKEY" desc:"RSA public key to encrypt with, PEM (PKIX or PKCS#1), 2048 bits or more; FORMAT=envelope allows up to 16 PEM blocks"`
 	PublicKeyFile  string          `envconfig:"PUBKEY_FILE" desc:"file with the public keys, instead of PUBKEY; reread when it changes"`
 	SigningKeyFile string          `envconfig:"SIGNING_KEY_FILE" desc:"file with the Ed25519 private key (PKCS#8 PEM) that signs records, for FORMAT=envelope and jwe; reread when it changes"`
-	PublicKeyGrace time.Duration   `envconfig:"PUBKEY_GRACE" default:"10m" desc:"how long the keys before stay in use if PUBKEY_FILE or SIGNING_KEY_FILE changes and cannot be used, at most 24h; then messages wait until the file is mended; 0s: they wait at once"`
+	PublicKeyGrace time.Duration   `envconfig:"PUBKEY_GRACE" default:"10m" desc:"how long the keys before stay in use if PUBKEY_FILE or SIGNING_KEY_FILE changes and cannot be used, at most 24h; then messages wait until the file is fixed; 0s: they wait at once"`
 	Key            string          `envconfig:"KEY" desc:"key of every record, not encrypted: Kafka's operators can read it. Records with the same key go to the same partition, and a compacted topic keeps the last one; empty: no key"`
 	Count          uint64          `envconfig:"COUNT" default:"0" desc:"number of messages to send; 0: no limit"`
 

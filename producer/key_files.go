@@ -70,10 +70,10 @@ func (k *keyFiles) reload(ctx context.Context, use func(*envelope.Sealer)) {
 	case stopped && (!k.stopLogged || !result.Repeat):
 		k.stopLogged = true
 		k.log.ErrorContext(ctx, "keys changed and cannot be used, sealing nothing",
-			slog.Any("error", result.Err), slog.String("hint", "mend the file; messages wait, and none is lost"))
+			slog.Any("error", result.Err), slog.String("hint", "fix the file; messages wait, and none is lost"))
 	case !stopped && !result.Repeat:
 		k.log.ErrorContext(ctx, "keys changed and cannot be used, sealing with the ones before",
-			slog.Any("error", result.Err), slog.String("for", k.grace.String()), slog.String("hint", "mend the file; after this time nothing is sealed"))
+			slog.Any("error", result.Err), slog.String("for", k.grace.String()), slog.String("hint", "fix the file; after this time nothing is sealed"))
 	}
 }
 
@@ -111,7 +111,7 @@ func (k *keyFiles) stopped() bool {
 	return max(now.Sub(*since), now.Round(0).Sub(since.Round(0))) >= k.grace
 }
 
-var errKeysUnusable = errors.New("sealing message: the key files cannot be used (hint: mend PUBKEY_FILE or SIGNING_KEY_FILE)")
+var errKeysUnusable = errors.New("sealing message: the key files cannot be used (hint: fix PUBKEY_FILE or SIGNING_KEY_FILE)")
 
 // wait waits while nothing may be sealed. The only error is the end of drainCtx.
 func (k *keyFiles) wait(drainCtx context.Context) error {
@@ -131,7 +131,7 @@ func (k *keyFiles) wait(drainCtx context.Context) error {
 // The states of key files that cannot be used, in /readyz.
 const (
 	keysStale   = "stale"   // messages are sealed with the keys before
-	keysStopped = "stopped" // nothing is sealed until the file is mended
+	keysStopped = "stopped" // nothing is sealed until the file is fixed
 )
 
 // missing says what is wrong with the key files, for /readyz.

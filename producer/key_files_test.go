@@ -98,7 +98,7 @@ func TestUnusableKeysStopTheSealingAfterTheGrace(t *testing.T) {
 	for name, test := range map[string]struct {
 		grace         time.Duration
 		change        func(file string) error
-		mend          string
+		fixed         string
 		during, after string // the log
 	}{
 		"a typo, then the keys before": {time.Minute, func(file string) error { return os.WriteFile(file, []byte(damaged), 0o600) }, text, "sealing with the ones before", "as before, sealing goes on"},
@@ -162,15 +162,15 @@ func TestUnusableKeysStopTheSealingAfterTheGrace(t *testing.T) {
 			waiting := make(chan error, 1)
 			go func() { waiting <- s.keys.wait(t.Context()) }()
 			synctest.Wait()
-			if err := os.WriteFile(file, []byte(test.mend), 0o600); err != nil {
+			if err := os.WriteFile(file, []byte(test.fixed), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			reload(time.Second)
-			check("mended", "", 0, 0)
+			check("fixed", "", 0, 0)
 			if err := <-waiting; err != nil {
 				t.Errorf("%s: it does not go on by itself: %v", name, err)
 			}
-			for _, want := range []string{test.during, "sealing nothing", "mend the file; messages wait, and none is lost", test.after} {
+			for _, want := range []string{test.during, "sealing nothing", "fix the file; messages wait, and none is lost", test.after} {
 				if n := strings.Count(log.String(), want); n != 1 {
 					t.Errorf("%s: the log holds %q %d times: %s", name, want, n, log)
 				}

@@ -74,7 +74,7 @@ func (a *Attester) Attest(ctx context.Context) (*Attestation, error) {
 // member "keys": a vault would encrypt a released key for the keys in it.
 func (a *Attester) AttestRuntimeData(ctx context.Context, data []byte) (*Attestation, error) {
 	sent, err := policy.ParseClaims(data)
-	if _, plants := sent["keys"]; err != nil || plants || len(sent) == 0 {
+	if _, hasKeys := sent["keys"]; err != nil || hasKeys || len(sent) == 0 {
 		return nil, tokenError(KindFailed, CauseBadRequest)
 	}
 	body, err := json.Marshal(map[string]string{"maa_endpoint": a.endpoint, "runtime_data": base64.StdEncoding.EncodeToString(data)})

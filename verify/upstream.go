@@ -16,12 +16,12 @@ import (
 type upstream struct {
 	verifier *attested.Verifier
 	address  string    // HOST:PORT
-	out      io.Writer // is told why they are cut
+	out      io.Writer // gets the reason why they are cut
 
-	mu    sync.Mutex
-	conns map[*upstreamConn]struct{}
-	cuts  int    // how often they were cut
-	told  string // the last reason
+	mu      sync.Mutex
+	conns   map[*upstreamConn]struct{}
+	cuts    int    // how often they were cut
+	printed string // the last reason
 }
 
 // errCut ends a connection that was being made while the others were cut.
@@ -37,7 +37,7 @@ func (u *upstream) dial(ctx context.Context, network, address string) (net.Conn,
 	u.mu.Unlock()
 	conn, err := u.verifier.DialTLS(ctx, network, address)
 	if err != nil {
-		u.judge(err)
+		u.cutIfRefused(err)
 		return nil, err
 	}
 	u.mu.Lock()
@@ -51,12 +51,12 @@ func (u *upstream) dial(ctx context.Context, network, address string) (net.Conn,
 		u.conns = make(map[*upstreamConn]struct{})
 	}
 	u.conns[tracked] = struct{}{}
-	u.told = ""
+	u.printed = ""
 	return tracked, nil
 }
 
-// judge cuts all connections if the page is refused.
-func (u *upstream) judge(err error) {
+// cutIfRefused cuts all connections if the page is refused.
+func (u *upstream) cutIfRefused(err error) {
 	if isRefused(err) {
 		u.cut(err)
 	}
@@ -68,12 +68,12 @@ func (u *upstream) cut(reason error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.cuts++
-	if text := reason.Error(); text != u.told {
-		u.told = text
+	if text := reason.Error(); text != u.printed {
+		u.printed = text
 		fmt.Fprintf(u.out, "REFUSED  %s\n", text) //nolint:errcheck // a closed terminal changes nothing
 	}
 	for conn := range u.conns {
-		// Close says goodbye, and the page could still end its answer as if it were whole. Readers fail first.
+		// Close tells the page, which could still end its answer as if it were complete. Readers fail first.
 		_ = conn.SetDeadline(time.Unix(1, 0)) //nolint:errcheck // it may be closed already
 		_ = conn.Conn.Close()                 //nolint:errcheck // as above
 	}
@@ -125,7 +125,7 @@ func (u *upstream) watch(ctx context.Context, expires time.Time) {
 		case !time.Now().Before(expires):
 			u.cut(fmt.Errorf("the last token has expired, and there is no new one: %w", err))
 		default:
-			u.judge(err)
+			u.cutIfRefused(err)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 // Package verify is the program verify: it checks that a page is served by the code that a key's release policy names, and
 // then, if asked to, shows that page in a browser.
 //
-//	cfg, err := verify.Parse(os.Args[1:], os.Stdout)
+//	cfg, err := verify.Parse(os.Args[1:], version, os.Stdout)
 //	err = verify.Run(ctx, cfg, os.Stdout)
 //	os.Exit(verify.ExitStatus(err))
 //

@@ -108,7 +108,7 @@ func TestStreamOfRecordsResumes(t *testing.T) {
 	if r := next().record(t); r.Offset != 5000 || r.State != feed.StateDecrypted || *r.Value != "opened" {
 		t.Errorf("a changed record is %+v", r)
 	}
-	// The cursor of another feed, as after a restart, and one that is none start anew.
+	// The cursor of another feed, as after a restart, and one that is none, start from the beginning.
 	for _, id := range []string{"OTHER-7", "garbage", s.feed.ID() + "-99999"} {
 		next, leave := s.openStream(t, "", id)
 		if e, first := next(), next(); !strings.Contains(e.data, `"resumed":false`) || first.record(t).Offset != 0 {

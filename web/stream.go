@@ -26,7 +26,7 @@ const (
 
 	firstRows = 200         // on a page when it is opened
 	maxRows   = 500         // on a page, and in one update
-	maxGone   = 2 * maxRows // in one update; if more rows leave the filter, the page gets all rows anew
+	maxGone   = 2 * maxRows // in one update; if more rows leave the filter, the page gets all rows again
 	newRows   = 60          // of new records in one update: nobody reads more in a quarter of a second
 )
 

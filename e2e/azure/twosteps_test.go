@@ -231,7 +231,7 @@ func TestAzureKeyInTwoSteps(t *testing.T) {
 	for _, tag := range []string{"2", "1"} {
 		s.given["IMAGE_TAG"] = tag
 		if out := s.must("all"); !strings.Contains(out, "binding the key") {
-			t.Errorf("the key is not bound anew: %s", out)
+			t.Errorf("the key is not bound again: %s", out)
 		}
 		usesOnly()
 	}

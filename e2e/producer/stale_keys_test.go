@@ -14,7 +14,7 @@ import (
 )
 
 // Without this a reader whose key was removed would read on for as long as nobody notices the typo that was made on the
-// way, or messages would be lost while the producer waits for the file to be mended.
+// way, or messages would be lost while the producer waits for the file to be fixed.
 func TestTypoInTheKeyFileStopsTheProducer(t *testing.T) {
 	t.Parallel()
 	b := newProducerEnv(t, 1)
@@ -71,7 +71,7 @@ func TestTypoInTheKeyFileStopsTheProducer(t *testing.T) {
 	}
 	before := len(b.stored(t)[0])
 	if before != 20 {
-		t.Errorf("%d records before the file is mended, want the 20 of before and within the grace", before)
+		t.Errorf("%d records before the file is fixed, want the 20 of before and within the grace", before)
 	}
 	if got := metricsOf(t, metrics, "/metrics"); !strings.Contains(got, "\ne2ee_producer_queue_records 0\n") {
 		t.Error("records wait for Kafka although none is sealed")

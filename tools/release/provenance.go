@@ -138,7 +138,7 @@ func (r *release) materials(a artifact) ([]resource, error) {
 		all = append(all, resource{URI: "pkg:golang/" + name, Digest: map[string]string{"dirHash": hex.EncodeToString(sum)}})
 	}
 	if a.sidecar {
-		sidecar, err := otherImage(r.sidecar)
+		sidecar, err := thirdPartyImage(r.sidecar)
 		if err != nil {
 			return nil, err
 		}
@@ -147,8 +147,8 @@ func (r *release) materials(a artifact) ([]resource, error) {
 	return all, nil
 }
 
-// otherImage returns the resource for an image of others. It has a digest if the image is named by one.
-func otherImage(named string) (resource, error) {
+// thirdPartyImage returns the resource for a third-party image. It has a digest if the image is named by one.
+func thirdPartyImage(named string) (resource, error) {
 	tagged, digest, pinned := strings.Cut(named, "@")
 	tag, err := name.NewTag(tagged)
 	if err != nil {

@@ -48,7 +48,7 @@ func Make(ctx context.Context, source Source, version, registry string, log io.W
 		Source: source, version: version, registry: registry,
 		dist: filepath.Join(source.Dir, Folder), digests: map[string]v1.Hash{},
 	}
-	if err := r.nameOthers(log); err != nil {
+	if err := r.nameThirdParty(log); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(r.dist); err != nil {
@@ -84,8 +84,8 @@ func Make(ctx context.Context, source Source, version, registry string, log io.W
 	return nil
 }
 
-// nameOthers reads which images of others the commit names, and says which of them can change after the release.
-func (r *release) nameOthers(log io.Writer) (err error) {
+// nameThirdParty reads which third-party images the commit names, and says which of them can change after the release.
+func (r *release) nameThirdParty(log io.Writer) (err error) {
 	if r.sidecar, err = pin.Sidecar(r.Dir); err != nil {
 		return err
 	}

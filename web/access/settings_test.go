@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Without this a page that should be protected could start open, a person would mend one file per restart, or a
+// Without this a page that should be protected could start open, a person would fix one file per restart, or a
 // password's hash would be in the log.
 func TestSettingsReportAllProblems(t *testing.T) {
 	dir, ca := t.TempDir(), newAuthority(t, "root")

@@ -1,5 +1,5 @@
-// Package pin names the images of others by digest: the one that compiles in the Dockerfiles, and the sidecar that is
-// deployed. A tag can be moved to another image, a digest cannot.
+// Package pin names third-party images by digest: the compiler's in the Dockerfiles, and the sidecar's in the manifests. A
+// tag can be moved to another image, a digest cannot.
 //
 // The digests are written into files, for a commit. So a release depends on its commit only, and not on what a registry
 // answers on the day.
@@ -22,7 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// place is a line of this repository that names an image of others.
+// place is a line of this repository that names a third-party image.
 type place struct{ file, before string } // before the image's name
 
 func places() []place {

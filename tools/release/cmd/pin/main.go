@@ -1,4 +1,4 @@
-// Command pin names the images of others by digest, for "make pin".
+// Command pin names third-party images by digest, for "make pin".
 package main
 
 import (
