@@ -12,6 +12,7 @@ readSettings() {
 			name=${BASH_REMATCH[1]}
 			if [[ -v given[$name] ]]; then problems+=("$name is set twice"); fi
 			given[$name]=${BASH_REMATCH[2]}
+			if [[ ${given[$name]} == [\"\']* ]]; then problems+=("$name begins with a quotation mark: want none, this file is not a shell's"); fi
 		elif [[ ! $line =~ ^[[:space:]]*(#.*)?$ ]]; then
 			problems+=("a line is not NAME=value: it begins with '${line:0:12}'")
 		fi

@@ -213,6 +213,7 @@ func TestAzureSettings(t *testing.T) {
 	good := text(s.given)
 	expect("01-check.sh", good+"KEYNAME=x\n", "KEYNAME is not a setting")
 	expect("01-check.sh", good+"KEY_NAME=x\n", "KEY_NAME is set twice")
+	expect("01-check.sh", strings.Replace(good, "KEY_NAME=", "KEY_NAME='", 1), "KEY_NAME begins with a quotation mark")
 	expect("01-check.sh", good+"export A=1\n", "not NAME=value")
 	expect("01-check.sh", good+"rm -rf /\n", "not NAME=value")
 	if calls := s.world.Calls(); len(calls) > 0 {
