@@ -70,8 +70,8 @@ ask() {
 	if [[ $client == curl ]]; then
 		local answer status
 		# The token goes through a file descriptor, because every user can read a command line.
-		answer=$(curl -sS -X "$1" -w '\n%{http_code}' -H 'Content-Type: application/json' ${3:+--data-binary "@$3"} \
-			--config <(printf 'header = "Authorization: Bearer %s"\n' "$(<"$VAULT_TOKEN_FILE")") "$url") || return 1
+		answer=$(curl -sS --max-time 60 -X "$1" -w '\n%{http_code}' -H 'Content-Type: application/json' ${3:+--data-binary "@$3"} \
+			--config <(printf 'header = "Authorization: Bearer %s"\n' "$(<"$VAULT_TOKEN_FILE")") "$url" 2>&1) || { printf '%s\n' "${answer%$'\n'*}"; return 1; }
 		status=${answer##*$'\n'}
 		printf '%s\n' "${answer%$'\n'*}"
 		[[ $status == 200 ]]
@@ -85,7 +85,9 @@ ask() {
 explain() {
 	case $1 in
 	*ForbiddenByRbac*) die "$1" "hint: you need the role Key Vault Crypto Officer (Managed HSM: Managed HSM Crypto User); a new role can take minutes to work" ;;
-	*Unauthorized*) die "$1" "hint: sign in with az login, or get a new token for https://${vault#*.}" ;;
+	*ForbiddenByFirewall*) die "$1" "hint: the firewall of the vault does not admit this computer: az keyvault network-rule add --name ${vault%%.*} --ip-address ADDRESS" ;;
+	*Unauthorized* | *AADSTS* | *'az login'*) die "$1" "hint: sign in with az login, or get a new token for https://${vault#*.}" ;;
+	*'Max retries'* | *[Rr]esolve* | *'ame or service not known'* | *'onnection refused'* | *'ailed to connect'* | *'timed out'*) die "asking the vault failed: $1" "hint: check the network and its proxy (HTTPS_PROXY), and that a vault $vault exists" ;;
 	*) die "asking the vault failed: $1" ${2:+"$2"} ;;
 	esac
 }
