@@ -39,8 +39,8 @@ type HeaderSearch struct {
 }
 
 // FindHeaders reads backwards from a lean record until it has found the headers. After
-// that, the lean records can be opened. It also keeps the other headers that it meets, as
-// far as there is room. It reads in windows that double, up to 4,096 offsets, each to its
+// that, the lean records can be opened: those of up to 256 headers, in 2 MiB, whatever else
+// is there. It also keeps the other headers that it meets, as far as there is room. It reads in windows that double, up to 4,096 offsets, each to its
 // end, and each record once. It goes by offsets, because the writer of any record in between
 // chooses its timestamp.
 //
@@ -66,8 +66,8 @@ func (o *Opener) findHeaders(s HeaderSearch) error {
 			wanted[start] = true
 		}
 	}
-	var found []*knownHeader
-	defer func() { o.headers.keepAgain(found) }()
+	var found foundHeaders
+	defer func() { o.headers.keepAgain(found.headers) }()
 	var never error // why some of the lean records never open
 	records, size := cmp.Or(s.MaxRecords, defaultMaxRecords), cmp.Or(s.MaxBytes, defaultMaxBytes)
 	first, to := max(s.LogStart, 0), s.Offset
@@ -84,18 +84,32 @@ func (o *Opener) findHeaders(s HeaderSearch) error {
 			}
 			records, size = records-1, size-len(value)
 			header, err := o.learn(s.Topic, value, wanted)
-			if header != nil {
-				found = append(found, header)
-			}
+			found.add(header)
 			never = cmp.Or(err, never)
 		}
-		o.headers.keepAgain(found)
+		o.headers.keepAgain(found.headers)
 		to = from
 	}
 	if len(wanted) > 0 {
 		return errors.Join(ErrHeaderLost, never)
 	}
 	return never
+}
+
+// foundHeaders are headers that a search has found, which the others that it meets must not
+// push out. Whoever writes records chooses how many there are, so it holds no more than a
+// generation of the cache.
+type foundHeaders struct {
+	headers []*knownHeader
+	bytes   int
+}
+
+func (f *foundHeaders) add(header *knownHeader) {
+	if header == nil || len(f.headers) == generationHeaders || f.bytes+header.size() > generationBytes {
+		return
+	}
+	f.headers = append(f.headers, header)
+	f.bytes += header.size()
 }
 
 // learn keeps the header of a full record without unwrapping its data key. If it is wanted,

@@ -2,9 +2,12 @@ package envelope_test
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -150,6 +153,72 @@ func TestFindHeaderIsDoneOnceAllAreFound(t *testing.T) {
 	if err := newOpener(t, key2048()).FindHeaders(s); err != nil {
 		t.Errorf("reading fails: %v", err)
 	}
+}
+
+// Without this, whoever may write could fill the reader's memory with headers that a search
+// finds, each of 17 KB, if as many lean records name them.
+func TestFoundHeadersTakeLittleMemory(t *testing.T) {
+	const n = 2000
+	full := longPrefix("t", 16, 1024)
+	d, err := envelope.Describe(full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	numbered := func(i int64) []byte {
+		binary.BigEndian.PutUint64(full[4:], uint64(i))
+		return full
+	}
+	s := envelope.HeaderSearch{Topic: "t", Offset: n, Names: []envelope.HeaderName{{}}} // one of them is nowhere
+	for i := range int64(n) {
+		sum := sha256.Sum256(numbered(i)[:d.Prefix])
+		s.Names = append(s.Names, envelope.HeaderName(sum[:16]))
+	}
+	var before, most int
+	s.Read = func(from, to int64) iter.Seq2[[]byte, error] {
+		return func(yield func([]byte, error) bool) {
+			most = max(most, heap()-before)
+			for i := from; i < to && yield(numbered(i), nil); i++ {
+			}
+			most = max(most, heap()-before)
+		}
+	}
+	opener := newOpener(t, key2048())
+	before = heap()
+	if err := opener.FindHeaders(s); !errors.Is(err, envelope.ErrHeaderLost) {
+		t.Error(err)
+	}
+	if most > 8<<20 { // a cache takes 4 MiB
+		t.Errorf("a search for %d headers of %d bytes took %d bytes", n, d.Prefix, most)
+	}
+	runtime.KeepAlive(opener)
+}
+
+// Without this, a search among many senders would make the reader forget the header in use.
+func TestSearchForgetsNoHeaderInUse(t *testing.T) {
+	opener := envelope.NewOpener(envelope.OpenerConfig{TrustedSenders: []envelope.TrustedSender{{Name: "alice", Key: public(signingKey(1))}}})
+	if err := opener.SetKeys(key2048()); err != nil {
+		t.Fatal(err)
+	}
+	full, lean := testSealer{signing: signingKey(1)}.leanPair(t)
+	others := testSealer{signing: signingKey(1), limits: envelope.Limits{Records: 1}}.sealer(t)
+	log := new(partitionLog)
+	for range 700 { // more than there is room for
+		log.values = append(log.values, mustSeal(t, others, "x", 0))
+	}
+	open := func(value []byte) {
+		t.Helper()
+		if _, err := opener.Open(nil, "t", value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(full)
+	open(lean)
+	nowhere := envelope.HeaderSearch{Topic: "t", Names: []envelope.HeaderName{{}}, Offset: 700, Read: log.between}
+	if err := opener.FindHeaders(nowhere); !errors.Is(err, envelope.ErrHeaderLost) {
+		t.Fatal(err)
+	}
+	open(mustSeal(t, others, "x", 0))
+	open(lean)
 }
 
 // FuzzFindHeader checks that a search ends, whatever the records are, and that the lean

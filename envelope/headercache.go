@@ -119,6 +119,9 @@ func (c *headerCache) learn(prefix []byte, sender Sender, expires time.Time) *kn
 	header := c.begin(prefix)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if last := c.last.Load(); last != nil { // find does not look it up, so it would look unused
+		c.keep(last)
+	}
 	c.place(header, sender, expires)
 	return header
 }

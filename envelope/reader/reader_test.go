@@ -154,7 +154,8 @@ func TestStaleRecordHasNoPlaintext(t *testing.T) {
 	}
 }
 
-// Without this, a consumer that starts behind a header could lose records, or a broken log could look like a lost header.
+// Without this, a consumer that starts behind a header could lose records, a broken log could look like a lost header, or a
+// program that waits unless the header is lost would wait for ever at the second of such records.
 func TestReadBack(t *testing.T) {
 	values := partition(sealer(nil), 300)
 	for name, c := range map[string]struct {
@@ -171,14 +172,18 @@ func TestReadBack(t *testing.T) {
 			if c.log != nil {
 				cfg.ReadBack = c.log.readBack
 			}
-			msg, err := newReader(t, cfg).Open(reader.Record{Offset: 250, Value: values[250]})
-			for _, want := range c.errs {
-				if !errors.Is(err, want) {
-					t.Errorf("got %v, want %v", err, want)
+			r := newReader(t, cfg)
+			for i, flags := range []string{"not followed before", "none"} { // the second one is not searched for if nothing is left
+				offset := 250 + i
+				msg, err := r.Open(reader.Record{Offset: int64(offset), Value: values[offset]})
+				for _, want := range c.errs {
+					if !errors.Is(err, want) {
+						t.Errorf("offset %d: got %v, want %v", offset, err, want)
+					}
 				}
-			}
-			if c.errs == nil && text(msg, err) != "message 250, not followed before, <nil>" {
-				t.Errorf("got %s", text(msg, err))
+				if want := fmt.Sprintf("message %d, %s, <nil>", offset, flags); c.errs == nil && text(msg, err) != want {
+					t.Errorf("got %s, want %s", text(msg, err), want)
+				}
 			}
 		})
 	}
@@ -263,6 +268,50 @@ func TestReadBackForManySenders(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Without this, whoever can write records could make a reader read a whole log back, however long: with a header now and then,
+// and a lean record for each.
+func TestReadBackIsLimitedInAll(t *testing.T) {
+	const senders, apart, limit, size = 8, 100_000, 1 << 18, 4 << 20
+	headers, lean := make(map[int64][]byte), make([][]byte, senders)
+	for i := range senders {
+		values := partition(sealer(nil), 2)
+		headers[int64(senders-1-i)*apart], lean[i] = values[0], values[1]
+	}
+	big := make([]byte, size)
+	for name, c := range map[string]struct {
+		value []byte
+		most  int
+	}{"records": {nil, limit + 1}, "bytes": {big, 256<<20/size + senders}} {
+		read, opened := 0, 0
+		r := newReader(t, reader.Config{ReadBack: func(_ int32, from, to int64) iter.Seq2[[]byte, error] {
+			return func(yield func([]byte, error) bool) {
+				for offset := from; offset < to; offset++ {
+					value, is := headers[offset]
+					if !is {
+						value = c.value
+					}
+					if read++; !yield(value, nil) {
+						return
+					}
+				}
+			}
+		}})
+		for i, value := range lean {
+			if _, err := r.Open(reader.Record{Offset: int64(senders*apart + i), Value: value}); err == nil {
+				opened++
+			} else if !errors.Is(err, envelope.ErrNeedsHeader) || !errors.Is(err, envelope.ErrHeaderFar) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if read > c.most {
+			t.Errorf("%s: %d records were read back, want at most %d", name, read, c.most)
+		}
+		if want := map[string]int{"records": 2}[name]; opened != want {
+			t.Errorf("%s: %d records open, want %d, whose headers are within the limits", name, opened, want)
+		}
 	}
 }
 
