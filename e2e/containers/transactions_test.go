@@ -2,7 +2,10 @@ package containers_test
 
 import (
 	"context"
+	"crypto/rsa"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +14,7 @@ import (
 
 	"kafka-e2ee/e2e/harness"
 	"kafka-e2ee/e2e/harness/realkafka"
+	"kafka-e2ee/envelope"
 )
 
 // transactor writes in transactions.
@@ -118,4 +122,49 @@ func transactions(t *testing.T, c harness.Cluster) {
 	other, _ := harness.StartConsumer(t, c, k.Sidecar, "KAFKA_ISOLATION=read_uncommitted")
 	other.Wait("everything is shown", shows(other, all))
 	other.Stop()
+}
+
+// Without this the records of a transaction would wait for ever for a header in one that was aborted, which nobody reads: that
+// is what [envelope.Sealer.RepeatHeader] is for.
+func TestLeanRecordsInTransactions(t *testing.T) {
+	t.Parallel()
+	for _, repeat := range []bool{true, false} {
+		t.Run(fmt.Sprintf("RepeatHeader %t", repeat), func(t *testing.T) {
+			t.Parallel()
+			c, k := harness.Broker(t, 1), harness.NewKeys(t)
+			w := newTransactor(t, c, "writer")
+			s, err := envelope.NewSealer(envelope.SealerConfig{
+				Format: envelope.FormatEnvelope, Topic: harness.Topic, Readers: []*rsa.PublicKey{&k.Private.PublicKey},
+				Headers: envelope.HeaderPolicy{Records: 1000, Interval: time.Minute},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, transaction := range []struct {
+				how   kgo.TransactionEndTry
+				texts []string
+			}{{kgo.TryAbort, []string{"taken back", "this, too"}}, {kgo.TryCommit, []string{"one", "two"}}} {
+				if repeat {
+					s.RepeatHeader()
+				}
+				var values []string
+				for _, text := range transaction.texts {
+					value, err := s.Seal(nil, []byte(text), 0)
+					if err != nil {
+						t.Fatal(err)
+					}
+					values = append(values, string(value))
+				}
+				w.write(0, values...)
+				w.end(transaction.how)
+			}
+			p, _ := harness.StartConsumer(t, c, k.Sidecar)
+			p.Wait("what was committed is shown", func() bool {
+				records := p.Records()
+				return len(records) == 2 && !slices.ContainsFunc(records, func(r harness.Record) bool {
+					return repeat && r.State != "decrypted" || !repeat && (r.State != "needs_header" || !strings.Contains(r.Reason, "knows none of that name"))
+				})
+			})
+		})
+	}
 }
