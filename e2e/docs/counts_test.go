@@ -34,6 +34,7 @@ func TestReadmesCount(t *testing.T) {
 		"README.ja.md": {
 			strconv.Itoa(len(attacks.All())) + " の攻撃と " + strconv.Itoa(len(scenario.All())) + " つのシナリオ",
 			strconv.Itoa(len(attacks.All())) + " 種類の攻撃",
+			strconv.Itoa(faults) + " 種類の障害",
 		},
 	} {
 		text := harness.ReadFile(t, page)
