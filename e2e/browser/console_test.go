@@ -58,6 +58,26 @@ func (c console) choose(id string) {
 	chrome.Eval[bool](c.Tab, fmt.Sprintf("document.getElementById(%q).click(), true", id))
 }
 
+// position returns which record is in the columns.
+func (c console) position() string {
+	c.T.Helper()
+	return chrome.Eval[string](c.Tab, "document.getElementById('columns').dataset.position")
+}
+
+// showAttacked puts a record of the last attack into the columns, for good: by itself it stays for ten seconds only.
+func (c console) showAttacked() {
+	c.T.Helper()
+	at := ""
+	c.wait("the attacked record is listed", func() bool {
+		at = chrome.Eval[string](c.Tab, `document.querySelector("#log .cell.attacked button")?.value ?? ""`)
+		return at != ""
+	})
+	c.choose("r-" + strings.Replace(at, "/", "-", 1) + "-button")
+	c.wait("the attacked record is shown", func() bool {
+		return c.position() == at && chrome.Eval[string](c.Tab, "document.getElementById('columns').dataset.mode") == "selected"
+	})
+}
+
 // Without this the presenter could not show who reads a message, would have to scroll, or would show what is not true.
 func TestConsole(t *testing.T) {
 	t.Parallel()
@@ -246,7 +266,8 @@ func TestConsole(t *testing.T) {
 		for attack, says := range map[string]string{"drop": "Nothing on the pod's page says so.", "reader": "Kafka's operator could read it; NOT NOTICED:"} {
 			c.choose("attack-" + attack)
 			c.wait("the outcome is shown", func() bool { return strings.Contains(c.Text("#attack-line"), says) })
-			c.wait("the attacked record is shown, with the outcome", func() bool {
+			c.showAttacked()
+			c.wait("the outcome is beside the record", func() bool {
 				return strings.Contains(c.Text(chrome.TestID("column-confidential")), attack+" with rsa: NOT NOTICED")
 			})
 			c.fits(t, attack, 1280, 720)
@@ -311,12 +332,9 @@ func TestConsoleTellsWhatAttacksDid(t *testing.T) {
 		t.Helper()
 		c.choose("attack-" + name)
 		c.wait("what became of "+name, func() bool { return strings.Contains(c.Text("#attack-line"), became) })
-		c.wait("the attacked record is shown", func() bool {
-			return chrome.Eval[string](view, "document.getElementById('columns').dataset.mode") == "attacked"
-		})
+		c.showAttacked()
 		c.fits(t, name, 1280, 720)
 	}
-	position := func() string { return chrome.Eval[string](view, "document.getElementById('columns').dataset.position") }
 
 	attack("reader", "Kafka's operator could read it; the pod refused it:")
 	if got := c.column("stored"); !strings.HasSuffix(got, "Azure Confidential Computing") || got != c.column("plain") {
@@ -330,16 +348,15 @@ func TestConsoleTellsWhatAttacksDid(t *testing.T) {
 	missing, _, _ := strings.Cut(strings.TrimSpace(strings.SplitN(c.Text("#attack-line"), "attack flagged:", 2)[1]), " ")
 	c.choose("r-" + strings.Replace(missing, "/", "-", 1) + "-button")
 	c.wait("both pods' columns say that the record is withheld", func() bool {
-		return position() == missing && strings.Contains(c.Text(chrome.TestID("column-confidential")), "Withheld from this pod") && strings.Contains(c.Text(chrome.TestID("column-ordinary")), "Withheld from this pod")
+		return c.position() == missing && strings.Contains(c.Text(chrome.TestID("column-confidential")), "Withheld from this pod") && strings.Contains(c.Text(chrome.TestID("column-ordinary")), "Withheld from this pod")
 	})
 	if got := c.column("plain"); !strings.Contains(c.Text("#attack-line"), "“"+got+"”") {
 		t.Errorf("%s is missing, which was %q, and the console says %q", missing, got, c.Text("#attack-line"))
 	}
 	c.fits(t, "withheld", 1280, 720)
-	c.choose("newest")
 
 	attack("forge", "attack refused:")
-	forged := position()
+	forged := c.position()
 	for lang, says := range map[string]string{"ja": "今後は不要: envelope、署名", "en": "The pods restart, and accept any record. No longer required: envelope, signature"} {
 		c.Visit(inLanguage(lab.Console+"/", lang))
 		c.wait("the console says what a switch changes", func() bool {
@@ -356,7 +373,7 @@ func TestConsoleTellsWhatAttacksDid(t *testing.T) {
 	c.choose("r-" + strings.Replace(forged, "/", "-", 1) + "-button")
 	c.wait("the forgery opens, and is remembered as one", func() bool {
 		seen := c.Text(chrome.TestID("column-confidential"))
-		return position() == forged && strings.Contains(seen, "Decrypted") && strings.Contains(seen, "forge with envelope: refused")
+		return c.position() == forged && strings.Contains(seen, "Decrypted") && strings.Contains(seen, "forge with envelope: refused")
 	})
 	if column := chrome.Eval[string](view, `document.querySelector('[data-testid="column-confidential"]').className`); strings.Contains(column, "good") {
 		t.Errorf("a forgery that was refused is %q now", column)
