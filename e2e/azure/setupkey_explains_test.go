@@ -22,7 +22,7 @@ func TestSetupKeyExplains(t *testing.T) {
 		"a new role":      {"Forbidden({\"error\":{\"innererror\":{\"code\":\"ForbiddenByRbac\"}}})", "a new role can take minutes"},
 	} {
 		tools := t.TempDir()
-		if err := os.WriteFile(filepath.Join(tools, "az"), []byte("#!/bin/sh\ncat >&2 <<'END'\n"+test.said+"\nEND\nexit 1\n"), 0o700); err != nil { //nolint:gosec // a program
+		if err := os.WriteFile(filepath.Join(tools, "az"), []byte("#!/bin/sh\ncat >&2 <<'END'\n"+test.said+"\nEND\nexit 1\n"), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		out, err := a.run([]string{"PATH=" + tools + ":" + os.Getenv("PATH")}, "key", harness.VaultHost)
