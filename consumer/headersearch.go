@@ -36,8 +36,9 @@ func (l *searchLimits) take(value []byte) bool {
 }
 
 // searchHeaders looks for the headers that records wait for, until ctx ends, with the session. The headers stand in
-// earlier records, which it reads backwards once the history of their partition is loaded. It asks on the history's
-// connections, so that new records do not wait, and reads one partition at a time.
+// earlier records, which it reads backwards once the history of their partition is loaded, or is not loaded any more because
+// another member has the partition. It asks on the history's connections, so that new records do not wait, and reads one
+// partition at a time.
 func (h *history) searchHeaders(ctx context.Context) {
 	tick := time.NewTicker(searchPoll)
 	defer tick.Stop()
@@ -48,7 +49,7 @@ func (h *history) searchHeaders(ctx context.Context) {
 		case <-tick.C:
 		}
 		failed := make(map[*sarama.Broker]bool) // it may take ten seconds to find that out
-		for _, s := range h.pipeline.sequences.ofSession() {
+		for _, s := range h.pipeline.sequences.known() {
 			search := &headerSearch{history: h, sequence: s, limits: &searchLimits{fetches: 1024, records: 1 << 18, bytes: 256 << 20}}
 			if !search.isDue(ctx) {
 				continue
@@ -83,7 +84,8 @@ type headerSearch struct {
 func (s *headerSearch) isDue(ctx context.Context) (due bool) {
 	s.locked(ctx, func(*pipeline) {
 		w := &s.sequence.waiting
-		due = w.any && w.asks && s.sequence.complete && !time.Now().Before(w.again)
+		loading := !s.sequence.complete && s.pipeline.sequences.isAssigned(s.sequence.partition)
+		due = w.any && w.asks && !loading && !time.Now().Before(w.again)
 	})
 	return due
 }

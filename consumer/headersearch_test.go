@@ -194,3 +194,26 @@ func TestMadeUpNamesDoNotHoldUpTheHistory(t *testing.T) {
 		}
 	}
 }
+
+// Without it rows would stay encrypted, and the page would promise what nobody does, if their partition goes to another member
+// before their header is found.
+func TestHeadersOfRevokedPartitionsAreSearched(t *testing.T) {
+	key := newKey(t)
+	p := newPipeline(t)
+	useKeys(t, p, key)
+	values := sealedTexts(t, sealerFor(t, key, "t"), 2)
+	s := newSearched(t, p, slices.Concat(values[:1], inBetween(500), values[1:]))
+	s.resume(0, 501)
+	s.add(501, values[1]) // its history is not loaded
+	p.sequences.startSession(group.TopicID{}, []int32{0})
+	if one := (&headerSearch{history: s.history, sequence: p.sequences.get(0)}); one.isDue(t.Context()) {
+		t.Error("a search begins before the history is loaded, which may bring the header")
+	}
+	p.sequences.startSession(group.TopicID{}, []int32{7})
+	go s.history.searchHeaders(t.Context())
+	for end := time.Now().Add(time.Minute); s.row(501).State != feed.StateDecrypted; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the record is %s", s.row(501).State)
+		}
+	}
+}

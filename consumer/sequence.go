@@ -74,16 +74,17 @@ func (s *sequences) get(partition int32) *sequence {
 	return s.byPartition[partition]
 }
 
-// ofSession returns the sequences of the partitions that are assigned.
-func (s *sequences) ofSession() []*sequence {
+// known returns the sequences of all partitions that were read, assigned or not.
+func (s *sequences) known() []*sequence {
 	s.mu.Lock()
-	assigned := s.assigned
-	s.mu.Unlock()
-	all := make([]*sequence, len(assigned))
-	for i, partition := range assigned {
-		all[i] = s.get(partition)
-	}
-	return all
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.byPartition), func(a, b *sequence) int { return cmp.Compare(a.partition, b.partition) })
+}
+
+func (s *sequences) isAssigned(partition int32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.assigned, partition)
 }
 
 // unseen returns what other members have read of the partitions, and this process has not.

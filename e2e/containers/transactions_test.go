@@ -34,14 +34,14 @@ func newTransactor(t testing.TB, c harness.Cluster, id string) *transactor {
 }
 
 // write begins a transaction with values, and leaves it open.
-func (w *transactor) write(partition int32, values ...string) {
+func (w *transactor) write(values ...string) {
 	w.t.Helper()
 	if err := w.client.BeginTransaction(); err != nil {
 		w.t.Fatal(err)
 	}
 	records := make([]*kgo.Record, len(values))
 	for i, v := range values {
-		records[i] = &kgo.Record{Topic: harness.Topic, Partition: partition, Value: []byte(v)}
+		records[i] = &kgo.Record{Topic: harness.Topic, Value: []byte(v)}
 	}
 	if err := w.client.ProduceSync(context.Background(), records...).FirstErr(); err != nil {
 		w.t.Fatal(err)
@@ -70,7 +70,7 @@ func transactions(t *testing.T, c harness.Cluster) {
 	k, w := harness.NewKeys(t), newTransactor(t, c, "writer")
 	var all, committed []string
 	write := func(how kgo.TransactionEndTry, values ...string) {
-		w.write(0, values...)
+		w.write(values...)
 		w.end(how)
 		all = append(all, values...)
 		if how == kgo.TryCommit {
@@ -88,9 +88,9 @@ func transactions(t *testing.T, c harness.Cluster) {
 	write(kgo.TryAbort, "taken back, too", "and this")
 	first.Wait("what was committed is shown", shows(first, committed))
 	first.Wait("the lag is 0", nothingLeft(first))
-	w.write(0, "not yet")
+	w.write("not yet")
 	write2 := newTransactor(t, c, "another")
-	write2.write(0, "behind it")
+	write2.write("behind it")
 	write2.end(kgo.TryCommit)
 	time.Sleep(2 * time.Second) // give it time: none may be shown
 	if !shows(first, committed)() {
@@ -155,7 +155,7 @@ func TestLeanRecordsInTransactions(t *testing.T) {
 					}
 					values = append(values, string(value))
 				}
-				w.write(0, values...)
+				w.write(values...)
 				w.end(transaction.how)
 			}
 			p, _ := harness.StartConsumer(t, c, k.Sidecar)
