@@ -33,7 +33,7 @@ final class Envelope {
   private static Jwe read(ByteBuffer in, Set<String> held) throws ParseException {
     var flags = in.get();
     if (flags == 2) {
-      throw new ParseException("lean: only readers of this repository open such records", 1);
+      throw new ParseException("lean: only readers of this repository open such records (hint: HEADER_RECORDS=1 in the producer)", 1);
     }
     need(flags == 0 || flags == 1, in);
     var topic = new String(take(in, in.get() & 0xff), StandardCharsets.ISO_8859_1);
