@@ -1,7 +1,6 @@
 package envelope
 
 import (
-	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/ed25519"
@@ -93,20 +92,20 @@ func (k *dataKey) usable(size, now uint64, l Limits) bool {
 
 // reserve returns a counter that is never used again, even if its record is never
 // written, the data key to use it with, and what the record starts with.
-func (s *Sealer) reserve(partition int32, size int, full bool) (key *dataKey, counter uint64, start []byte, err error) {
+func (s *Sealer) reserve(partition int32, size int, full bool) (sealed Sealed, counter uint64, start []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now, err := s.clock.read()
 	if err != nil {
-		return nil, 0, nil, err
+		return sealed, 0, nil, err
 	}
 	seconds := uint64(now.Unix())
 	if !s.key.usable(uint64(size), seconds, s.limits) {
 		if err := s.rotate(); err != nil {
-			return nil, 0, nil, err
+			return sealed, 0, nil, err
 		}
 	}
-	key = s.key
+	key := s.key
 	switch key.records {
 	case 0:
 		s.generator.start(key, seconds, seconds+s.limits.lifetime())
@@ -126,7 +125,7 @@ func (s *Sealer) reserve(partition int32, size int, full bool) (key *dataKey, co
 		full, start = true, key.prefix
 	}
 	part.header.add(full, now, len(start)+ivSize+size+tagSize)
-	return key, counter, start, nil
+	return Sealed{key, full}, counter, start, nil
 }
 
 // RepeatHeader makes the next record for each partition a full one. Call it if the last
@@ -144,16 +143,16 @@ func (s *Sealer) RepeatHeader() {
 }
 
 // Stored tells the sealer that the log has stored a record in the partition that it was
-// sealed for; see [HeaderPolicy.AwaitStored]. Call it for every record, before its bytes
-// change: it does nothing if that is not news.
-func (s *Sealer) Stored(value []byte, partition int32) {
-	if !s.headers.AwaitStored || s.headers.Records == 1 || isLean(value) {
+// sealed for; see [HeaderPolicy.AwaitStored]. Call it for every record: it does nothing if
+// that is not news.
+func (s *Sealer) Stored(sealed Sealed, partition int32) {
+	if !s.headers.AwaitStored || s.headers.Records == 1 || !sealed.full {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if part := s.key.partitions[partition]; part != nil && !part.header.stored {
-		part.header.stored = bytes.HasPrefix(value, s.key.prefix) // otherwise another data key's
+	if part := s.key.partitions[partition]; part != nil && s.key == sealed.key {
+		part.header.stored = true
 	}
 }
 

@@ -245,7 +245,7 @@ func TestSealingAgain(t *testing.T) {
 		sealer.SetClock(func() time.Time { return now })
 		seal := func() (dataKey string, counter uint64) {
 			t.Helper()
-			value, expires, err := sealer.SealDated(nil, []byte("x"), 0, false)
+			value, sealed, err := sealer.SealDated(nil, []byte("x"), 0, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -253,7 +253,7 @@ func TestSealingAgain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !expires.Equal(msg.Expires) || expires.Sub(msg.IssuedAt) != 80*time.Second || expires.Sub(now) <= 20*time.Second {
+			if expires := sealed.Expires(); !expires.Equal(msg.Expires) || expires.Sub(msg.IssuedAt) != 80*time.Second || expires.Sub(now) <= 20*time.Second {
 				t.Errorf("%s: sealed %s after the first use, expires %s after it, said to be %s", format, now.Sub(msg.IssuedAt), msg.Expires.Sub(msg.IssuedAt), expires)
 			}
 			return msg.DataKey, msg.Counter
@@ -278,8 +278,8 @@ func TestSealingAgain(t *testing.T) {
 		}
 	}
 	sealer := testSealer{format: envelope.FormatRSA}.sealer(t)
-	if _, expires, err := sealer.SealDated(nil, []byte("x"), 0, false); err != nil || !expires.IsZero() {
-		t.Errorf("rsa: expires at %s, %v", expires, err)
+	if _, sealed, err := sealer.SealDated(nil, []byte("x"), 0, false); err != nil || !sealed.Expires().IsZero() {
+		t.Errorf("rsa: expires at %s, %v", sealed.Expires(), err)
 	}
 	if err := sealer.NewDataKey(); err != nil {
 		t.Errorf("rsa: %v", err)

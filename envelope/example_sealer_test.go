@@ -58,17 +58,38 @@ func ExampleSealer_SealFull() {
 	// true false
 }
 
-// A record that waited for the broker too long must not be sent any more.
+// What belongs to a record is kept beside it until the broker has stored it.
 func ExampleSealer_SealDated() {
 	sealer := sealerFor(key3072(), envelope.HeaderPolicy{})
-	value, expires, err := sealer.SealDated(nil, []byte("hello"), 0, false)
-	if time.Now().Before(expires) {
-		fmt.Println("send", len(value) > 0, err)
-	}
-	fmt.Println(time.Until(expires) > envelope.Hold)
+	value, sealed, err := sealer.SealDated(nil, []byte("hello"), 0, false)
+	fmt.Println(len(value) == sealer.Size(5), time.Until(sealed.Expires()) > envelope.Hold, err)
 	// Output:
-	// send true <nil>
-	// true
+	// true true <nil>
+}
+
+// A record that waited for the broker too long must not be sent any more.
+func ExampleSealed_Expires() {
+	sealer := sealerFor(key3072(), envelope.HeaderPolicy{})
+	_, sealed, err := sealer.SealDated(nil, []byte("hello"), 0, false)
+	if time.Now().Before(sealed.Expires()) {
+		fmt.Println("send", err)
+	}
+	// Output:
+	// send <nil>
+}
+
+// Nobody has to keep the message in case it must be sealed again.
+func ExampleSealed_Open() {
+	sealer := sealerFor(key3072(), envelope.HeaderPolicy{})
+	value, sealed, err := sealer.SealDated(nil, []byte("hello"), 0, false)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	message, err := sealed.Open(nil, value)
+	fmt.Printf("%s %v\n", message, err)
+	// Output:
+	// hello <nil>
 }
 
 // After a record was given up, the messages are sealed again under another data key.
@@ -117,11 +138,15 @@ func ExampleSealer_Size() {
 func ExampleSealer_Stored() {
 	sealer := sealerFor(key3072(), envelope.HeaderPolicy{Records: 64, Interval: time.Minute, AwaitStored: true})
 	for range 3 {
-		value := must(sealer.Seal(nil, []byte("hello"), 0))
+		value, sealed, err := sealer.SealDated(nil, []byte("hello"), 0, false)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
 		d := must(envelope.Describe(value))
 		fmt.Println(d.Lean)
 		if d.Counter == 1 { // the client reports this one as stored
-			sealer.Stored(value, 0)
+			sealer.Stored(sealed, 0)
 		}
 	}
 	// Output:

@@ -82,7 +82,15 @@ func TestWhichRecordsAreFull(t *testing.T) {
 		t.Errorf("with a key in a compacted topic: %+v, %v, %v", d, err, describeErr)
 	}
 	awaiting := lean(64, func(m *testSealer) { m.headers.AwaitStored, m.limits.Records = true, 8 })
-	first := mustSeal(t, awaiting, "first", 0)
+	seal := func() envelope.Sealed {
+		t.Helper()
+		_, sealed, err := awaiting.SealDated(nil, []byte("x"), 0, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sealed
+	}
+	first := seal()
 	expect("before one is stored", kinds(t, awaiting, 2, 100, 0), "FF")
 	awaiting.Stored(first, 1)
 	expect("after one was stored elsewhere", kinds(t, awaiting, 1, 100, 0), "F")
@@ -92,7 +100,7 @@ func TestWhichRecordsAreFull(t *testing.T) {
 	expect("a new data key of which none is stored", kinds(t, awaiting, 1, 100, 0), "F")
 	awaiting.Stored(first, 0)
 	expect("after one of the data key before was stored", kinds(t, awaiting, 1, 100, 0), "F")
-	awaiting.Stored(mustSeal(t, awaiting, "next", 0), 0)
+	awaiting.Stored(seal(), 0)
 	expect("after one of it was stored", kinds(t, awaiting, 2, 100, 0), "ll")
 	awaiting.RepeatHeader()
 	expect("after a failed send that is not followed by another", kinds(t, awaiting, 2, 100, 0), "FF")

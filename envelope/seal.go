@@ -190,35 +190,33 @@ func (s *Sealer) SealFull(dst, plaintext []byte, partition int32) ([]byte, error
 	return value, err
 }
 
-// SealDated is Seal, or SealFull if full is set, and also returns when the record's data
-// key expires. A record that was not written by then must not be written any more: readers
-// take it for one that was held back. In the format rsa, the time is zero: such records do
-// not expire.
-func (s *Sealer) SealDated(dst, plaintext []byte, partition int32, full bool) (value []byte, expires time.Time, err error) {
+// SealDated is Seal, or SealFull if full is set, and also returns what is needed to send a
+// record again: when its data key expires, and a way to open it.
+func (s *Sealer) SealDated(dst, plaintext []byte, partition int32, full bool) (value []byte, sealed Sealed, err error) {
 	if s.format == "" {
-		return dst, expires, fmt.Errorf("sealing a record: %w", errZeroSealer)
+		return dst, sealed, fmt.Errorf("sealing a record: %w", errZeroSealer)
 	}
 	if got, limit := len(plaintext), s.MaxPlaintext(); got > limit {
-		return dst, expires, fmt.Errorf("sealing a record: %w: got %d bytes, limit %d", ErrTooLong, got, limit)
+		return dst, sealed, fmt.Errorf("sealing a record: %w: got %d bytes, limit %d", ErrTooLong, got, limit)
 	}
 	if s.format == FormatRSA {
 		value, err = sealRSA(dst, plaintext, s.rsa)
-		return value, expires, err
+		return value, sealed, err
 	}
 	if partition < 0 {
-		return dst, expires, fmt.Errorf("sealing a record: got partition %d, want 0 or more", partition)
+		return dst, sealed, fmt.Errorf("sealing a record: got partition %d, want 0 or more", partition)
 	}
-	key, counter, start, err := s.reserve(partition, len(plaintext), full)
+	sealed, counter, start, err := s.reserve(partition, len(plaintext), full)
 	if err != nil {
-		return dst, expires, fmt.Errorf("sealing a record: %w", err)
+		return dst, sealed, fmt.Errorf("sealing a record: %w", err)
 	}
-	expires = time.Unix(int64(key.parts.expires), 0)
+	key := sealed.key
 	out := append(slices.Grow(dst, s.Size(len(plaintext))-s.prefixSize+len(start)), start...)
 	if s.format == FormatJWE {
-		return key.sealText(out, plaintext, partition, counter), expires, nil
+		return key.sealText(out, plaintext, partition, counter), sealed, nil
 	}
 	out = appendIV(out, partition, counter)
-	return key.aead.Seal(out, out[len(out)-ivSize:], plaintext, key.aad), expires, nil
+	return key.aead.Seal(out, out[len(out)-ivSize:], plaintext, key.aad), sealed, nil
 }
 
 // textChunk is a multiple of three bytes, so its base64 has no padding bits.

@@ -47,7 +47,11 @@ func TestZeroValues(t *testing.T) {
 			t.Error("made a data key")
 		}
 		sealer.RepeatHeader()
-		sealer.Stored([]byte("hello"), 0)
+		sealer.Stored(envelope.Sealed{}, 0)
+		var sealed envelope.Sealed
+		if got, err := sealed.Open(dst, value); err == nil || string(got) != "before" || !sealed.Expires().IsZero() {
+			t.Errorf("opened %q, %v", got, err)
+		}
 		if _, err := envelope.NewSealer(envelope.SealerConfig{}); err == nil || sealer.Size(1) < 1 || sealer.MaxPlaintext() < 1 || fmt.Sprintf("%v", &sealer) == "" {
 			t.Errorf("a sealer of the zero configuration: %v", err)
 		}

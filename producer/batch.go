@@ -6,7 +6,8 @@ import "bytes"
 // The reader never waits for a line in order to fill a batch.
 type batch struct {
 	messages []message
-	buffer   []byte // holds the lines
+	buffer   []byte   // holds the lines
+	records  []record // of the messages
 }
 
 const (
@@ -43,14 +44,15 @@ func (p batchPool) get() *batch {
 	case b := <-p:
 		return b
 	default:
-		return &batch{messages: make([]message, 0, batchLines), buffer: make([]byte, 0, batchBytes)}
+		return &batch{messages: make([]message, 0, batchLines), buffer: make([]byte, 0, batchBytes), records: make([]record, 0, batchLines)}
 	}
 }
 
 // put returns a batch to the pool. Nobody else may hold it, or a line of it, any more.
 func (p batchPool) put(b *batch) {
 	clear(b.messages)
-	b.messages, b.buffer = b.messages[:0], b.buffer[:0]
+	clear(b.records)
+	b.messages, b.buffer, b.records = b.messages[:0], b.buffer[:0], b.records[:0]
 	select {
 	case p <- b:
 	default:

@@ -21,8 +21,6 @@ const (
 	minWeight   = 8 << 10
 )
 
-func weight(size int) int64 { return int64(min(max(size, minWeight), maxInFlight)) }
-
 // delivery seals the messages of the formats whose records expire, sends records to Kafka and counts the results.
 type delivery struct {
 	cfg     Config
@@ -45,10 +43,10 @@ type delivery struct {
 	stopRenewing context.CancelFunc
 	renewing     sync.WaitGroup
 
-	sent, skipped         uint64
-	acknowledged, refused atomic.Uint64
-	gaveUp                atomic.Bool // the time to finish is over: what is open counts as failed
-	loggedAt              time.Time   // the latest line about a record that failed
+	sent, skipped uint64
+	refused       atomic.Uint64
+	gaveUp        atomic.Bool // the time to finish is over: what is open counts as failed
+	loggedAt      time.Time   // the latest line about a record that failed
 }
 
 // newDelivery uses the first connection, and those that connect makes, until drainCtx ends.
@@ -112,48 +110,78 @@ func (d *delivery) skip() {
 	d.metrics.failed.Inc()
 }
 
-// send sends a message. It waits while too much is in flight, and gives up when drainCtx ends. The error is why the message
-// cannot be sealed.
-func (d *delivery) send(drainCtx context.Context, m *pooledMessage) error {
-	d.sent++
-	d.metrics.queue.Inc()
-	d.status.inFlight.add(m)
-	m.weight = weight(max(m.Length(), d.sealer.current.Load().Size(len(m.text))+len(m.text)))
+// send sends the messages of a batch, except those with an error. It waits while too much is in flight, and gives up when
+// drainCtx ends. It stores why a message cannot be sealed.
+//
+// All are sealed before the first is handed over: that takes less time, and sarama's requests become larger.
+func (d *delivery) send(drainCtx context.Context, records []record) {
+	batch, weight := make([]*pooledMessage, 0, len(records)), int64(0)
+	for _, r := range records {
+		if r.err == nil {
+			batch = append(batch, r.message)
+			size := max(r.message.Length(), d.sealer.size(message{text: r.text})) + len(r.message.text)
+			weight = min(weight+int64(max(size, minWeight)), maxInFlight)
+		}
+	}
+	if len(batch) == 0 {
+		return
+	}
+	d.sent += uint64(len(batch))
+	d.status.inFlight.add(weight, batch...)
 	for {
-		if d.window.Acquire(drainCtx, m.weight) != nil || d.turn.Acquire(drainCtx, 1) != nil {
-			return nil
+		if d.window.Acquire(drainCtx, weight) != nil || d.turn.Acquire(drainCtx, 1) != nil {
+			return
 		}
 		if d.producer != nil && d.maxValue == d.sealer.current.Load().maxValue {
 			break
 		}
 		d.turn.Release(1)
-		d.window.Release(m.weight)
+		d.window.Release(weight)
 		if !d.replaceProducer(drainCtx) {
-			return nil
+			return
 		}
 	}
 	defer d.turn.Release(1)
-	err := d.hand(drainCtx, m)
-	if err != nil {
-		d.sent--
-		d.drop(m)
+	d.sealAll(drainCtx, records)
+	for i := range records {
+		switch r := &records[i]; {
+		case r.message == nil: // the error was there before
+		case r.err == nil:
+			d.hand(r.message)
+		default:
+			d.sent--
+			d.drop(r.message)
+		}
 	}
-	return err
 }
 
-// hand seals a message, if its record was not sealed ahead, and hands it to sarama. It is called with the turn held. The
-// error is why the message cannot be sealed.
-func (d *delivery) hand(drainCtx context.Context, m *pooledMessage) error {
-	if isDated(d.cfg.Format) {
-		if err := d.sealer.keys.wait(drainCtx); err != nil {
-			return err
-		}
-		expires, err := d.sealer.seal(m)
-		if err != nil {
-			return err
-		}
-		d.status.inFlight.setExpiry(m, expires)
+// sealAll seals the messages of a batch, if their records were not sealed ahead. It is called with the turn held.
+func (d *delivery) sealAll(drainCtx context.Context, records []record) {
+	if !isDated(d.cfg.Format) {
+		return
 	}
+	usable := d.sealer.keys.wait(drainCtx)
+	start, sealed := time.Now(), make([]*pooledMessage, 0, len(records))
+	for i := range records {
+		r := &records[i]
+		if r.err == nil {
+			r.err = usable
+		}
+		if r.err == nil {
+			r.err = d.sealer.seal(r.message, r.text)
+		}
+		if r.err == nil {
+			sealed = append(sealed, r.message)
+		}
+	}
+	if len(sealed) > 0 {
+		d.metrics.seal.Observe(time.Since(start).Seconds() / float64(len(sealed)))
+	}
+	d.status.inFlight.sealed(sealed...)
+}
+
+// hand hands a sealed message to sarama. It is called with the turn held.
+func (d *delivery) hand(m *pooledMessage) {
 	m.ProducerMessage = sarama.ProducerMessage{Topic: d.cfg.Topic, Partition: m.partition, Value: m}
 	if m.hasKey {
 		m.Key = sarama.ByteEncoder(m.key)
@@ -163,15 +191,19 @@ func (d *delivery) hand(drainCtx context.Context, m *pooledMessage) error {
 	case d.producer.Input() <- &m.ProducerMessage:
 	case <-d.conn().ctx.Done(): // renew hands it over again, or nobody waits for it any more
 	}
-	return nil
 }
 
-// drop forgets a message that was not handed to sarama.
+// drop forgets a message that sarama does not hold.
 func (d *delivery) drop(m *pooledMessage) {
-	d.status.inFlight.remove(m)
-	d.metrics.queue.Dec()
-	d.window.Release(m.weight)
+	d.remove(m)
 	m.free()
+}
+
+// remove removes a record that has its result from those in flight.
+func (d *delivery) remove(m *pooledMessage) {
+	if weight := d.status.inFlight.remove(m); weight > 0 {
+		d.window.Release(weight)
+	}
 }
 
 // replaceProducer makes a producer with the sealer's limit. Every record in flight gets its result first, so that the
@@ -215,32 +247,28 @@ func (d *delivery) replaceProducer(drainCtx context.Context) bool {
 // count counts the result of a record. err is nil if Kafka has stored it.
 func (d *delivery) count(message *sarama.ProducerMessage, err error) {
 	m, _ := message.Value.(*pooledMessage) //nolint:errcheck // hand hands over nothing else
-	weight := m.weight
-	d.status.inFlight.remove(m)
 	if err == nil {
 		if d.cfg.OnStored != nil {
 			d.cfg.OnStored(message.Partition, message.Offset, m.text, m.value)
 		}
 		d.sealer.stored(m)
-		m.free()
-		d.acknowledged.Add(1)
-		d.status.recordAcknowledged()
-		d.metrics.acknowledged.Inc()
-	} else {
-		d.sealer.repeatHeader()
-		d.metrics.failed.Inc()
-		d.refused.Add(1)
-		cause := d.status.recordFailed(err)
-		if errors.Is(err, sarama.ErrMessageSizeTooLarge) {
-			d.sealer.limitStale.Store(true)
-		}
-		if time.Since(d.loggedAt) > time.Second { // one line for a whole batch
-			d.loggedAt = time.Now()
-			d.log.Error("record not acknowledged", slog.Uint64("failed", d.refused.Load()), slog.String("cause", cause.String()))
-		}
+		d.status.acknowledged.Add(1)
+		d.drop(m)
+		return
 	}
-	d.metrics.queue.Dec()
-	d.window.Release(weight)
+	d.sealer.repeatHeader()
+	d.metrics.failed.Inc()
+	d.refused.Add(1)
+	cause := d.status.recordFailed(err)
+	if errors.Is(err, sarama.ErrMessageSizeTooLarge) {
+		d.sealer.limitStale.Store(true)
+	}
+	if time.Since(d.loggedAt) > time.Second { // one line for a whole batch
+		d.loggedAt = time.Now()
+		d.log.Error("record not acknowledged", slog.Uint64("failed", d.refused.Load()), slog.String("cause", cause.String()))
+	}
+	clear(m.text)
+	d.remove(m)
 }
 
 // finish waits until every record has its result or drainCtx ends, closes the connection and returns the counts.
@@ -265,7 +293,7 @@ func (d *delivery) finish(drainCtx context.Context) Summary {
 		case <-time.After(gracePeriod): // Kafka has every record, so there is nothing left to lose
 		}
 	}
-	acknowledged, refused := d.acknowledged.Load(), d.refused.Load()
+	acknowledged, refused := d.status.acknowledged.Load(), d.refused.Load()
 	if open := d.sent - acknowledged - refused; open > 0 {
 		d.metrics.failed.Add(float64(open))
 		d.log.ErrorContext(drainCtx, "records not acknowledged in time", slog.Uint64("records", open))

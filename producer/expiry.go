@@ -98,15 +98,22 @@ func (d *delivery) renew(ctx, drainCtx context.Context) {
 		d.sealer.repeatHeader()
 		d.log.ErrorContext(ctx, "no new data key, sealing under the one before", slog.Any("error", err))
 	}
+	var text []byte
 	for _, m := range records {
 		if next.expired() {
 			return
 		}
-		if err := d.hand(drainCtx, m); err != nil {
+		text, err = m.sealed.Open(text[:0], m.value)
+		again := []record{{message: m, text: text, err: err}}
+		d.sealAll(drainCtx, again)
+		clear(text)
+		if err := again[0].err; err != nil {
 			d.log.ErrorContext(ctx, "message not sent", slog.Any("error", err))
 			d.refused.Add(1)
 			d.metrics.failed.Inc()
 			d.drop(m)
+			continue
 		}
+		d.hand(m)
 	}
 }

@@ -55,9 +55,11 @@ func TestHeaderSettings(t *testing.T) {
 		}
 		synctest.Test(t, func(t *testing.T) { // so that no interval passes
 			s := testSealer(t, cfg, io.Discard)
-			if first := sealed(t, s); isLeanRecord(t, first) {
+			first := sealed(t, s)
+			if isLeanRecord(t, first.value) {
 				t.Errorf("%s: the first record is lean", name)
-			} else if s.current.Load().Stored(first, 0); isLeanRecord(t, sealed(t, s)) != test.lean {
+			}
+			if s.stored(first); isLeanRecord(t, sealed(t, s).value) != test.lean {
 				t.Errorf("%s: the second record is lean: %t", name, !test.lean)
 			}
 		})
@@ -82,7 +84,7 @@ func leanSealer(t *testing.T, settings map[string]string) *sealer {
 		t.Fatal(err)
 	}
 	s := testSealer(t, cfg, io.Discard)
-	s.current.Load().Stored(sealed(t, s), 0)
+	s.stored(sealed(t, s))
 	return s
 }
 
@@ -107,8 +109,8 @@ func TestLimitsCountTheHeader(t *testing.T) {
 		if err := s.admit(msg); err != nil {
 			t.Fatal(err)
 		}
-		m := s.newMessage(msg, 0)
-		if _, err := s.seal(m); err != nil || isLeanRecord(t, m.value) != (lean == 0) || len(m.value) > size {
+		m := s.newMessage(msg)
+		if err := s.seal(m, msg.text); err != nil || isLeanRecord(t, m.value) != (lean == 0) || len(m.value) > size {
 			t.Errorf("%v, %d bytes of %d, lean: %t", err, len(m.value), size, lean == 0)
 		}
 		s.repeatHeader()
@@ -133,8 +135,8 @@ func TestRecordsThatMayOutliveTheirHeaderContainIt(t *testing.T) {
 		// kinds seals a record without a key and one with a key.
 		kinds := func() (got string) {
 			for _, key := range [][]byte{nil, []byte("key")} {
-				m := s.newMessage(message{text: []byte("hello"), key: key}, 0)
-				if _, err := s.seal(m); err != nil {
+				m := s.newMessage(message{key: key})
+				if err := s.seal(m, []byte("hello")); err != nil {
 					t.Fatal(err)
 				}
 				s.stored(m)

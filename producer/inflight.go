@@ -6,34 +6,67 @@ import (
 	"time"
 )
 
-// inFlightList holds the records without a result from Kafka, the oldest first. It is a linked list, because Kafka
-// acknowledges records in any order.
+// inFlightList holds the records without a result from Kafka, the oldest first, in the batches in which they were accepted.
+// It is a linked list, because Kafka acknowledges records in any order.
 type inFlightList struct {
 	mu           sync.Mutex
-	records      list.List // of *pooledMessage
+	batches      list.List // of *sentBatch
+	records      int
 	waitingSince time.Time // when the record that has no partition yet began to wait for one; zero if none does
 	earliest     time.Time // no record expires before; zero if none does
 }
 
-func (l *inFlightList) add(m *pooledMessage) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	m.acceptedAt, m.inFlight = time.Now(), l.records.PushBack(m)
+// sentBatch holds the records of a batch.
+type sentBatch struct {
+	records    []*pooledMessage // nil for each that was removed
+	left       int              // that were not
+	weight     int64            // in the window
+	acceptedAt time.Time
+	element    *list.Element // of the inFlightList
 }
 
-// remove removes a record that is in the list.
-func (l *inFlightList) remove(m *pooledMessage) {
+// add adds the records of a batch.
+func (l *inFlightList) add(weight int64, records ...*pooledMessage) {
+	b := &sentBatch{records: records, left: len(records), weight: weight, acceptedAt: time.Now()}
+	for i, m := range records {
+		m.batch, m.index = b, i
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.records.Remove(m.inFlight)
+	b.element = l.batches.PushBack(b)
+	l.records += len(records)
 }
 
-// setExpiry stores when a record in the list expires.
-func (l *inFlightList) setExpiry(m *pooledMessage, expires time.Time) {
+// remove removes a record that is in the list. With the last one of its batch, it returns the batch's weight, otherwise 0.
+func (l *inFlightList) remove(m *pooledMessage) (weight int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m.expires = expires
-	l.earliest = earlier(l.earliest, expires)
+	b := m.batch
+	b.records[m.index] = nil
+	b.left--
+	l.records--
+	if b.left > 0 {
+		return 0
+	}
+	l.batches.Remove(b.element)
+	return b.weight
+}
+
+// count returns the number of records.
+func (l *inFlightList) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.records
+}
+
+// sealed stores when records in the list expire.
+func (l *inFlightList) sealed(records ...*pooledMessage) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range records {
+		m.expires = m.sealed.Expires()
+		l.earliest = earlier(l.earliest, m.expires)
+	}
 }
 
 // earlier returns the earlier of two times; one that is zero does not count.
@@ -74,10 +107,14 @@ func (l *inFlightList) takeBack() []*pooledMessage {
 
 // all is called with mu held.
 func (l *inFlightList) all() []*pooledMessage {
-	all := make([]*pooledMessage, 0, l.records.Len())
-	for e := l.records.Front(); e != nil; e = e.Next() {
-		m, _ := e.Value.(*pooledMessage) //nolint:errcheck // add adds nothing else
-		all = append(all, m)
+	all := make([]*pooledMessage, 0, l.records)
+	for e := l.batches.Front(); e != nil; e = e.Next() {
+		b, _ := e.Value.(*sentBatch) //nolint:errcheck // add adds nothing else
+		for _, m := range b.records {
+			if m != nil {
+				all = append(all, m)
+			}
+		}
 	}
 	return all
 }
@@ -99,9 +136,9 @@ func (l *inFlightList) oldest() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	since := l.waitingSince
-	if first := l.records.Front(); first != nil { // it is older than the one that waits for a partition
-		m, _ := first.Value.(*pooledMessage) //nolint:errcheck // add adds nothing else
-		since = m.acceptedAt
+	if first := l.batches.Front(); first != nil { // it is older than the one that waits for a partition
+		b, _ := first.Value.(*sentBatch) //nolint:errcheck // add adds nothing else
+		since = b.acceptedAt
 	}
 	if since.IsZero() {
 		return 0

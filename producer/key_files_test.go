@@ -29,13 +29,13 @@ func testSealer(t testing.TB, cfg Config, log io.Writer) *sealer {
 }
 
 // sealed returns the record of a message.
-func sealed(t *testing.T, s *sealer) []byte {
+func sealed(t *testing.T, s *sealer) *pooledMessage {
 	t.Helper()
-	m := s.newMessage(message{text: []byte("hello")}, 0)
-	if _, err := s.seal(m); err != nil {
+	m := s.newMessage(message{})
+	if err := s.seal(m, []byte("hello")); err != nil {
 		t.Fatal(err)
 	}
-	return m.value
+	return m
 }
 
 // Without this a producer would use an old key forever if another file was invalid when the key changed, or would log that
@@ -69,7 +69,7 @@ func TestChangedKeysAreTriedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		sealedForNext := func() bool {
-			_, err := opener.Open(nil, cfg.Topic, sealed(t, s))
+			_, err := opener.Open(nil, cfg.Topic, sealed(t, s).value)
 			return err == nil
 		}
 		write("signing.pem", "damaged")
@@ -195,7 +195,7 @@ func TestSigningKeyIsFollowed(t *testing.T) {
 	s := testSealer(t, cfg, io.Discard)
 	signer := func() string {
 		t.Helper()
-		d, err := envelope.Describe(sealed(t, s))
+		d, err := envelope.Describe(sealed(t, s).value)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,13 +22,14 @@ type pipeline struct {
 // record is a message that can be sent, or the reason why there is none.
 type record struct {
 	number  uint64
-	message *pooledMessage
+	text    []byte         // the message, in the batch's buffer
+	message *pooledMessage // nil with an error
 	err     error
 }
 
-// run calls handle for every message in the order of the source, until the source ends or ctx does. The error is why the
-// source ended early.
-func (p *pipeline) run(ctx context.Context, handle func(record)) error {
+// run calls handle for every message, in batches and in the order of the source, until the source ends or ctx does. handle
+// must not keep a batch. The error is why the source ended early.
+func (p *pipeline) run(ctx context.Context, handle func([]record)) error {
 	// The channel keeps the order, and its size limits the work ahead.
 	batches := make(chan started, min(4*runtime.GOMAXPROCS(0), 64))
 	var sourceErr error // set before batches is closed
@@ -44,9 +45,11 @@ func (p *pipeline) run(ctx context.Context, handle func(record)) error {
 		})
 	}()
 	finish := func(s started) {
-		for i := range s.messages {
-			handle(p.finish(s, i))
+		now := time.Now()
+		for _, msg := range s.messages {
+			s.records = append(s.records, p.finish(s, msg, now))
 		}
+		handle(s.records)
 		p.batches.put(s.batch)
 	}
 	for ctx.Err() == nil {
@@ -111,20 +114,17 @@ func (p *pipeline) start(b *batch) started {
 }
 
 // finish waits until a message of a batch is prepared.
-func (p *pipeline) finish(s started, i int) (r record) {
-	msg := s.messages[i]
+func (p *pipeline) finish(s started, msg message, now time.Time) (r record) {
 	if s.sealed != nil {
-		if r = <-s.sealed; r.err == nil {
-			r.message.partition, r.err = p.partition(msg, r.message.Length())
-		}
-		return r
+		r = <-s.sealed
+	} else {
+		r = p.admit(msg)
 	}
-	if r = p.admit(msg); r.err != nil {
-		return r
+	if r.err == nil {
+		r.message.partition, r.err = p.partition(msg, now)
 	}
-	var partition int32
-	if partition, r.err = p.partition(msg, p.sealer.size(msg)); r.err == nil {
-		r.message = p.sealer.newMessage(msg, partition)
+	if r.err != nil {
+		r.message = nil
 	}
 	return r
 }
@@ -134,30 +134,30 @@ func isDated(format envelope.Format) bool { return format != envelope.FormatRSA 
 
 // admit checks a message, and waits while nothing may be sealed.
 func (p *pipeline) admit(msg message) record {
-	r := record{number: msg.number, err: p.sealer.admit(msg)}
+	r := record{number: msg.number, text: msg.text, err: p.sealer.admit(msg)}
 	if r.err == nil {
 		r.err = p.sealer.keys.wait(p.drainCtx)
+	}
+	if r.err == nil {
+		r.message = p.sealer.newMessage(msg)
 	}
 	return r
 }
 
 func (p *pipeline) sealAhead(msg message) record {
 	r := p.admit(msg)
-	if r.err != nil {
-		return r
-	}
-	r.message = p.sealer.newMessage(msg, 0)
-	_, r.err = p.sealer.seal(r.message)
-	if p.cfg.OnStored == nil {
-		r.message.dropText()
+	if r.err == nil {
+		start := time.Now()
+		r.err = p.sealer.seal(r.message, msg.text)
+		p.sealer.metrics.seal.Observe(time.Since(start).Seconds())
 	}
 	return r
 }
 
-// partition chooses the partition of a message whose record has the given size.
-func (p *pipeline) partition(msg message, size int) (int32, error) {
+// partition chooses the partition of a message.
+func (p *pipeline) partition(msg message, now time.Time) (int32, error) {
 	if msg.key != nil {
-		return p.partitioner.byKey(p.drainCtx, msg.key, time.Now())
+		return p.partitioner.byKey(p.drainCtx, msg.key, now)
 	}
-	return p.partitioner.sticky(p.drainCtx, size, time.Now())
+	return p.partitioner.sticky(p.drainCtx, p.sealer.size(msg), now)
 }

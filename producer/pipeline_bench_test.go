@@ -45,19 +45,21 @@ func benchmarkPipeline(b *testing.B, size int, public, records string) {
 	inFlight := make([]*pooledMessage, 0, 500)
 	before := cpuTime(b)
 	b.ResetTimer()
-	err = p.run(b.Context(), func(r record) {
-		if r.err != nil {
-			b.Fatal(r.err)
-		}
-		if _, err := p.sealer.seal(r.message); err != nil {
-			b.Fatal(err)
-		}
-		if inFlight = append(inFlight, r.message); len(inFlight) == cap(inFlight) {
-			for _, m := range inFlight {
-				p.sealer.stored(m)
-				m.free()
+	err = p.run(b.Context(), func(batch []record) {
+		for _, r := range batch {
+			if r.err != nil {
+				b.Fatal(r.err)
 			}
-			inFlight = inFlight[:0]
+			if err := p.sealer.seal(r.message, r.text); err != nil {
+				b.Fatal(err)
+			}
+			if inFlight = append(inFlight, r.message); len(inFlight) == cap(inFlight) {
+				for _, m := range inFlight {
+					p.sealer.stored(m)
+					m.free()
+				}
+				inFlight = inFlight[:0]
+			}
 		}
 	})
 	if source.Close(); err != nil {

@@ -41,8 +41,8 @@ func TestInputErrorIsReportedWhenStopped(t *testing.T) {
 				partitioner: &partitioner{writable: func() ([]int32, error) { return []int32{0}, nil }, onWait: ignoreWait},
 			}
 			handled := 0
-			err := p.run(ctx, func(record) {
-				handled++
+			err := p.run(ctx, func(batch []record) {
+				handled += len(batch)
 				synctest.Wait() // the input has failed by now
 			})
 			if !errors.Is(err, broken) || handled != 1 {

@@ -1,11 +1,12 @@
 package producer
 
 import (
-	"container/list"
 	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"kafka-e2ee/envelope"
 )
 
 // maxPooledBytes is the largest buffer that is kept for reuse: enough for usual records, and little memory even in
@@ -13,46 +14,40 @@ import (
 const maxPooledBytes = 16 << 10
 
 // pooledMessage is a record on its way to Kafka, reused after its acknowledgment. Without the pool, sealing costs a fifth
-// to a third more CPU time (BenchmarkPipeline).
+// to a third more CPU time (BenchmarkPipeline). It does not hold the message: if that must be sealed again, the record is
+// opened.
 type pooledMessage struct {
 	sarama.ProducerMessage
-	text       []byte // the message, for as long as it may have to be sealed again
 	value, key []byte
-	hasKey     bool // even if the key is empty
+	sealed     envelope.Sealed // opens the value
+	hasKey     bool            // even if the key is empty
 	partition  int32
+	text       []byte // a copy of the message, for OnStored only
 	pool       *sync.Pool
 
-	weight     int64 // in the window
-	acceptedAt time.Time
-	inFlight   *list.Element // of the inFlightList
-	handed     bool          // to sarama
-	expires    time.Time     // the inFlightList's; zero if it does not
+	batch   *sentBatch // the inFlightList's
+	index   int        // in the batch
+	handed  bool       // to sarama
+	expires time.Time  // the inFlightList's; zero if it does not
 }
 
-// newMessage returns a copy of a message, with capacity for a value of the given size.
+// newMessage returns a record for a message, with capacity for a value of the given size.
 func newMessage(pool *sync.Pool, msg message, size int) *pooledMessage {
 	m, ok := pool.Get().(*pooledMessage)
 	if !ok || cap(m.value) < size {
 		m = &pooledMessage{value: make([]byte, 0, size), key: []byte{}, pool: pool} // an empty key differs from a nil one
 	}
-	m.text, m.key, m.hasKey = append(m.text[:0], msg.text...), append(m.key[:0], msg.key...), msg.key != nil
+	m.key, m.hasKey = append(m.key[:0], msg.key...), msg.key != nil
 	return m
-}
-
-// dropText overwrites the message.
-func (m *pooledMessage) dropText() {
-	clear(m.text)
-	m.text = m.text[:0]
 }
 
 // free returns the message to the pool. Nobody else may hold it any more.
 func (m *pooledMessage) free() {
-	m.dropText()
+	clear(m.text)
 	if cap(m.value) > maxPooledBytes {
 		return
 	}
-	m.ProducerMessage, m.value, m.key = sarama.ProducerMessage{}, m.value[:0], m.key[:0]
-	m.handed, m.expires = false, time.Time{}
+	*m = pooledMessage{value: m.value[:0], key: m.key[:0], text: m.text[:0], pool: m.pool}
 	m.pool.Put(m)
 }
 

@@ -88,14 +88,14 @@ func Run(ctx context.Context, cfg Config, build Build, in io.Reader, log *slog.L
 	go state.watch(watchCtx, cfg.Linger, func() *sarama.Config { return d.conn().conf }, func() error { return probeTopic(cfg) })
 	p := &pipeline{drainCtx: drainCtx, cfg: cfg, in: in, sealer: sealer, partitioner: d.partitioner(), batches: newBatchPool()}
 	kafkaFailed := false // for at least one message
-	sourceErr := p.run(ctx, func(r record) {
-		if r.err == nil {
-			r.err = d.send(drainCtx, r.message)
-		}
-		if r.err != nil {
-			log.ErrorContext(ctx, "message not sent", slog.Uint64("line", r.number), slog.Any("error", r.err))
-			kafkaFailed = kafkaFailed || errors.Is(r.err, errNoPartition)
-			d.skip()
+	sourceErr := p.run(ctx, func(batch []record) {
+		d.send(drainCtx, batch)
+		for _, r := range batch {
+			if r.err != nil {
+				log.ErrorContext(ctx, "message not sent", slog.Uint64("line", r.number), slog.Any("error", r.err))
+				kafkaFailed = kafkaFailed || errors.Is(r.err, errNoPartition)
+				d.skip()
+			}
 		}
 	})
 	sum = d.finish(drainCtx)

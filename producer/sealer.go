@@ -137,29 +137,28 @@ func (s *limitedSealer) check(msg message) error {
 	return fmt.Errorf("sealing message: %d bytes, longer than the %d bytes that %s holds (hint: %s)", got, s.limit, s.limitedBy, s.hint)
 }
 
-// newMessage copies a message that was admitted, for a partition.
-func (s *sealer) newMessage(msg message, partition int32) *pooledMessage {
-	m := newMessage(&s.pool, msg, s.current.Load().Size(len(msg.text)))
-	m.partition = partition
+// newMessage makes a record for a message that was admitted.
+func (s *sealer) newMessage(msg message) *pooledMessage {
+	m := newMessage(&s.pool, msg, s.size(msg))
+	if s.cfg.OnStored != nil {
+		m.text = append(m.text, msg.text...)
+	}
 	return m
 }
 
-// seal makes the record of a message, and returns when it expires; zero if it does not. Retries send the same bytes until
-// then.
-func (s *sealer) seal(m *pooledMessage) (expires time.Time, err error) {
+// seal makes the value of a message's record. Retries send the same bytes until it expires.
+func (s *sealer) seal(m *pooledMessage, text []byte) (err error) {
 	current := s.current.Load()
-	if err := current.check(message{text: m.text, key: m.key}); err != nil { // keys and limit may have changed
-		return expires, err
+	if err := current.check(message{text: text, key: m.key}); err != nil { // keys and limit may have changed
+		return err
 	}
-	start := time.Now()
-	m.value, expires, err = current.SealDated(m.value[:0], m.text, m.partition, s.compaction.mustBeFull(m.hasKey))
-	s.metrics.seal.Observe(time.Since(start).Seconds())
-	s.compaction.sealed(expires)
-	return expires, err
+	m.value, m.sealed, err = current.SealDated(m.value[:0], text, m.partition, s.compaction.mustBeFull(m.hasKey))
+	s.compaction.sealed(m.sealed.Expires())
+	return err
 }
 
 // stored notes that Kafka has stored a record: others may name the header in it.
-func (s *sealer) stored(m *pooledMessage) { s.current.Load().Stored(m.value, m.partition) }
+func (s *sealer) stored(m *pooledMessage) { s.current.Load().Stored(m.sealed, m.partition) }
 
 // repeatHeader makes the next record of each partition contain the header, because the latest one may not have arrived.
 func (s *sealer) repeatHeader() { s.current.Load().RepeatHeader() }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -47,6 +48,8 @@ type status struct {
 	log      *slog.Logger
 	inFlight inFlightList
 
+	acknowledged atomic.Uint64 // records
+
 	mu         sync.Mutex
 	state      state
 	since      time.Time               // when the state began
@@ -56,8 +59,10 @@ type status struct {
 	connected  bool                    // Kafka was ready once
 	warned     bool                    // since records were last written
 	codes      map[int32]sarama.KError // the latest result of each partition, if it is an error
-	failure    error                   // of the latest record, if none was acknowledged since
-	ackedAt    time.Time               // the latest acknowledgment
+	failure    error                   // of the latest record that failed
+	before     uint64                  // acknowledged before it
+	acked      uint64                  // acknowledged when watch last looked
+	ackedAt    time.Time               // when watch last saw more of them
 	metadataAt time.Time               // the latest failed request for the topic's metadata
 	noMetadata time.Time               // when those failures began
 }
@@ -105,17 +110,11 @@ func (s *status) metadataFailed() {
 	s.metadataAt = now
 }
 
-func (s *status) recordAcknowledged() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ackedAt, s.failure = time.Now(), nil
-}
-
 func (s *status) recordFailed(err error) (cause kafkaconf.Cause) {
 	cause = s.explain(err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failure, s.last = err, cause
+	s.failure, s.last, s.before = err, cause, s.acknowledged.Load()
 	return cause
 }
 
@@ -189,6 +188,7 @@ func (s *status) watch(ctx context.Context, linger time.Duration, conf func() *s
 	var result chan error // of the probe in flight
 	var probedAt time.Time
 	for sleep(ctx, statusInterval) {
+		s.observeAcknowledged()
 		if !s.overdue(overdueAfter + linger) {
 			if !s.applyRecordFailure() {
 				s.recovered(ctx)
@@ -233,25 +233,38 @@ func (s *status) overdue(limit time.Duration) bool {
 	return time.Since(s.metadataAt) < 2*maxBackoff && time.Since(s.noMetadata) > limit
 }
 
+// observeAcknowledged notes the time if records were acknowledged since the last call: a look at the clock for each of
+// them would cost more than counting it.
+func (s *status) observeAcknowledged() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if acked := s.acknowledged.Load(); acked != s.acked {
+		s.acked, s.ackedAt = acked, time.Now()
+	}
+}
+
 // acknowledging reports whether a record was acknowledged recently, or none is in flight.
 func (s *status) acknowledging() bool {
 	if s.inFlight.oldest() == 0 {
 		return true
 	}
+	s.observeAcknowledged()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return time.Since(s.ackedAt) < overdueAfter
 }
 
-// applyRecordFailure sets the state that follows if the latest record failed, and reports whether it did.
+// applyRecordFailure sets the state that follows if a record failed and none was acknowledged since, and reports whether
+// that is so.
 func (s *status) applyRecordFailure() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.failure != nil {
-		cause := s.explain(s.failure)
-		s.set(stateOf(s.failure, cause), cause)
+	if s.failure == nil || s.acknowledged.Load() != s.before {
+		return false
 	}
-	return s.failure != nil
+	cause := s.explain(s.failure)
+	s.set(stateOf(s.failure, cause), cause)
+	return true
 }
 
 // diagnose returns the known error that helps a person most; nil if none is known.

@@ -67,7 +67,7 @@ func TestStatusReportsTheCause(t *testing.T) {
 			time.Sleep(time.Hour)
 			check("with nothing to do", stateWriting)
 			p := new(pooledMessage)
-			s.inFlight.add(p)
+			s.inFlight.add(1, p)
 			s.partitionResult(0, test.code)
 			time.Sleep(5 * time.Second)
 			check("after five seconds", test.state)
@@ -84,7 +84,7 @@ func TestStatusReportsTheCause(t *testing.T) {
 			}
 			s.partitionResult(0, sarama.ErrNoError)
 			s.inFlight.remove(p)
-			s.recordAcknowledged()
+			s.acknowledged.Add(1)
 			time.Sleep(time.Second)
 			check("recovered", stateWriting)
 			if !strings.Contains(log.String(), "writing to Kafka again") || !strings.Contains(s.lastCause(), test.cause) {
@@ -131,10 +131,10 @@ func TestStatusOfASlowKafka(t *testing.T) {
 		log := new(strings.Builder)
 		s := newStatus(settings.Explain, slog.New(slog.NewTextHandler(log, nil)))
 		go s.watch(ctx, 0, func() *sarama.Config { return conf }, func() error { return nil })
-		s.inFlight.add(new(pooledMessage)) // it stays in flight
+		s.inFlight.add(1, new(pooledMessage)) // it stays in flight
 		for range 100 {
 			time.Sleep(time.Second)
-			s.recordAcknowledged()
+			s.acknowledged.Add(1)
 		}
 		synctest.Wait()
 		if got, _, _ := s.current(); got != stateWriting || log.Len() > 0 {
@@ -152,14 +152,16 @@ func TestInFlightList(t *testing.T) {
 		all := make([]*pooledMessage, 5)
 		for i := range all {
 			all[i] = new(pooledMessage)
-			list.add(all[i])
+			list.add(int64(i), all[i])
 			time.Sleep(time.Second)
 		}
 		for _, step := range []struct {
 			remove int
 			want   time.Duration
 		}{{1, 5}, {0, 3}, {4, 3}, {2, 2}, {3, 0}} {
-			list.remove(all[step.remove])
+			if weight := list.remove(all[step.remove]); weight != int64(step.remove) {
+				t.Errorf("without %d: the window gets %d bytes back", step.remove, weight)
+			}
 			if got := list.oldest(); got != step.want*time.Second {
 				t.Errorf("without %d: %v, want %d s", step.remove, got, step.want)
 			}
