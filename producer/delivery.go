@@ -14,12 +14,9 @@ import (
 	"kafka-e2ee/kafkaconf"
 )
 
-// Limits on the records in flight. At the limit the source waits. They bound the memory, because sarama itself buffers
-// without limit while a broker is away. Each record counts for at least minWeight bytes, which bounds their number, too.
-const (
-	maxInFlight = 32 << 20
-	minWeight   = 8 << 10
-)
+// maxInFlight limits the records in flight, in bytes. At the limit the source waits. That bounds the memory, because sarama
+// itself buffers without limit while a broker is away.
+const maxInFlight = 32 << 20
 
 // delivery seals the messages of the formats whose records expire, sends records to Kafka and counts the results.
 type delivery struct {
@@ -29,6 +26,7 @@ type delivery struct {
 	metrics metrics
 	log     *slog.Logger
 	window  *semaphore.Weighted // bytes in flight
+	batches sentBatchPool
 
 	connect func(ctx context.Context) (connected, error)
 	current atomic.Pointer[connection]
@@ -115,75 +113,75 @@ func (d *delivery) skip() {
 //
 // All are sealed before the first is handed over: that takes less time, and sarama's requests become larger.
 func (d *delivery) send(drainCtx context.Context, records []record) {
-	batch, weight := make([]*pooledMessage, 0, len(records)), int64(0)
+	count, weight := 0, int64(0)
 	for _, r := range records {
 		if r.err == nil {
-			batch = append(batch, r.message)
-			size := max(r.message.Length(), d.sealer.size(message{text: r.text})) + len(r.message.text)
-			weight = min(weight+int64(max(size, minWeight)), maxInFlight)
+			count++
+			weight += int64(max(d.sealer.size(r.text, r.key), minWeight))
 		}
 	}
-	if len(batch) == 0 {
+	if count == 0 {
 		return
 	}
-	d.sent += uint64(len(batch))
-	d.status.inFlight.add(weight, batch...)
+	batch := d.batches.get(count, weight)
+	for i := range records {
+		if r := &records[i]; r.err == nil {
+			r.sent = batch.add(r, d.cfg.OnStored != nil)
+		}
+	}
+	d.sent += uint64(count)
+	d.status.inFlight.add(batch)
 	for {
-		if d.window.Acquire(drainCtx, weight) != nil || d.turn.Acquire(drainCtx, 1) != nil {
+		if d.window.Acquire(drainCtx, batch.weight) != nil || d.turn.Acquire(drainCtx, 1) != nil {
 			return
 		}
 		if d.producer != nil && d.maxValue == d.sealer.current.Load().maxValue {
 			break
 		}
 		d.turn.Release(1)
-		d.window.Release(weight)
+		d.window.Release(batch.weight)
 		if !d.replaceProducer(drainCtx) {
 			return
 		}
 	}
 	defer d.turn.Release(1)
-	d.sealAll(drainCtx, records)
-	for i := range records {
-		switch r := &records[i]; {
-		case r.message == nil: // the error was there before
+	d.seal(drainCtx, records)
+	for _, r := range records {
+		switch {
+		case r.sent == nil:
 		case r.err == nil:
-			d.hand(r.message)
+			d.hand(r.sent)
 		default:
 			d.sent--
-			d.drop(r.message)
+			d.remove(r.sent)
 		}
 	}
 }
 
-// sealAll seals the messages of a batch, if their records were not sealed ahead. It is called with the turn held.
-func (d *delivery) sealAll(drainCtx context.Context, records []record) {
+// seal seals the messages of a batch, if their records were not sealed ahead. It is called with the turn held.
+func (d *delivery) seal(drainCtx context.Context, records []record) {
 	if !isDated(d.cfg.Format) {
 		return
 	}
 	usable := d.sealer.keys.wait(drainCtx)
-	start, sealed := time.Now(), make([]*pooledMessage, 0, len(records))
+	start := time.Now()
 	for i := range records {
 		r := &records[i]
 		if r.err == nil {
 			r.err = usable
 		}
 		if r.err == nil {
-			r.err = d.sealer.seal(r.message, r.text)
-		}
-		if r.err == nil {
-			sealed = append(sealed, r.message)
+			r.err = r.sent.batch.seal(d.sealer, r)
 		}
 	}
-	if len(sealed) > 0 {
-		d.metrics.seal.Observe(time.Since(start).Seconds() / float64(len(sealed)))
-	}
-	d.status.inFlight.sealed(sealed...)
+	d.metrics.seal.Observe(time.Since(start).Seconds() / float64(len(records)))
+	d.status.inFlight.sealed(records)
 }
 
 // hand hands a sealed message to sarama. It is called with the turn held.
-func (d *delivery) hand(m *pooledMessage) {
+func (d *delivery) hand(m *sentRecord) {
 	m.ProducerMessage = sarama.ProducerMessage{Topic: d.cfg.Topic, Partition: m.partition, Value: m}
-	if m.hasKey {
+	if m.key != nil {
 		m.Key = sarama.ByteEncoder(m.key)
 	}
 	m.handed = true
@@ -193,15 +191,12 @@ func (d *delivery) hand(m *pooledMessage) {
 	}
 }
 
-// drop forgets a message that sarama does not hold.
-func (d *delivery) drop(m *pooledMessage) {
-	d.remove(m)
-	m.free()
-}
-
-// remove removes a record that has its result from those in flight.
-func (d *delivery) remove(m *pooledMessage) {
-	if weight := d.status.inFlight.remove(m); weight > 0 {
+// remove removes a record that sarama does not hold from those in flight.
+func (d *delivery) remove(m *sentRecord) {
+	clear(m.text)
+	if batch := d.status.inFlight.remove(m); batch != nil {
+		weight := batch.weight
+		d.batches.put(batch)
 		d.window.Release(weight)
 	}
 }
@@ -246,14 +241,14 @@ func (d *delivery) replaceProducer(drainCtx context.Context) bool {
 
 // count counts the result of a record. err is nil if Kafka has stored it.
 func (d *delivery) count(message *sarama.ProducerMessage, err error) {
-	m, _ := message.Value.(*pooledMessage) //nolint:errcheck // hand hands over nothing else
+	m, _ := message.Value.(*sentRecord) //nolint:errcheck // hand hands over nothing else
 	if err == nil {
 		if d.cfg.OnStored != nil {
 			d.cfg.OnStored(message.Partition, message.Offset, m.text, m.value)
 		}
 		d.sealer.stored(m)
 		d.status.acknowledged.Add(1)
-		d.drop(m)
+		d.remove(m)
 		return
 	}
 	d.sealer.repeatHeader()
@@ -267,7 +262,6 @@ func (d *delivery) count(message *sarama.ProducerMessage, err error) {
 		d.loggedAt = time.Now()
 		d.log.Error("record not acknowledged", slog.Uint64("failed", d.refused.Load()), slog.String("cause", cause.String()))
 	}
-	clear(m.text)
 	d.remove(m)
 }
 

@@ -104,14 +104,14 @@ func (d *delivery) renew(ctx, drainCtx context.Context) {
 			return
 		}
 		text, err = m.sealed.Open(text[:0], m.value)
-		again := []record{{message: m, text: text, err: err}}
-		d.sealAll(drainCtx, again)
+		again := []record{{text: text, key: m.key, partition: m.partition, sent: m, err: err}}
+		d.seal(drainCtx, again)
 		clear(text)
 		if err := again[0].err; err != nil {
 			d.log.ErrorContext(ctx, "message not sent", slog.Any("error", err))
 			d.refused.Add(1)
 			d.metrics.failed.Inc()
-			d.drop(m)
+			d.remove(m)
 			continue
 		}
 		d.hand(m)

@@ -115,12 +115,6 @@ func deliveryTo(t *testing.T, k *fakeKafka, cfg Config, log io.Writer) *delivery
 	return newDelivery(t.Context(), first, func(context.Context) (connected, error) { return k.connect(t.Context()) }, s, s.metrics.status, slog.New(slog.NewTextHandler(log, nil)))
 }
 
-// newRecord prepares a message to send.
-func newRecord(s *sealer, text, key string) record {
-	msg := message{text: []byte(text), key: []byte(key)}
-	return record{text: msg.text, message: s.newMessage(msg)}
-}
-
 // check opens what Kafka holds: the messages must be there once, in order, without a sign that any is missing, and none may
 // have arrived after its data key expired.
 func (k *fakeKafka) check(t *testing.T, name string, opener *envelope.Opener, count int) {
@@ -166,7 +160,7 @@ func TestNothingIsWrittenAfterAnExpiry(t *testing.T) {
 			_, err := conn.Write([]byte("request"))
 			return err
 		}
-		sealedFor := func(lifetime time.Duration) *pooledMessage {
+		sealedFor := func(lifetime time.Duration) record {
 			sealer, err := envelope.NewSealer(envelope.SealerConfig{
 				Format: envelope.FormatEnvelope, Topic: "t", Readers: []*rsa.PublicKey{&key.PublicKey},
 				Limits: envelope.Limits{Age: lifetime - envelope.Hold},
@@ -174,15 +168,16 @@ func TestNothingIsWrittenAfterAnExpiry(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m := new(pooledMessage)
-			if m.value, m.sealed, err = sealer.SealDated(nil, []byte("hello"), 0, false); err != nil {
+			batch := new(sentBatch)
+			r := record{sent: batch.add(new(record), false)}
+			if _, r.sent.sealed, err = sealer.SealDated(nil, []byte("hello"), 0, false); err != nil {
 				t.Fatal(err)
 			}
-			return m
+			inFlight.add(batch)
+			return r
 		}
 		late, early := sealedFor(2*time.Hour), sealedFor(time.Hour) // the second data key was made after the clock was set back
-		inFlight.add(1, late, early)
-		inFlight.sealed(late, early)
+		inFlight.sealed([]record{late, early})
 		time.Sleep(time.Hour - time.Nanosecond)
 		if err := write(); err != nil {
 			t.Errorf("before the expiry: %v", err)
@@ -191,7 +186,7 @@ func TestNothingIsWrittenAfterAnExpiry(t *testing.T) {
 		if err := write(); !errors.Is(err, errExpired) {
 			t.Errorf("at the expiry: %v", err)
 		}
-		inFlight.remove(early)
+		inFlight.remove(early.sent)
 		if err := write(); err != nil {
 			t.Errorf("with a record that has not expired: %v", err)
 		}
@@ -199,7 +194,7 @@ func TestNothingIsWrittenAfterAnExpiry(t *testing.T) {
 		if err := write(); !errors.Is(err, errExpired) {
 			t.Errorf("a day later: %v", err)
 		}
-		inFlight.remove(late)
+		inFlight.remove(late.sent)
 		if err := write(); err != nil {
 			t.Errorf("with no record: %v", err)
 		}
@@ -261,24 +256,29 @@ func TestExpiredRecordsAreSealedAgain(t *testing.T) {
 				kafka := &fakeKafka{room: test.room}
 				kafka.up.Store(true)
 				d := deliveryTo(t, kafka, cfg, log)
-				send := func(n int) {
-					r := newRecord(d.sealer, fmt.Sprintf("message %d", n), "key")
-					r.message.partition = int32(n % 2)
-					if format == envelope.FormatRSA {
-						if err := d.sealer.seal(r.message, r.text); err != nil {
-							t.Fatal(err)
+				send := func(numbers ...int) {
+					batch := make([]record, len(numbers))
+					for i, n := range numbers {
+						r := &batch[i]
+						*r = record{text: fmt.Appendf(nil, "message %d", n), key: []byte("key"), partition: int32(n % 2)}
+						if format == envelope.FormatRSA {
+							if r.value, _, err = d.sealer.seal(nil, r); err != nil {
+								t.Fatal(err)
+							}
 						}
 					}
-					d.send(t.Context(), []record{r})
-					clear(r.text) // the next line is read into it
+					d.send(t.Context(), batch)
+					for _, r := range batch {
+						clear(r.text) // the next lines are read into the same memory
+					}
 				}
 				send(0)
 				time.Sleep(time.Second)
 				kafka.up.Store(false)
 				time.AfterFunc(test.outage, func() { kafka.up.Store(true) })
-				for n := 1; n < 10; n++ {
-					send(n)
-				}
+				send(1)
+				send(2, 3, 4, 5, 6, 7, 8) // together in one buffer
+				send(9)
 				time.Sleep(70 * time.Minute) // the next data key is in use
 				send(10)
 				again := test.again && format != envelope.FormatRSA
@@ -321,7 +321,7 @@ func TestExpiredRecordsWaitForKeys(t *testing.T) {
 		kafka := &fakeKafka{room: 100}
 		d := deliveryTo(t, kafka, cfg, io.Discard)
 		for n := range 5 {
-			d.send(t.Context(), []record{newRecord(d.sealer, fmt.Sprint(n), "key")})
+			d.send(t.Context(), []record{{text: fmt.Append(nil, n)}})
 		}
 		put("a typo")
 		d.sealer.reloadKeys(t.Context())

@@ -101,7 +101,7 @@ func TestLimitsCountTheHeader(t *testing.T) {
 	if err := s.admit(message{text: text}); err == nil || !strings.Contains(err.Error(), "longer than the 1000 bytes that this topic holds") {
 		t.Errorf("a message that fits without the header: %v", err)
 	}
-	if got := s.size(message{text: text[1:]}); got != size {
+	if got := s.size(text[1:], nil); got != size {
 		t.Errorf("a record without the header counts as %d bytes, want %d", got, size)
 	}
 	for lean := range 2 {
@@ -109,9 +109,9 @@ func TestLimitsCountTheHeader(t *testing.T) {
 		if err := s.admit(msg); err != nil {
 			t.Fatal(err)
 		}
-		m := s.newMessage(msg)
-		if err := s.seal(m, msg.text); err != nil || isLeanRecord(t, m.value) != (lean == 0) || len(m.value) > size {
-			t.Errorf("%v, %d bytes of %d, lean: %t", err, len(m.value), size, lean == 0)
+		value, _, err := s.seal(nil, &record{text: msg.text})
+		if err != nil || isLeanRecord(t, value) != (lean == 0) || len(value) > size {
+			t.Errorf("%v, %d bytes of %d, lean: %t", err, len(value), size, lean == 0)
 		}
 		s.repeatHeader()
 	}
@@ -135,10 +135,7 @@ func TestRecordsThatMayOutliveTheirHeaderContainIt(t *testing.T) {
 		// kinds seals a record without a key and one with a key.
 		kinds := func() (got string) {
 			for _, key := range [][]byte{nil, []byte("key")} {
-				m := s.newMessage(message{key: key})
-				if err := s.seal(m, []byte("hello")); err != nil {
-					t.Fatal(err)
-				}
+				m := sealedWith(t, s, key)
 				s.stored(m)
 				if kind := "F"; !isLeanRecord(t, m.value) {
 					got += kind

@@ -16,40 +16,27 @@ type inFlightList struct {
 	earliest     time.Time // no record expires before; zero if none does
 }
 
-// sentBatch holds the records of a batch.
-type sentBatch struct {
-	records    []*pooledMessage // nil for each that was removed
-	left       int              // that were not
-	weight     int64            // in the window
-	acceptedAt time.Time
-	element    *list.Element // of the inFlightList
-}
-
-// add adds the records of a batch.
-func (l *inFlightList) add(weight int64, records ...*pooledMessage) {
-	b := &sentBatch{records: records, left: len(records), weight: weight, acceptedAt: time.Now()}
-	for i, m := range records {
-		m.batch, m.index = b, i
-	}
+// add adds a batch.
+func (l *inFlightList) add(b *sentBatch) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b.element = l.batches.PushBack(b)
-	l.records += len(records)
+	b.acceptedAt, b.left, b.element = time.Now(), len(b.records), l.batches.PushBack(b)
+	l.records += b.left
 }
 
-// remove removes a record that is in the list. With the last one of its batch, it returns the batch's weight, otherwise 0.
-func (l *inFlightList) remove(m *pooledMessage) (weight int64) {
+// remove removes a record that is in the list. It returns its batch if that was the last one of it, otherwise nil.
+func (l *inFlightList) remove(m *sentRecord) *sentBatch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := m.batch
-	b.records[m.index] = nil
+	m.done = true
 	b.left--
 	l.records--
 	if b.left > 0 {
-		return 0
+		return nil
 	}
 	l.batches.Remove(b.element)
-	return b.weight
+	return b
 }
 
 // count returns the number of records.
@@ -60,12 +47,14 @@ func (l *inFlightList) count() int {
 }
 
 // sealed stores when records in the list expire.
-func (l *inFlightList) sealed(records ...*pooledMessage) {
+func (l *inFlightList) sealed(records []record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, m := range records {
-		m.expires = m.sealed.Expires()
-		l.earliest = earlier(l.earliest, m.expires)
+	for _, r := range records {
+		if r.err == nil {
+			r.sent.expires = r.sent.sealed.Expires()
+			l.earliest = earlier(l.earliest, r.sent.expires)
+		}
 	}
 }
 
@@ -92,11 +81,11 @@ func (l *inFlightList) expired(now time.Time) bool {
 }
 
 // takeBack returns the records that were handed to sarama, in order. As sarama holds none of them any more, none expires.
-func (l *inFlightList) takeBack() []*pooledMessage {
+func (l *inFlightList) takeBack() []*sentRecord {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.earliest = time.Time{}
-	var handed []*pooledMessage
+	var handed []*sentRecord
 	for _, m := range l.all() {
 		if m.handed {
 			m.expires, handed = time.Time{}, append(handed, m)
@@ -106,12 +95,12 @@ func (l *inFlightList) takeBack() []*pooledMessage {
 }
 
 // all is called with mu held.
-func (l *inFlightList) all() []*pooledMessage {
-	all := make([]*pooledMessage, 0, l.records)
+func (l *inFlightList) all() []*sentRecord {
+	all := make([]*sentRecord, 0, l.records)
 	for e := l.batches.Front(); e != nil; e = e.Next() {
 		b, _ := e.Value.(*sentBatch) //nolint:errcheck // add adds nothing else
-		for _, m := range b.records {
-			if m != nil {
+		for i := range b.records {
+			if m := &b.records[i]; !m.done {
 				all = append(all, m)
 			}
 		}

@@ -29,13 +29,20 @@ func testSealer(t testing.TB, cfg Config, log io.Writer) *sealer {
 }
 
 // sealed returns the record of a message.
-func sealed(t *testing.T, s *sealer) *pooledMessage {
+func sealed(t *testing.T, s *sealer) *sentRecord {
 	t.Helper()
-	m := s.newMessage(message{})
-	if err := s.seal(m, []byte("hello")); err != nil {
+	return sealedWith(t, s, nil)
+}
+
+// sealedWith returns the record of a message with a key.
+func sealedWith(t *testing.T, s *sealer, key []byte) *sentRecord {
+	t.Helper()
+	r := &record{text: []byte("hello"), key: key}
+	r.sent = new(sentBatch).add(r, false)
+	if err := r.sent.batch.seal(s, r); err != nil {
 		t.Fatal(err)
 	}
-	return m
+	return r.sent
 }
 
 // Without this a producer would use an old key forever if another file was invalid when the key changed, or would log that

@@ -19,12 +19,14 @@ type pipeline struct {
 	batches     batchPool
 }
 
-// record is a message that can be sent, or the reason why there is none.
+// record is a message that can be sent, or the reason why it cannot.
 type record struct {
-	number  uint64
-	text    []byte         // the message, in the batch's buffer
-	message *pooledMessage // nil with an error
-	err     error
+	number    uint64
+	text, key []byte // in the batch's buffer; no key is nil
+	partition int32
+	value     []byte      // if it was sealed ahead
+	sent      *sentRecord // once it is in flight
+	err       error
 }
 
 // run calls handle for every message, in batches and in the order of the source, until the source ends or ctx does. handle
@@ -121,10 +123,7 @@ func (p *pipeline) finish(s started, msg message, now time.Time) (r record) {
 		r = p.admit(msg)
 	}
 	if r.err == nil {
-		r.message.partition, r.err = p.partition(msg, now)
-	}
-	if r.err != nil {
-		r.message = nil
+		r.partition, r.err = p.partition(msg, now)
 	}
 	return r
 }
@@ -134,12 +133,9 @@ func isDated(format envelope.Format) bool { return format != envelope.FormatRSA 
 
 // admit checks a message, and waits while nothing may be sealed.
 func (p *pipeline) admit(msg message) record {
-	r := record{number: msg.number, text: msg.text, err: p.sealer.admit(msg)}
+	r := record{number: msg.number, text: msg.text, key: msg.key, err: p.sealer.admit(msg)}
 	if r.err == nil {
 		r.err = p.sealer.keys.wait(p.drainCtx)
-	}
-	if r.err == nil {
-		r.message = p.sealer.newMessage(msg)
 	}
 	return r
 }
@@ -148,7 +144,7 @@ func (p *pipeline) sealAhead(msg message) record {
 	r := p.admit(msg)
 	if r.err == nil {
 		start := time.Now()
-		r.err = p.sealer.seal(r.message, msg.text)
+		r.value, _, r.err = p.sealer.seal(nil, &r)
 		p.sealer.metrics.seal.Observe(time.Since(start).Seconds())
 	}
 	return r
@@ -159,5 +155,5 @@ func (p *pipeline) partition(msg message, now time.Time) (int32, error) {
 	if msg.key != nil {
 		return p.partitioner.byKey(p.drainCtx, msg.key, now)
 	}
-	return p.partitioner.sticky(p.drainCtx, p.sealer.size(msg), now)
+	return p.partitioner.sticky(p.drainCtx, p.sealer.size(msg.text, nil), now)
 }

@@ -18,7 +18,6 @@ type sealer struct {
 	metrics metrics
 	keys    *keyFiles
 	current atomic.Pointer[limitedSealer]
-	pool    sync.Pool // of *pooledMessage
 
 	compaction *compaction
 
@@ -99,8 +98,8 @@ func (s *sealer) lineLimit(refresh bool) int {
 	return s.current.Load().limit + s.cfg.maxKeyPrefix()
 }
 
-// size returns the size of a message's record, in bytes.
-func (s *sealer) size(msg message) int { return s.current.Load().Size(len(msg.text)) + len(msg.key) }
+// size returns the size of a message's record with its key, in bytes.
+func (s *sealer) size(text, key []byte) int { return s.current.Load().Size(len(text)) + len(key) }
 
 // accepts reports whether the message is within the limit.
 func (s *limitedSealer) accepts(msg message) bool {
@@ -137,28 +136,19 @@ func (s *limitedSealer) check(msg message) error {
 	return fmt.Errorf("sealing message: %d bytes, longer than the %d bytes that %s holds (hint: %s)", got, s.limit, s.limitedBy, s.hint)
 }
 
-// newMessage makes a record for a message that was admitted.
-func (s *sealer) newMessage(msg message) *pooledMessage {
-	m := newMessage(&s.pool, msg, s.size(msg))
-	if s.cfg.OnStored != nil {
-		m.text = append(m.text, msg.text...)
-	}
-	return m
-}
-
-// seal makes the value of a message's record. Retries send the same bytes until it expires.
-func (s *sealer) seal(m *pooledMessage, text []byte) (err error) {
+// seal appends the value of a message's record to dst.
+func (s *sealer) seal(dst []byte, r *record) (value []byte, sealed envelope.Sealed, err error) {
 	current := s.current.Load()
-	if err := current.check(message{text: text, key: m.key}); err != nil { // keys and limit may have changed
-		return err
+	if err := current.check(message{text: r.text, key: r.key}); err != nil { // keys and limit may have changed
+		return dst, sealed, err
 	}
-	m.value, m.sealed, err = current.SealDated(m.value[:0], text, m.partition, s.compaction.mustBeFull(m.hasKey))
-	s.compaction.sealed(m.sealed.Expires())
-	return err
+	value, sealed, err = current.SealDated(dst, r.text, r.partition, s.compaction.mustBeFull(r.key != nil))
+	s.compaction.sealed(sealed.Expires())
+	return value, sealed, err
 }
 
 // stored notes that Kafka has stored a record: others may name the header in it.
-func (s *sealer) stored(m *pooledMessage) { s.current.Load().Stored(m.sealed, m.partition) }
+func (s *sealer) stored(m *sentRecord) { s.current.Load().Stored(m.sealed, m.partition) }
 
 // repeatHeader makes the next record of each partition contain the header, because the latest one may not have arrived.
 func (s *sealer) repeatHeader() { s.current.Load().RepeatHeader() }

@@ -66,8 +66,7 @@ func TestStatusReportsTheCause(t *testing.T) {
 			}()
 			time.Sleep(time.Hour)
 			check("with nothing to do", stateWriting)
-			p := new(pooledMessage)
-			s.inFlight.add(1, p)
+			p := inFlightRecord(&s.inFlight)
 			s.partitionResult(0, test.code)
 			time.Sleep(5 * time.Second)
 			check("after five seconds", test.state)
@@ -98,6 +97,14 @@ func TestStatusReportsTheCause(t *testing.T) {
 			time.Sleep(time.Hour) // until the probe without a result ends
 		})
 	}
+}
+
+// inFlightRecord adds a batch of one record to the list.
+func inFlightRecord(list *inFlightList) *sentRecord {
+	batch := new(sentBatch)
+	m := batch.add(new(record), false)
+	list.add(batch)
+	return m
 }
 
 // gauge returns the value of a metric, with the given state if it is not empty.
@@ -131,7 +138,7 @@ func TestStatusOfASlowKafka(t *testing.T) {
 		log := new(strings.Builder)
 		s := newStatus(settings.Explain, slog.New(slog.NewTextHandler(log, nil)))
 		go s.watch(ctx, 0, func() *sarama.Config { return conf }, func() error { return nil })
-		s.inFlight.add(1, new(pooledMessage)) // it stays in flight
+		inFlightRecord(&s.inFlight) // it stays in flight
 		for range 100 {
 			time.Sleep(time.Second)
 			s.acknowledged.Add(1)
@@ -149,19 +156,16 @@ func TestStatusOfASlowKafka(t *testing.T) {
 func TestInFlightList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var list inFlightList
-		all := make([]*pooledMessage, 5)
+		all := make([]*sentRecord, 5)
 		for i := range all {
-			all[i] = new(pooledMessage)
-			list.add(int64(i), all[i])
+			all[i] = inFlightRecord(&list)
 			time.Sleep(time.Second)
 		}
 		for _, step := range []struct {
 			remove int
 			want   time.Duration
 		}{{1, 5}, {0, 3}, {4, 3}, {2, 2}, {3, 0}} {
-			if weight := list.remove(all[step.remove]); weight != int64(step.remove) {
-				t.Errorf("without %d: the window gets %d bytes back", step.remove, weight)
-			}
+			list.remove(all[step.remove])
 			if got := list.oldest(); got != step.want*time.Second {
 				t.Errorf("without %d: %v, want %d s", step.remove, got, step.want)
 			}
