@@ -41,8 +41,8 @@ type Config struct {
 	KeySeparator string
 
 	// OnStored, for programs that embed the producer, gets each message that Kafka has stored, with the position of its
-	// record, and the record's value. It must not keep the text or the value. Nil: the text of a sealed message is
-	// overwritten as early as possible.
+	// record, and the record's value. It must not keep the text or the value. If it is nil, no message is kept beside its
+	// record.
 	OnStored func(partition int32, offset int64, text, value []byte)
 
 	ignoredVariables string // a hint about variables of the original program that have no effect here
