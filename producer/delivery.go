@@ -16,7 +16,7 @@ import (
 
 // maxInFlight limits the records in flight, in bytes. At the limit the source waits. That bounds the memory, because sarama
 // itself buffers without limit while a broker is away.
-const maxInFlight = 32 << 20
+const maxInFlight = 16 << 20
 
 // delivery seals the messages of the formats whose records expire, sends records to Kafka and counts the results.
 type delivery struct {

@@ -19,7 +19,8 @@ func TestUnsealableMessageInABatch(t *testing.T) {
 		kafka := &fakeKafka{room: 100}
 		kafka.up.Store(true)
 		d := deliveryTo(t, kafka, cfg, io.Discard)
-		for range 2 * maxInFlight / (1 << 20) { // more than the window holds
+		const batches = 2 * maxInFlight / (1 << 20) // more than the window holds
+		for range batches {
 			batch := []record{{text: []byte("first")}, {text: make([]byte, 1<<20)}, {text: []byte("third")}, {err: io.EOF}}
 			d.send(t.Context(), batch)
 			for i, wrong := range []bool{false, true, false, true} {
@@ -28,8 +29,8 @@ func TestUnsealableMessageInABatch(t *testing.T) {
 				}
 			}
 		}
-		if sum := d.finish(t.Context()); sum != (Summary{Sent: 128, Acknowledged: 128}) || len(kafka.stored) != 128 {
-			t.Errorf("%+v, Kafka holds %d records, want 128", sum, len(kafka.stored))
+		if sum := d.finish(t.Context()); sum != (Summary{Sent: 2 * batches, Acknowledged: 2 * batches}) || len(kafka.stored) != 2*batches {
+			t.Errorf("%+v, Kafka holds %d records, want %d", sum, len(kafka.stored), 2*batches)
 		}
 		if queue := gauge(t, d.metrics, "e2ee_producer_queue_records", ""); queue != 0 {
 			t.Errorf("%v records seem to wait", queue)

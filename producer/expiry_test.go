@@ -277,12 +277,12 @@ func TestExpiredRecordsAreSealedAgain(t *testing.T) {
 				kafka.up.Store(false)
 				time.AfterFunc(test.outage, func() { kafka.up.Store(true) })
 				send(1)
-				send(2, 3, 4, 5, 6, 7, 8) // together in one buffer
-				send(9)
+				send(2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13) // heavy enough for a buffer that they share
+				send(14)
 				time.Sleep(70 * time.Minute) // the next data key is in use
-				send(10)
+				send(15)
 				again := test.again && format != envelope.FormatRSA
-				if sum := d.finish(t.Context()); sum != (Summary{Sent: 11, Acknowledged: 11}) {
+				if sum := d.finish(t.Context()); sum != (Summary{Sent: 16, Acknowledged: 16}) {
 					t.Errorf("%s, %s: %+v", format, name, sum)
 				}
 				if renewed := kafka.opened > 1; renewed != again || renewed != strings.Contains(log.String(), "sealing them again under a new data key") {
@@ -295,7 +295,7 @@ func TestExpiredRecordsAreSealedAgain(t *testing.T) {
 				if err := opener.SetKeys(key); err != nil {
 					t.Fatal(err)
 				}
-				kafka.check(t, fmt.Sprintf("%s, %s", format, name), opener, 11)
+				kafka.check(t, fmt.Sprintf("%s, %s", format, name), opener, 16)
 			})
 		}
 	}

@@ -43,7 +43,7 @@ type sentBatch struct {
 }
 
 // minWeight is the least that a record counts for in the window. It bounds the number of records.
-const minWeight = 8 << 10
+const minWeight = 4 << 10
 
 // sentBytes is the size of a buffer: enough for a batch of lean records.
 const sentBytes = batchBytes + 16<<10

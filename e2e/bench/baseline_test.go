@@ -36,7 +36,7 @@ func (w workload) plain(b *testing.B, addr, topic string, codec sarama.Compressi
 		b.Fatal(err)
 	}
 	defer f.Close()
-	buffers := make(chan []byte, min(4096, max(32<<20/w.size, 1))) // free ones
+	buffers := make(chan []byte, min(4096, max(16<<20/w.size, 1))) // free ones
 	for range cap(buffers) {
 		buffers <- nil
 	}
