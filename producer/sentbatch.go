@@ -88,13 +88,14 @@ func (b *sentBatch) add(r *record, keepText bool) *sentRecord {
 
 // seal makes the value of a record of the batch. Retries send the same bytes until it expires.
 func (b *sentBatch) seal(s *sealer, r *record) (err error) {
-	var free []byte
-	used := len(b.buffer)
-	if cap(b.buffer)-used >= s.size(r.text, nil) {
-		free = b.buffer[used:used]
+	used, size := len(b.buffer), s.size(r.text, nil)
+	fits := cap(b.buffer)-used >= size
+	free := b.buffer[used:]
+	if !fits {
+		free = make([]byte, 0, size)
 	}
 	r.sent.value, r.sent.sealed, err = s.seal(free, r)
-	if free != nil {
+	if fits {
 		b.buffer = b.buffer[:used+len(r.sent.value)]
 	}
 	return err
