@@ -49,7 +49,10 @@ func (c *Console) seenSince(l localizer, r storedRecord) columnView {
 		return v
 	}
 	outcome := l.outcome(attack)
-	v.Attack = l.T("column.attack", "attack", attack.Attack, "format", l.or("format."+attack.Format, attack.Format), "outcome", outcome.Words)
+	v.Attack = l.T("column.attack", "attack", attack.Attack, "outcome", outcome.Words)
+	if attack.Format != c.demo.Format() {
+		v.Attack = l.T("column.attack_then", "attack", attack.Attack, "format", l.or("format."+attack.Format, attack.Format), "outcome", outcome.Words)
+	}
 	v.AttackSeverity, v.AttackIcon = outcome.Severity, outcome.Icon
 	if v.Severity == severity.Good && slices.Contains(attack.Noticed, at) {
 		v.Severity, v.Icon = severity.Wait, "⚠"
