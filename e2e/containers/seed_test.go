@@ -21,7 +21,7 @@ import (
 func TestSeedImages(t *testing.T) {
 	d := startDemo(t, portOf(t, harness.FreeAddr(t)))
 	key := filepath.Join(t.TempDir(), "key.pem")
-	harness.Docker(t, "cp", d.container("lab")+":/keys/public/key.pem", key)
+	harness.Docker(t, "cp", d.container("lab")+":/keys/public/public-key.pem", key)
 	public, err := os.ReadFile(key)
 	if err != nil {
 		t.Fatal(err)

@@ -51,7 +51,7 @@ func TestLabRejectsWhatProvesTooLittle(t *testing.T) {
 		}
 	}
 	broker := labBroker{regexp.MustCompile(`kcat -C -b (\S+)`).FindStringSubmatch(d.Output())[1]}
-	files, err := filepath.Glob(filepath.Join(os.TempDir(), "kafka-e2ee-lab-*", "key.pem"))
+	files, err := filepath.Glob(filepath.Join(os.TempDir(), "kafka-e2ee-lab-*", "public-key.pem"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("the demo's public key: %v, %v", files, err)
 	}

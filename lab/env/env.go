@@ -33,7 +33,7 @@ const KeyName = "kafka-encryption-demo"
 
 // The files in the folder [Config.PublicDir]. None of them is secret.
 const (
-	PublicKeyFile = "key.pem"             // for the producer: the newest version's public key
+	PublicKeyFile = "public-key.pem"      // for the producer: the newest version's public key
 	AuthorityFile = "cloud-ca.pem"        // for the consumer: the certificate authority of the attestation service
 	PolicyFile    = "release-policy.json" // for the consumer: a copy of the key's release policy
 )
