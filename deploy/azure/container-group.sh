@@ -8,8 +8,7 @@ templates=$here/container-group
 # prepare NAME=VALUE...: keeps the values for the templates. Variables without a value are left out of them.
 prepare() {
 	if [[ $dry ]]; then return; fi
-	local skr setting brokers=()
-	skr=$(sed -n 's/^SKR_IMAGE=//p' "$here/../kubernetes/components/settings/settings.env")
+	local setting brokers=()
 	if [[ $KAFKA == event-hubs ]]; then
 		brokers=("BROKERS=$EVENT_HUBS.servicebus.windows.net:9093" KAFKA_PRESET=event-hubs KAFKA_AZURE_IDENTITY=managed)
 	else
@@ -19,7 +18,7 @@ prepare() {
 	load consumer-id 04-identity.sh
 	set -- "$@" "CONSUMER_ID=$answer"
 	load producer-id 04-identity.sh
-	set -- "$@" "PRODUCER_ID=$answer" "SERVER=$server" "SKR_IMAGE=$skr" "LOCATION=$LOCATION" "TOPIC=$topic" "PAGE_NAME=$PAGE_NAME" "PAGE_USER=$PAGE_USER" "${brokers[@]}"
+	set -- "$@" "PRODUCER_ID=$answer" "SERVER=$server" "SKR_IMAGE=$(sidecarImage)" "LOCATION=$LOCATION" "TOPIC=$topic" "PAGE_NAME=$PAGE_NAME" "PAGE_USER=$PAGE_USER" "${brokers[@]}"
 	if [[ $STRICT == yes ]]; then set -- "$@" "TRUSTED_SENDERS=$(trustedSender)"; fi
 	for setting; do jq -n --arg name "${setting%%=*}" --arg value "${setting#*=}" '{($name): $value}'; done | jq -s add >"$state/values.json"
 }

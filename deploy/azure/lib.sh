@@ -192,6 +192,9 @@ makeListed() {
 	run "making $what" "$@"
 }
 
+# sidecarImage: prints the sidecar's image, as the manifests name it.
+sidecarImage() { sed -n 's/^SKR_IMAGE=//p' "$here/../kubernetes/components/settings/settings.env"; }
+
 # trustedSender: prints the producer's name and public signing key, for a strict consumer.
 trustedSender() { echo kafka-producer && openssl pkey -in "$state/signing.pem" -pubout; }
 

@@ -33,9 +33,9 @@ regions=(centralindia eastasia eastus eastus2 germanywestcentral italynorth japa
 # checkContainerGroups: has Azure validate a confidential container group, and says so if the region is not a documented
 # one.
 checkContainerGroups() {
-	checkOffered "a confidential container group" Microsoft.ContainerInstance/containerGroups kafka-e2ee-offered 2023-05-01 <<-'END'
+	checkOffered "a confidential container group" Microsoft.ContainerInstance/containerGroups kafka-e2ee-offered 2023-05-01 <<-END
 		{"properties": {"sku": "Confidential", "osType": "Linux", "containers": [
-			{"name": "probe", "properties": {"image": "mcr.microsoft.com/aci/skr:2.12", "resources": {"requests": {"cpu": 1, "memoryInGB": 1}}}}]}}
+			{"name": "probe", "properties": {"image": "$(sidecarImage)", "resources": {"requests": {"cpu": 1, "memoryInGB": 1}}}}]}}
 	END
 	if [[ ! $dry && " ${regions[*]} " != *" $LOCATION "* ]]; then
 		info "$LOCATION is not in the documented list of regions with confidential container groups (docs/platforms.md); Azure's validation has no objection, but may not look at that: if making one fails, set another LOCATION"
