@@ -75,7 +75,8 @@ type headerSearch struct {
 	opener   *envelope.Opener
 	asked    map[*feed.Record]bool // those that wait
 	names    []envelope.HeaderName // of their headers
-	from     int64                 // offsets from here on are read already
+	from     int64                 // offsets from here on were read before
+	read     int64                 // those from here on are read, too, once the search ends without an error
 	limits   *searchLimits
 	result   error // why some headers were not found, if the search itself did not fail
 }
@@ -124,6 +125,7 @@ func (s *headerSearch) run(ctx context.Context, leader *sarama.Broker) error {
 // begin prepares for reading the offsets before start that were not read yet.
 func (s *headerSearch) begin(p *pipeline, names []envelope.HeaderName, start int64) {
 	s.names, s.opener, s.from = names, p.decryptor.opener.Load(), min(s.sequence.waiting.sought, start)
+	s.read = s.from
 }
 
 func (s *headerSearch) find(ctx context.Context, leader *sarama.Broker) error {
@@ -147,9 +149,12 @@ func (s *headerSearch) find(ctx context.Context, leader *sarama.Broker) error {
 	})
 	for _, final := range []error{envelope.ErrHeaderLost, envelope.ErrHeaderFar, envelope.ErrUndecryptable, envelope.ErrMalformed} {
 		if errors.Is(err, final) {
-			s.result = err
-			return nil
+			s.result, err = err, nil
+			break
 		}
+	}
+	if err == nil && !s.isFar() {
+		s.locked(ctx, func(*pipeline) { s.sequence.waiting.sought = s.read })
 	}
 	return err
 }
@@ -166,6 +171,7 @@ func (s *headerSearch) reader(ctx context.Context, leader *sarama.Broker) func(f
 	return func(from, to int64) iter.Seq2[[]byte, error] {
 		return func(yield func([]byte, error) bool) {
 			s.locked(ctx, func(*pipeline) { s.sequence.waiting.sought = to })
+			s.read = from
 			window, more := &query.Range{Partition: s.sequence.partition, Next: from, End: to}, true
 			for ; more && !window.Done; s.limits.fetches-- {
 				err, far := ctx.Err(), s.limits.fetches <= 0
@@ -188,23 +194,23 @@ func (s *headerSearch) reader(ctx context.Context, leader *sarama.Broker) func(f
 	}
 }
 
-// end shows what a search has found. If it failed, there will be another one.
+// end shows what a search has found, and what it has not: also records whose headers were found, but so many that some were
+// forgotten before these were decrypted. If it failed, there will be another one.
 func (s *headerSearch) end(ctx context.Context, err error) {
 	s.locked(ctx, func(p *pipeline) {
 		w := &s.sequence.waiting
 		w.again = time.Now().Add(searchInterval)
-		switch {
-		case err != nil:
+		if err != nil {
 			w.asks = true
 			_ = s.query.RefreshMetadata(p.cfg.Topic) //nolint:errcheck // the next try reports it
 			p.log.WarnContext(ctx, "headers not looked for yet", slog.Int("partition", int(s.sequence.partition)),
 				slog.String("cause", group.Explain(p.cfg.Settings, err).String()), slog.String("retry_in", searchInterval.String()))
-		case s.result != nil:
-			if s.isLost() || s.isFar() {
-				w.sought = 0 // no search will read more
-			}
-			p.showMissing(s.sequence, s.asked)
+			return
 		}
+		if s.isLost() || s.isFar() {
+			w.sought = 0 // no search will read more
+		}
+		p.showMissing(s.sequence, s.asked)
 	})
 }
 

@@ -106,6 +106,29 @@ func sealerFor(t *testing.T, key *rsa.PrivateKey, topic string) *envelope.Sealer
 	return s
 }
 
+// Without it whoever may write could have the same records read every ten seconds, for ever: with many headers in one place of
+// the partition, and now and then a record that names one of them.
+func TestSearchReadsNothingAgain(t *testing.T) {
+	key := newKey(t)
+	p := newPipeline(t)
+	useKeys(t, p, key)
+	honest := sealedTexts(t, sealerFor(t, key, "t"), 2)
+	s := newSearched(t, p, slices.Concat(inBetween(300), honest[:1], inBetween(800)))
+	s.resumeAt(1101)
+	s.add(1101, honest[1])
+	if due := s.search(t.Context()); !due || s.row(1101).State != feed.StateDecrypted {
+		t.Errorf("searched %v, and it is %s", due, s.row(1101).State)
+	}
+	if sought := s.sequences.get(0).waiting.sought; sought > 300 {
+		t.Errorf("the next search would begin at %d, and read 300 to %d again", sought, sought-1)
+	}
+	before := s.fetches()
+	s.add(1102, append([]byte{0xC1, 2}, make([]byte, 60)...))
+	if due, n := s.search(t.Context()), s.fetches()-before; !due || !s.row(1102).HeaderMissing || n > 2 {
+		t.Errorf("searched %v, with %d requests for what is left", due, n)
+	}
+}
+
 // Without it a record copied from another topic would end all searches of its partition: honest records would stay encrypted, and
 // the page would say that nobody knows their header.
 func TestForeignHeaderEndsNoSearch(t *testing.T) {
