@@ -40,8 +40,8 @@ type HeaderSearch struct {
 
 // FindHeaders reads backwards from a lean record until it has found the headers. After
 // that, the lean records can be opened: those of up to 256 headers, in 2 MiB, whatever else
-// is there. It also keeps the other headers that it meets, as far as there is room. It reads in windows that double, up to 4,096 offsets, each to its
-// end, and each record once. It goes by offsets, because the writer of any record in between
+// is there. It also keeps the other headers that it meets, as far as there is room. It reads in windows that double, up to 4,096 offsets or as far as there
+// are no records, each to its end, and each record once. It goes by offsets, because the writer of any record in between
 // chooses its timestamp.
 //
 // The error is [ErrHeaderLost] or [ErrHeaderFar] if a header was not found. The caller
@@ -71,8 +71,8 @@ func (o *Opener) findHeaders(s HeaderSearch) error {
 	var never error // why some of the lean records never open
 	records, size := cmp.Or(s.MaxRecords, defaultMaxRecords), cmp.Or(s.MaxBytes, defaultMaxBytes)
 	first, to := max(s.LogStart, 0), s.Offset
-	for window := int64(firstWindow); to > first && len(wanted) > 0; window = min(2*window, maxWindow) {
-		from := max(to-window, first)
+	for window := int64(firstWindow); to > first && len(wanted) > 0; window *= 2 {
+		from, empty := max(to-window, first), true
 		for value, err := range s.Read(from, to) {
 			switch {
 			case len(wanted) == 0 && (err != nil || records <= 0 || size <= 0):
@@ -82,13 +82,15 @@ func (o *Opener) findHeaders(s HeaderSearch) error {
 			case records <= 0 || size <= 0:
 				return errors.Join(ErrHeaderFar, never)
 			}
-			records, size = records-1, size-len(value)
+			records, size, empty = records-1, size-len(value), false
 			header, err := o.learn(s.Topic, value, wanted)
 			found.add(header)
 			never = cmp.Or(err, never)
 		}
 		o.headers.keepAgain(found.headers)
-		to = from
+		if to = from; !empty {
+			window = min(window, maxWindow/2)
+		}
 	}
 	if len(wanted) > 0 {
 		return errors.Join(ErrHeaderLost, never)

@@ -155,6 +155,37 @@ func TestFindHeaderIsDoneOnceAllAreFound(t *testing.T) {
 	}
 }
 
+// Without this, one made-up name would have a reader ask for each of the million windows that retention has emptied, unless it
+// knows where the log starts.
+func TestSearchPassesOverWhatIsDeleted(t *testing.T) {
+	const start, n = int64(4) << 30, 10_000
+	full, lean := testSealer{}.leanPair(t)
+	for _, at := range []int64{start, -1} {
+		opener, reads := newOpener(t, key2048()), 0
+		name, _ := envelope.LeanName(lean)
+		err := opener.FindHeaders(envelope.HeaderSearch{Topic: "t", Offset: start + n, Names: []envelope.HeaderName{name}, Read: func(from, to int64) iter.Seq2[[]byte, error] {
+			reads++
+			return func(yield func([]byte, error) bool) {
+				for offset := max(from, start); offset < to; offset++ {
+					value := []byte("in between")
+					if offset == at {
+						value = full
+					}
+					if !yield(value, nil) {
+						return
+					}
+				}
+			}
+		}})
+		if found := at == start; found != (err == nil) || !found && !errors.Is(err, envelope.ErrHeaderLost) {
+			t.Errorf("the header is at %d: %v", at, err)
+		}
+		if reads > 50 {
+			t.Errorf("the header is at %d: read %d times", at, reads)
+		}
+	}
+}
+
 // Without this, whoever may write could fill the reader's memory with headers that a search
 // finds, each of 17 KB, if as many lean records name them.
 func TestFoundHeadersTakeLittleMemory(t *testing.T) {
