@@ -280,7 +280,18 @@ func (d *demo) choice() choice {
 func (d *demo) Addresses() console.Addresses { return d.shown }
 
 // Keys returns the ids of the keys that the confidential pod holds, the newest first.
-func (d *demo) Keys() []string { return d.timeline.Pod().IDs }
+func (d *demo) Keys() (ids []string) {
+	for _, held := range d.timeline.Pod().Held {
+		ids = append(ids, held.ID)
+	}
+	return ids
+}
+
+// Released returns when the pod's keys were released, and last released again, as its own page says.
+func (d *demo) Released() (since, again time.Time, ok bool) {
+	pod := d.timeline.Pod()
+	return pod.Since, pod.Confirmed, pod.State == podReleased
+}
 
 // Timeline returns the steps of the newest key release.
 func (d *demo) Timeline() []console.Step { return d.timeline.Steps() }

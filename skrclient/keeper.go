@@ -156,6 +156,7 @@ func (k *Keeper) schedule(next time.Time) {
 // round asks once for each missing key, or for every key, and publishes the status after each response.
 func (k *Keeper) round(ctx context.Context, keys []KeyState, all bool) {
 	status := *k.status.Load()
+	again := all && status.State == StateReleased
 	status.Attempts++
 	status.NextAttempt = time.Time{}
 	k.publish(status)
@@ -172,6 +173,10 @@ func (k *Keeper) round(ctx context.Context, keys []KeyState, all bool) {
 			k.cfg.OnKeys(slices.DeleteFunc(slices.Clone(keys), func(key KeyState) bool { return key.private == nil }))
 		}
 		k.publish(k.status.Load().withKeys(keys, time.Now()))
+	}
+	if status := *k.status.Load(); again && status.State == StateReleased && status.Last == nil {
+		status.Confirmed = time.Now()
+		k.publish(status)
 	}
 }
 

@@ -201,10 +201,16 @@ func TestKeeperRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := startKeeper(t, func(*directTransport) {}, "demo")
 		defer w.end(t)
-		w.want(t, skrclient.StateReleased, 1)
+		first := w.want(t, skrclient.StateReleased, 1)
+		if !first.Confirmed.IsZero() {
+			t.Errorf("the first release is taken for a second one, at %s", first.Confirmed)
+		}
 		w.Refresh()
 		synctest.Wait()
-		w.want(t, skrclient.StateReleased, 2) // at once
+		again := w.want(t, skrclient.StateReleased, 2) // at once
+		if again.Confirmed.IsZero() || !again.Since.Equal(first.Since) {
+			t.Errorf("released again: since %s, confirmed %s", again.Since, again.Confirmed)
+		}
 		w.wire.sidecar.Refuse(skrtest.RefusalRole)
 		time.Sleep(4 * time.Second)
 		for press, want := range []bool{true, false, false} {
@@ -221,6 +227,9 @@ func TestKeeperRefresh(t *testing.T) {
 		status := w.want(t, skrclient.StateReleased, 3)
 		if status.Last == nil || status.Last.Cause != skrclient.CauseNoRole || !status.Keys[0].Private().Equal(demoKey()) {
 			t.Errorf("got %+v, want the key and the refusal", status)
+		}
+		if !status.Confirmed.Equal(again.Confirmed) {
+			t.Errorf("a refusal is taken for a release, at %s", status.Confirmed)
 		}
 		if err := w.wire.sidecar.SetKey("demo", otherKey()); err != nil {
 			t.Fatal(err)

@@ -37,6 +37,8 @@ func (k KeyState) Private() *rsa.PrivateKey { return k.private }
 type Status struct {
 	State State     // StateReleased if every key is, else StateUnexpected if any key is, else the state of the first missing key
 	Since time.Time // when State last changed
+	// Confirmed is when a [Keeper.Refresh] last had every key released again, without a failure; zero: none has since then.
+	Confirmed time.Time
 	// Attempts counts the rounds. Each round asks for every missing key.
 	Attempts int
 	// Last is the error of the key that State is about, else that of the first released key whose last attempt failed, else
@@ -60,7 +62,7 @@ func (s Status) withKeys(keys []KeyState, now time.Time) Status {
 		}
 	}
 	if s.State != before || s.Since.IsZero() {
-		s.Since = now
+		s.Since, s.Confirmed = now, time.Time{}
 	}
 	return s
 }

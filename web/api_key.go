@@ -10,7 +10,9 @@ type keyJSON struct {
 	State       KeyState      `json:"state"`
 	Keys        []keyInfoJSON `json:"keys"`
 	ExpectedIDs []string      `json:"expected_key_ids"`
+	Held        []heldKeyJSON `json:"held_keys"`
 	Since       string        `json:"since"`
+	Confirmed   string        `json:"confirmed"`
 	Attempts    int           `json:"attempts"`
 	Reason      string        `json:"reason"`
 	NextAttempt string        `json:"next_attempt"`
@@ -42,6 +44,12 @@ type keyInfoJSON struct {
 	UnexpectedKeyID string `json:"unexpected_key_id"`
 }
 
+// heldKeyJSON is a key that records are decrypted with.
+type heldKeyJSON struct {
+	KeyID string `json:"key_id"`
+	Since string `json:"since"`
+}
+
 // keyStatus answers GET /api/key.
 func (s *Server) keyStatus(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.keyJSON(s.key())) }
 
@@ -49,11 +57,17 @@ func (s *Server) keyJSON(k KeyStatus) keyJSON {
 	l := s.english()
 	v := l.banner(k, time.Time{}) // programs keep it: with dates
 	answer := keyJSON{
-		State: k.State, Keys: []keyInfoJSON{}, ExpectedIDs: append([]string{}, k.ExpectedIDs...), Since: rfc3339(k.Since), Attempts: k.Attempts, Checks: []checkJSON{},
+		State: k.State, Keys: []keyInfoJSON{}, Held: []heldKeyJSON{}, ExpectedIDs: append([]string{}, k.ExpectedIDs...), Since: rfc3339(k.Since), Attempts: k.Attempts, Checks: []checkJSON{},
 		Reason: joinSentences(v.Title+".", asSentence(v.Reported), v.Why, v.Todo),
 	}
 	if !k.NextAttempt.IsZero() {
 		answer.NextAttempt = rfc3339(k.NextAttempt)
+	}
+	if !k.Confirmed.IsZero() {
+		answer.Confirmed = rfc3339(k.Confirmed)
+	}
+	for _, key := range k.Held {
+		answer.Held = append(answer.Held, heldKeyJSON{key.ID, rfc3339(key.Since)})
 	}
 	for _, key := range k.Keys {
 		answer.Keys = append(answer.Keys, keyInfoJSON{key.Name, key.ID, key.State, key.UnexpectedID})

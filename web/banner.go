@@ -78,6 +78,9 @@ func (l localizer) banner(k KeyStatus, now time.Time) bannerView {
 	switch {
 	case v.Reported != "":
 		v.When = v.Reported
+		if !k.Confirmed.IsZero() {
+			v.When += " · " + l.T("key.tried.again", "time", clock(k.Confirmed, now))
+		}
 	case !k.NextAttempt.IsZero():
 		v.When = l.T("key.tried.next", "time", clock(k.NextAttempt, now))
 	default:

@@ -35,6 +35,7 @@ type KeyStatus struct {
 	Keys        []KeyInfo
 	Held        []HeldKey // the keys that records are decrypted with, the newest first
 	Since       time.Time // when State began
+	Confirmed   time.Time // when the keys were last asked for again and released again; zero: not since State began
 	Attempts    int
 	NextAttempt time.Time // zero if none is planned
 	Provider    string    // source of the keys: skr (also if empty), cdh or file

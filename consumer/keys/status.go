@@ -16,7 +16,8 @@ func (k *Requester) Status() web.KeyStatus {
 		return status
 	}
 	s := k.keeper.Status()
-	status.State, status.Since, status.Attempts, status.NextAttempt = k.stateOf(s.State), s.Since, s.Attempts, s.NextAttempt
+	status.State, status.Since, status.Confirmed = k.stateOf(s.State), s.Since, s.Confirmed
+	status.Attempts, status.NextAttempt = s.Attempts, s.NextAttempt
 	if k.attestation != nil {
 		status.Attestation = k.attestation.status()
 	}

@@ -66,7 +66,7 @@ func (c *Console) recordView(l localizer, records, settled []storedRecord, reach
 	if m, until, held := c.selection.held(); held {
 		v.Held = newCountdown("", until)
 		if m.mode == modeAttacked {
-			v.Attack, v.AttackedAt = m.attack, m.at.Local().Format(time.TimeOnly)
+			v.Attack, v.AttackedAt = m.attack, seconds(m.at)
 		}
 	}
 	r, found := findRecord(records, at)

@@ -53,8 +53,11 @@ type Demo interface {
 	NextAttempt() (time.Time, bool)
 	// Keys returns the ids of the keys that the confidential pod holds, the newest first.
 	Keys() []string
-	// Timeline returns the steps of the newest key release, in order, as they happened. Steps that were not reached have a
-	// zero time.
+	// Released returns when the keys were released to the confidential pod, and when they were last released again, as the
+	// pod's own page says; zero: they were not asked for again. It is false if the pod has no key.
+	Released() (since, again time.Time, ok bool)
+	// Timeline returns the steps of the first release of the newest key, in order, as they happened; if the newest attempt
+	// has failed, those of that. Steps that were not reached have a zero time.
 	Timeline() []Step
 
 	// Attacks returns all attacks in the order to show them.

@@ -34,6 +34,8 @@ type fakeDemo struct {
 	scenario string
 	format   string
 	timeline []Step
+	released time.Time
+	again    time.Time
 	keys     []string
 	began    time.Time // of the scenario
 	board    map[string]map[string]Observation
@@ -186,6 +188,9 @@ func (d *fakeDemo) NextAttempt() (time.Time, bool) {
 }
 func (d *fakeDemo) Keys() []string   { return d.keys }
 func (d *fakeDemo) Timeline() []Step { return d.timeline }
+func (d *fakeDemo) Released() (since, again time.Time, ok bool) {
+	return d.released, d.again, !d.released.IsZero()
+}
 
 func (d *fakeDemo) Scenarios() []ScenarioInfo {
 	var all []ScenarioInfo

@@ -49,8 +49,24 @@ func (c *Console) scenarioView(l localizer) scenarioView {
 }
 
 func newCountdown(what string, at time.Time) countdown {
-	return countdown{what, at.Local().Format(time.TimeOnly), strconv.FormatInt(at.UnixMilli(), 10)}
+	return countdown{what, seconds(at), strconv.FormatInt(at.UnixMilli(), 10)}
 }
+
+// released says when the pod's keys were released, and asked for again, as the pod's own page does; empty: it has none.
+func (c *Console) released(l localizer) string {
+	since, again, ok := c.demo.Released()
+	if !ok {
+		return ""
+	}
+	text := l.T("release.reported", "time", seconds(since))
+	if !again.IsZero() {
+		text += " · " + l.T("release.again", "time", seconds(again))
+	}
+	return text
+}
+
+// seconds is a time of day as the pods' pages write it.
+func seconds(at time.Time) string { return at.UTC().Format("15:04:05 UTC") }
 
 // stepView is one step of the key release.
 type stepView struct {

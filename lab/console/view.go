@@ -29,6 +29,7 @@ type view struct {
 	Scenario scenarioView
 	Steps    []stepView
 	Keys     []string // that the confidential pod holds, the newest first
+	Released string   // when, in the words of the pod's own page
 	Attacks  attacksView
 }
 
@@ -48,6 +49,7 @@ func (c *Console) view(l localizer) view {
 	for _, id := range c.demo.Keys() {
 		v.Keys = append(v.Keys, shortKey(id))
 	}
+	v.Released = c.released(l)
 	v.Attacks = c.attacksView(l)
 	return v
 }
@@ -75,9 +77,9 @@ func (v view) disabled(now bool) templ.OrderedAttributes {
 	return templ.OrderedAttributes{{Key: "aria-disabled", Value: "true"}, {Key: "aria-describedby", Value: "waits"}, {Key: "title", Value: cmp.Or(v.Waits, v.T("problem.busy"))}}
 }
 
-// clock is the time of day on this computer, with the date unless that is today's.
+// clock is the time of day in UTC, as on the pods' pages, with the date unless that is today's.
 func clock(at time.Time) string {
-	at, now := at.Local(), time.Now() //nolint:gosmopolitan // the viewer sits at this computer
+	at, now := at.UTC(), time.Now().UTC()
 	if at.Year() != now.Year() || at.YearDay() != now.YearDay() {
 		return at.Format("2006-01-02 15:04:05.000")
 	}

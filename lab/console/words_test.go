@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kafka-e2ee/web/locale"
 )
@@ -56,6 +57,33 @@ func TestWords(t *testing.T) {
 }
 
 func sorted(list []string) []string { return slices.Sorted(slices.Values(list)) }
+
+// Without this the console and the pod's own page would say different things of the same release.
+func TestSameWordsAsThePodsPage(t *testing.T) {
+	d := newFakeDemo(t)
+	c, err := New(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pods, err := locale.Read(os.DirFS("../../web"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.released = time.Date(2026, 5, 4, 3, 2, 1, 999e6, time.FixedZone("far away", 9*3600))
+	for i, page := range pods.All() {
+		l := localizer{c.languages.All()[i]}
+		d.again = time.Time{}
+		want := page.T("key.reported.skr", "time", "18:02:01 UTC")
+		if got := c.view(l).Released; got != want {
+			t.Errorf("%s: %q, on the pod's page %q", l.Lang, got, want)
+		}
+		d.again = d.released.Add(time.Minute)
+		want += " · " + page.T("key.tried.again", "time", "18:03:01 UTC")
+		if got := c.view(l).Released; got != want {
+			t.Errorf("%s: asked again: %q, on the pod's page %q", l.Lang, got, want)
+		}
+	}
+}
 
 // Without this the console and the pods' pages would not look like one demo.
 func TestSameColoursAsThePodsPages(t *testing.T) {

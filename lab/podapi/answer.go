@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"kafka-e2ee/web/safetext"
@@ -42,10 +43,20 @@ type Record struct {
 type Key struct {
 	State       string // as in docs/api.md
 	Since       time.Time
+	Confirmed   time.Time // zero: the keys were not released again since then
 	Reason      string
-	IDs         []string  // of the keys that the pod holds, the newest first
+	Held        []HeldKey // the newest first
 	NextAttempt time.Time // zero: none is planned
 }
+
+// HeldKey is a key that a pod holds.
+type HeldKey struct {
+	ID    string    `json:"key_id"`
+	Since time.Time `json:"since"`
+}
+
+// maxHeld is how many keys of a pod are kept.
+const maxHeld = 64
 
 // readAnswer reads an answer one record at a time, and keeps of each only what Record holds.
 func readAnswer(body io.Reader) (Answer, error) {
@@ -116,25 +127,26 @@ func readKey(body io.Reader) (Key, error) {
 	var answer struct {
 		State       string    `json:"state"`
 		Since       time.Time `json:"since"`
+		Confirmed   string    `json:"confirmed"` // empty: not yet
 		Reason      string    `json:"reason"`
 		NextAttempt string    `json:"next_attempt"` // empty: none is planned
-		Keys        []struct {
-			ID string `json:"key_id"`
-		} `json:"keys"`
+		Held        []HeldKey `json:"held_keys"`
 	}
 	if err := json.NewDecoder(body).Decode(&answer); err != nil {
 		return Key{}, err
 	}
-	key := Key{State: answer.State, Since: answer.Since, Reason: answer.Reason}
-	for _, k := range answer.Keys {
-		if k.ID != "" { // the pod has it
-			key.IDs = append(key.IDs, k.ID)
-		}
+	held := slices.DeleteFunc(answer.Held, func(k HeldKey) bool { return k.ID == "" })
+	key := Key{State: answer.State, Since: answer.Since, Reason: answer.Reason, Held: held[:min(len(held), maxHeld)]}
+	var errs [2]error
+	key.Confirmed, errs[0] = optionalTime(answer.Confirmed)
+	key.NextAttempt, errs[1] = optionalTime(answer.NextAttempt)
+	return key, errors.Join(errs[:]...)
+}
+
+// optionalTime reads a time; the zero time from an empty text.
+func optionalTime(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
 	}
-	if answer.NextAttempt == "" {
-		return key, nil
-	}
-	var err error
-	key.NextAttempt, err = time.Parse(time.RFC3339, answer.NextAttempt)
-	return key, err
+	return time.Parse(time.RFC3339, text)
 }

@@ -1,7 +1,6 @@
 package podapi
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -40,7 +39,7 @@ func TestAnswers(t *testing.T) {
 		"GET /api/records?limit=20&state=decrypted": `{"feed":"a","records":[{"rev":7,"partition":1,"offset":5,"state":"decrypted","key_id":"k","value":"x","wire":"eA==","flags":["gap"],"sender":{"state":"verified","name":"n"},"timestamp_ms":9}],"next":7,"missed":false}`,
 		"GET /api/records?after=7&limit=1000":       `{"feed":"a","records":[{"rev":8,"state":"rejected","reject_reason":"sender","value":null}],"next":8}`,
 		"GET /api/records?after=9&limit=1000":       `to /api/records?after=7&limit=1000`,
-		"GET /api/key":                              `{"state":"waiting","since":"2026-05-04T03:02:01.000Z","reason":"Asking.","keys":[{"name":"a","key_id":"held"},{"name":"b","key_id":""}],"next_attempt":"2026-05-04T03:02:31.000Z"}`,
+		"GET /api/key":                              `{"state":"waiting","since":"2026-05-04T03:02:01.000Z","confirmed":"2026-05-04T03:02:11.000Z","reason":"Asking.","held_keys":[{"key_id":"held","since":"2026-05-04T03:02:03.000Z"},{"key_id":""}],"next_attempt":"2026-05-04T03:02:31.000Z"}`,
 		"POST /api/key/check":                       `to /`,
 	})
 	newest, err := c.Newest(t.Context(), 20, "decrypted")
@@ -52,7 +51,7 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("what changed: %+v, %v", since, err)
 	}
 	key, err := c.Key(t.Context())
-	if err != nil || key.State != "waiting" || fmt.Sprint(key.IDs) != "[held]" || key.NextAttempt.Sub(key.Since) != 30*time.Second || key.Reason != "Asking." {
+	if err != nil || key.State != "waiting" || len(key.Held) != 1 || key.Held[0].ID != "held" || key.Held[0].Since.Sub(key.Since) != 2*time.Second || key.Confirmed.Sub(key.Since) != 10*time.Second || key.NextAttempt.Sub(key.Since) != 30*time.Second || key.Reason != "Asking." {
 		t.Errorf("the key: %+v, %v", key, err)
 	}
 	if err := c.CheckAgain(t.Context()); err != nil {
@@ -90,12 +89,15 @@ func FuzzAnswer(f *testing.F) {
 
 // Without this a pod's words about its key could stop the demo.
 func FuzzKey(f *testing.F) {
-	f.Add(`{"state":"waiting","since":"2026-05-04T03:02:01.000Z","keys":[{"key_id":"held"}],"next_attempt":""}`)
+	f.Add(`{"state":"waiting","since":"2026-05-04T03:02:01.000Z","confirmed":"","held_keys":[{"key_id":"held","since":"2026-05-04T03:02:01.000Z"}],"next_attempt":""}`)
 	f.Add(`{"next_attempt":"tomorrow"}`)
 	f.Fuzz(func(t *testing.T, body string) {
 		key, err := readKey(strings.NewReader(body))
-		for _, id := range key.IDs {
-			if err == nil && id == "" {
+		if len(key.Held) > maxHeld {
+			t.Errorf("%d keys are kept", len(key.Held))
+		}
+		for _, held := range key.Held {
+			if err == nil && held.ID == "" {
 				t.Errorf("%q: a key without an id", body)
 			}
 		}

@@ -9,6 +9,7 @@
 package timeline
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,16 +23,18 @@ import (
 	"kafka-e2ee/web"
 )
 
-// Timeline holds the steps of the newest release of one key. It is safe for concurrent use.
+// Timeline holds the steps of the first release of the key that the pod got last, and of the attempt after that. A pod that
+// asks again for a key that it has gets no new timeline. It is safe for concurrent use.
 type Timeline struct {
 	keyName string
 	roles   func() []vault.Role // of the pod's identity, at this time
 
 	mu                 sync.Mutex
-	expected, measured string // security policies
-	steps              [6]console.Step
-	released           string     // id of the key; empty: not released
-	pod                podapi.Key // what the pod says of its key
+	expected, measured string          // security policies
+	attempt            [6]console.Step // the newest one
+	release            [6]console.Step // of the key released
+	released           string          // id of the key; empty: not released
+	pod                podapi.Key      // what the pod says of its key
 }
 
 // The steps' places in a timeline.
@@ -47,14 +50,14 @@ const (
 // New returns a timeline of releases of the key with that name.
 func New(keyName string, roles func() []vault.Role) *Timeline {
 	t := &Timeline{keyName: keyName, roles: roles}
-	t.clear()
+	t.begin()
 	return t
 }
 
-func (t *Timeline) clear() {
-	t.released = ""
+// begin begins an attempt.
+func (t *Timeline) begin() {
 	for i, name := range []string{console.StepReport, console.StepToken, console.StepVault, console.StepPolicy, console.StepKey, console.StepOpen} {
-		t.steps[i] = console.Step{Name: name}
+		t.attempt[i] = console.Step{Name: name}
 	}
 }
 
@@ -62,8 +65,8 @@ func (t *Timeline) clear() {
 func (t *Timeline) Restart(expected, measured string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.expected, t.measured, t.pod = expected, measured, podapi.Key{}
-	t.clear()
+	t.expected, t.measured, t.pod, t.released = expected, measured, podapi.Key{}, ""
+	t.begin()
 }
 
 // OnStep takes what the sidecar reports.
@@ -75,30 +78,33 @@ func (t *Timeline) OnStep(step sidecar.Step) {
 	defer t.mu.Unlock()
 	switch step.Name {
 	case sidecar.StepReport:
-		t.clear()
+		t.begin()
 		t.reach(report, step.Err)
 	case sidecar.StepToken:
 		t.reach(token, step.Err)
 	case sidecar.StepVault:
-		if step.Err != nil && t.steps[decision].At.IsZero() {
+		if step.Err != nil && t.attempt[decision].At.IsZero() {
 			t.reach(access, step.Err)
 			t.explainAccess(step.Err)
 		}
 	case sidecar.StepKey:
 		t.reach(key, step.Err)
-		if step.Key != nil {
-			t.released = envelope.KeyID(step.Key)
+		if step.Key == nil {
+			return
+		}
+		if id := envelope.KeyID(step.Key); id != t.released {
+			t.release, t.released = t.attempt, id
 		}
 	}
 }
 
 func (t *Timeline) reach(i int, err error) {
-	t.steps[i].At, t.steps[i].Failed = time.Now(), err != nil
+	t.attempt[i].At, t.attempt[i].Failed = time.Now(), err != nil
 }
 
 // explainAccess explains a refusal that came before the vault looked at the token.
 func (t *Timeline) explainAccess(err error) {
-	step := &t.steps[access]
+	step := &t.attempt[access]
 	if strings.Contains(err.Error(), "Throttled") {
 		step.Wait = console.WaitVault
 	}
@@ -120,7 +126,7 @@ func (t *Timeline) OnPolicy(keyName string, unmet []policy.Check) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.reach(access, nil)
-	step := &t.steps[decision]
+	step := &t.attempt[decision]
 	step.At, step.Failed = time.Now(), len(unmet) > 0
 	if !step.Failed {
 		return
@@ -131,11 +137,16 @@ func (t *Timeline) OnPolicy(keyName string, unmet []policy.Check) {
 	}
 }
 
-// OnPod takes what the pod's page says.
+// OnPod takes what the pod's page says. When the pod got a key is what the page says, too.
 func (t *Timeline) OnPod(pod podapi.Key) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.pod = pod
+	for _, held := range pod.Held {
+		if held.ID == t.released {
+			t.release[key].At = held.Since
+		}
+	}
 }
 
 // Pod returns what OnPod took last.
@@ -149,7 +160,7 @@ func (t *Timeline) Pod() podapi.Key {
 func (t *Timeline) Awaited() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.steps[open].At.IsZero() {
+	if !t.release[open].At.IsZero() {
 		return ""
 	}
 	return t.released
@@ -159,16 +170,19 @@ func (t *Timeline) Awaited() string {
 func (t *Timeline) OnOpen(keyID string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if keyID != "" && keyID == t.released && t.steps[open].At.IsZero() {
-		t.reach(open, nil)
+	if keyID != "" && keyID == t.released && t.release[open].At.IsZero() {
+		t.release[open].At = time.Now()
 	}
 }
 
-// Steps returns the steps in order.
+// Steps returns the steps in order: those of the release, unless the newest attempt failed.
 func (t *Timeline) Steps() []console.Step {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	steps := t.steps
+	steps := t.attempt
+	if t.released != "" && !slices.ContainsFunc(steps[:], func(s console.Step) bool { return s.Failed }) {
+		steps = t.release
+	}
 	if steps[report].At.IsZero() && t.pod.State == string(web.KeyUnreachable) {
 		steps[report].At, steps[report].Failed, steps[report].Wait = t.pod.Since, true, console.WaitSidecar
 	}

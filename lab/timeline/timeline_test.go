@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -66,7 +67,7 @@ func TestStepsAreThoseThatWereReported(t *testing.T) {
 		{"released", "report token vault policy key ", []func(*Timeline){step(sidecar.StepReport, nil), step(sidecar.StepToken, nil), satisfied, step(sidecar.StepVault, nil), unwrapped}},
 		{"a record opened", "report token vault policy key open ", []func(*Timeline){step(sidecar.StepReport, nil), satisfied, step(sidecar.StepToken, nil), unwrapped, func(tl *Timeline) { tl.OnOpen(tl.Awaited()) }}},
 		{"a record of another key opened", "report key ", []func(*Timeline){step(sidecar.StepReport, nil), unwrapped, func(tl *Timeline) { tl.OnOpen("other") }}},
-		{"a new attempt", "report ", []func(*Timeline){step(sidecar.StepReport, nil), unwrapped, step(sidecar.StepReport, nil)}},
+		{"a new attempt", "report ", []func(*Timeline){step(sidecar.StepReport, nil), step(sidecar.StepToken, refused), step(sidecar.StepReport, nil)}},
 		{"another key", "", []func(*Timeline){func(tl *Timeline) {
 			tl.OnStep(sidecar.Step{KeyName: "other", Name: sidecar.StepReport})
 			tl.OnPolicy("other", nil)
@@ -86,6 +87,54 @@ func TestStepsAreThoseThatWereReported(t *testing.T) {
 	unwrapped(tl)
 	if got := tl.Awaited(); got != envelope.KeyID(&key.PublicKey) {
 		t.Errorf("waiting for a record of the key %q", got)
+	}
+}
+
+// Without this the times would jump whenever the pod asks again for the key that it has, and differ from those of its page.
+func TestTimesAreThoseOfTheFirstRelease(t *testing.T) {
+	tl, keys := newTimeline(), make([]*rsa.PrivateKey, 2)
+	for i := range keys {
+		var err error
+		if keys[i], err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+			t.Fatal(err)
+		}
+	}
+	newReport := func(err error) { tl.OnStep(sidecar.Step{KeyName: name, Name: sidecar.StepReport, Err: err}) }
+	ask := func(k *rsa.PrivateKey) {
+		newReport(nil)
+		tl.OnStep(sidecar.Step{KeyName: name, Name: sidecar.StepToken})
+		tl.OnPolicy(name, nil)
+		tl.OnStep(sidecar.Step{KeyName: name, Name: sidecar.StepVault})
+		tl.OnStep(sidecar.Step{KeyName: name, Name: sidecar.StepKey, Key: &k.PublicKey})
+	}
+	ask(keys[0])
+	id := envelope.KeyID(&keys[0].PublicKey)
+	tl.OnOpen(id)
+	since := time.Now().Add(3 * time.Second)
+	tl.OnPod(podapi.Key{State: "released", Held: []podapi.HeldKey{{ID: id, Since: since}}})
+	first := tl.Steps()
+	if !first[key].At.Equal(since) {
+		t.Errorf("the key came at %s, the pod's page says %s", first[key].At, since)
+	}
+	newReport(nil)
+	if got := tl.Steps(); !slices.Equal(got, first) {
+		t.Errorf("while the pod asks again: %+v", got)
+	}
+	ask(keys[0])
+	if got := tl.Steps(); !slices.Equal(got, first) || tl.Awaited() != "" {
+		t.Errorf("after it asked again: %+v", got)
+	}
+	newReport(errors.New("refused"))
+	if got := reached(tl.Steps()); got != "report! " {
+		t.Errorf("an attempt that fails: %s", got)
+	}
+	ask(keys[0])
+	if got := tl.Steps(); !slices.Equal(got, first) {
+		t.Errorf("after the failure: %+v", got)
+	}
+	ask(keys[1])
+	if got := tl.Steps(); got[report].At.Equal(first[report].At) || !got[open].At.IsZero() || tl.Awaited() != envelope.KeyID(&keys[1].PublicKey) {
+		t.Errorf("a new key has its own times: %+v", got)
 	}
 }
 

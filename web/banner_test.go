@@ -1,0 +1,28 @@
+package web
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// Without this a viewer could not tell when the key was released first from when the pod last asked for it.
+func TestKeyThatWasAskedForAgain(t *testing.T) {
+	s := newSite(t, 10)
+	s.key = KeyStatus{State: KeyReleased, Since: then, Held: []HeldKey{{ID: "new", Since: then.Add(time.Hour)}, {ID: "old", Since: then}}}
+	when := func(lang string) string { return s.doc(t, "/?lang="+lang).Find(testid("banner-when")).Text() }
+	if got := when("en"); strings.Contains(got, "again") {
+		t.Errorf("nobody has asked again: %s", got)
+	}
+	_, body, _ := s.get(t, "/api/key")
+	if !strings.Contains(body, `"held_keys":[{"key_id":"new","since":"2026-05-04T04:02:01.000Z"},{"key_id":"old","since":"2026-05-04T03:02:01.000Z"}],"since":"2026-05-04T03:02:01.000Z","confirmed":"",`) {
+		t.Errorf("the API says %s", body)
+	}
+	s.key.Confirmed = then.Add(time.Minute)
+	if en, ja := when("en"), when("ja"); !strings.Contains(en, "Reported by the sidecar at 2026-05-04 03:02:01 UTC · asked again at 2026-05-04 03:03:01 UTC") || !strings.Contains(ja, "2026-05-04 03:03:01 UTC に再確認") {
+		t.Errorf("asked again: %s; %s", en, ja)
+	}
+	if _, body, _ := s.get(t, "/api/key"); !strings.Contains(body, `"confirmed":"2026-05-04T03:03:01.000Z"`) {
+		t.Errorf("the API says %s", body)
+	}
+}
