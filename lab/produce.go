@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"kafka-e2ee/lab/console"
@@ -68,7 +67,7 @@ func (d *demo) Send(ctx context.Context, line string) error {
 	if limit := d.Limit(); len(line) > limit {
 		return console.CommandError{
 			Code: console.ProblemTooLong, Err: fmt.Errorf("the message has %d bytes, limit %d", len(line), limit),
-			Values: []string{"used", strconv.Itoa(len(line)), "n", strconv.Itoa(limit)},
+			Used: len(line), Limit: limit,
 		}
 	}
 	if len(line) > d.limit.now(d) {

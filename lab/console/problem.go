@@ -1,12 +1,15 @@
 package console
 
-import "errors"
+import (
+	"errors"
+	"strconv"
+)
 
 // CommandError is a reason for which a command is not carried out, with a code that the console has words for in each language.
 type CommandError struct {
-	Code   string
-	Err    error    // in English, for the terminal
-	Values []string // names and values that the words need
+	Code        string
+	Err         error // in English, for the terminal
+	Used, Limit int   // bytes, of ProblemTooLong
 }
 
 func (e CommandError) Error() string { return e.Err.Error() }
@@ -18,7 +21,7 @@ func (e CommandError) Unwrap() error { return e.Err }
 const (
 	ProblemBusy     = "busy"     // an attack, or another change, runs
 	ProblemNoKey    = "no_key"   // the confidential pod has none, so nothing can be said of an attack
-	ProblemTooLong  = "too_long" // for one record: used and n bytes
+	ProblemTooLong  = "too_long" // for one record
 	ProblemReader   = "reader"   // an attack has given the producer another key, for shorter messages
 	ProblemEmpty    = "empty"    // there is nothing to send
 	ProblemLines    = "lines"    // more than one
@@ -29,7 +32,7 @@ const (
 func (l localizer) problem(err error) (text, lang string) {
 	var e CommandError
 	if errors.As(err, &e) {
-		if text := l.T("problem."+e.Code, e.Values...); text != "" {
+		if text := l.T("problem."+e.Code, "used", strconv.Itoa(e.Used), "n", strconv.Itoa(e.Limit)); text != "" {
 			return text, l.Lang
 		}
 	}

@@ -107,3 +107,16 @@ func TestSameColoursAsThePodsPages(t *testing.T) {
 		}
 	}
 }
+
+// Without this a presenter would learn that a message is too long, and not by how much.
+func TestTooLongSaysTheNumbers(t *testing.T) {
+	c, err := New(newFakeDemo(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"The message has 319 bytes. A record of this format holds at most 318.", "メッセージは 319 バイトです。この形式のレコードに入るのは 318 バイトまでです。"} {
+		if got, _ := (localizer{c.languages.All()[i]}).problem(CommandError{Code: ProblemTooLong, Used: 319, Limit: 318}); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
