@@ -90,11 +90,11 @@ func (s *selection) freeze() {
 	s.mode = modeFrozen
 }
 
-// selectRecord shows a record until another command, or a moment.
+// selectRecord shows a record until another command, or a later moment.
 func (s *selection) selectRecord(at position) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mode, s.record = modeSelected, at
+	s.mode, s.record, s.seen = modeSelected, at, s.now()
 }
 
 // resume shows the newest record.

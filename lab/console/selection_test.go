@@ -51,6 +51,16 @@ func TestAttackedRecordStays(t *testing.T) {
 	if at, mode := s.show(position{0, 20}, typed, attacked); at.offset != 20 || mode != modeNewest {
 		t.Errorf("a minute later: %v (%s)", at, mode)
 	}
+	attacked = moment{modeAttacked, position{1, 30}, now, "replay"}
+	now = now.Add(time.Second)
+	s.selectRecord(position{0, 3}) // before the attacked record can be shown
+	if at, mode := s.show(position{0, 31}, typed, attacked); at.offset != 3 || mode != modeSelected {
+		t.Errorf("chosen after the attack: %v (%s)", at, mode)
+	}
+	typed = moment{mode: modeTyped, record: position{0, 32}, at: now.Add(time.Second)}
+	if at, mode := s.show(position{0, 32}, typed, attacked); at.offset != 32 || mode != modeTyped {
+		t.Errorf("typed after the choice: %v (%s)", at, mode)
+	}
 }
 
 // Without this a record could not be discussed: the next one would push it out.
