@@ -158,10 +158,11 @@ func TestAzureManagedIdentity(t *testing.T) {
 		}
 		return tokens(context.Background())
 	}
-	if token, err := ask("https://ns.servicebus.windows.net/.default"); err != nil || token != "a.b.c" {
+	namespace := fmt.Sprint("ns", time.Now().UnixNano()) // the process keeps tokens, for another run of this test, too
+	if token, err := ask("https://" + namespace + ".servicebus.windows.net/.default"); err != nil || token != "a.b.c" {
 		t.Fatalf("%q, %v; asked %q", token, err, platform.asked)
 	}
-	if asked := strings.Join(platform.asked, "\n"); !strings.Contains(asked, "http://169.254.169.254/metadata/identity/oauth2/token?") || !strings.Contains(asked, "resource=https%3A%2F%2Fns.servicebus.windows.net") {
+	if asked := strings.Join(platform.asked, "\n"); !strings.Contains(asked, "http://169.254.169.254/metadata/identity/oauth2/token?") || !strings.Contains(asked, "resource=https%3A%2F%2F"+namespace+".servicebus.windows.net") {
 		t.Errorf("asked %s", asked)
 	}
 	platform.status, platform.body = http.StatusForbidden, `{"error":"unauthorized_client","error_description":"AADSTS700016: canary"}`
