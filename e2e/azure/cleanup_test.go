@@ -18,6 +18,7 @@ const (
 // Without this clean-up could delete another team's Kafka, with all its messages, because deleting a definition deletes
 // its objects in the whole cluster, and deleting a namespace deletes everything in it.
 func TestAzureCleanUpKeepsOthersObjects(t *testing.T) {
+	t.Parallel()
 	s := newShell(t, "demovault.vault.azure.net")
 	s.given["CLUSTER_IS"] = "existing"
 	s.world.Add("group/demo", nil)
@@ -124,6 +125,7 @@ func TestAzureCleanUpKeepsOthersObjects(t *testing.T) {
 // Without this clean-up could delete another team's keys, secrets, images, messages or networks, because deleting a vault,
 // a registry, Event Hubs' namespace or a network deletes everything in it.
 func TestAzureCleanUpKeepsOthersContents(t *testing.T) {
+	t.Parallel()
 	s := onPlatform(t, "confidential-aci-event-hubs")
 	s.must("all")
 	steps := []struct{ theirs, in, name string }{
@@ -164,6 +166,7 @@ func TestAzureCleanUpKeepsOthersContents(t *testing.T) {
 
 // Without this clean-up could delete definitions that were in the cluster before, and with them whatever uses them.
 func TestAzureCleanUpKeepsDefinitions(t *testing.T) {
+	t.Parallel()
 	s := newShell(t, "demovault.vault.azure.net")
 	s.given["CLUSTER_IS"] = "existing"
 	s.world.Add("group/demo", nil)
@@ -180,6 +183,7 @@ func TestAzureCleanUpKeepsDefinitions(t *testing.T) {
 // Without this a user would pay for a cluster and an hour, and then learn that security policies cannot be generated on
 // this computer.
 func TestAzureNeedsLinux(t *testing.T) {
+	t.Parallel()
 	s := newShell(t, "demovault.vault.azure.net")
 	if err := os.WriteFile(filepath.Join(s.dir, "uname"), []byte("#!/bin/sh\necho Darwin\n"), 0o700); err != nil {
 		t.Fatal(err)

@@ -34,8 +34,10 @@ var azureConfigurations = map[string]struct {
 
 // Without this a dry run could leave out commands, or run them.
 func TestAzureDryRun(t *testing.T) {
+	t.Parallel()
 	for name, way := range azureConfigurations {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newShell(t, way.vault)
 			maps.Copy(s.given, way.given)
 			out := s.must("all", "--dry-run")
@@ -80,6 +82,7 @@ func verb(name string, args []string) []string {
 // Without this a flag that only the stand-in knows would fail on Azure, in the middle of a user's work. It needs the
 // real azure-cli, 0.7 GB: make check-azure-cli.
 func TestAzureCLI(t *testing.T) {
+	t.Parallel()
 	python := os.Getenv("AZURE_CLI_PYTHON")
 	if python == "" {
 		harness.LeaveOut(t, "make check-azure-cli")
@@ -117,6 +120,7 @@ func TestAzureCLI(t *testing.T) {
 
 // Without this a mistake that bash tolerates could hit a user with other settings.
 func TestShellcheck(t *testing.T) {
+	t.Parallel()
 	harness.Require(t, harness.Shellcheck)
 	scripts, err := filepath.Glob("../../deploy/azure/*.sh")
 	if err != nil || len(scripts) < 26 {

@@ -14,12 +14,14 @@ import (
 
 // Without this a dry run could claim that things are ready, checked or deleted, and the user would rely on it.
 func TestAzureDryRunClaimsNothing(t *testing.T) {
+	t.Parallel()
 	for name, wants := range map[string][]string{
 		"kata-cc":          {"would be making the cluster mine", "would be deleting the identity pod-identity"},
 		"confidential-aci": {"would be installing virtual nodes", "would be deleting the network mine-network"},
 		"container-group":  {"would be deploying the container group kafka-golang-consumer", "would be deleting the namespace demo-events"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := onPlatform(t, name)
 			fresh := s.must("all", "round-trip", "--dry-run")
 			s.must("all")
@@ -56,6 +58,7 @@ func TestAzureDryRunClaimsNothing(t *testing.T) {
 // Without this a mistyped address range could open the page to nobody, or to more people than intended, and Azure would
 // report it an hour later or never.
 func TestAzureRange(t *testing.T) {
+	t.Parallel()
 	ranges := []string{
 		"999.1.1.1/99", "203.0.113.7/32", "203.0.113.7/33", "203.0.113.7", "203.0.113.256/32", "203.0.113.07/32", "203.0.113.7/032", "203.0.113/24", "203.0.113.0.0/24",
 		"203.0.113.7/24", "10.128.0.0/9", "10.64.0.0/9", "0.0.0.0/0", "2001:db8::/64", "2001:db8::1/64", "2001:db8::1/128", "::/0", "::1/128", "::1/129", ":::/0", "1::2::3/128",

@@ -10,6 +10,7 @@ import (
 
 // Without this the most frequent failures would be reported in Azure's words, with no advice.
 func TestAzureExplains(t *testing.T) {
+	t.Parallel()
 	s := newShell(t, "demovault.vault.azure.net")
 	points := []func(){s.checkpoint()}
 	for _, stage := range azureStages[:12] {
@@ -163,6 +164,7 @@ func (s *shell) keep(name, text string) {
 
 // Without this a changed consumer could work again only after deleting everything.
 func TestAzureChangedConsumer(t *testing.T) {
+	t.Parallel()
 	s := newShell(t, "demovault.vault.azure.net")
 	s.must("all")
 	s.given["IMAGE_TAG"], s.given["KEY_NAME"] = "2", "second"

@@ -10,8 +10,10 @@ import (
 
 // Without this a user would pay for a cluster or a registry in a region that cannot run the consumer.
 func TestAzureNotOffered(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"confidential-aci", "container-group"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := onPlatform(t, name)
 			s.given["LOCATION"] = "polandcentral"
 			out, err := s.run("02-cluster.sh")
@@ -34,6 +36,7 @@ func TestAzureNotOffered(t *testing.T) {
 // Without this an expired sign-in would send the user to another region, and an answer of Azure that says nothing about
 // the region would be taken as one.
 func TestAzureOfferedIsUnknown(t *testing.T) {
+	t.Parallel()
 	const validate = "az deployment group validate"
 	s := onPlatform(t, "container-group")
 	for said, hint := range map[string]string{
@@ -74,6 +77,7 @@ func TestAzureOfferedIsUnknown(t *testing.T) {
 
 // Without this a setting that a platform cannot keep would be taken, and the user would rely on it.
 func TestAzurePlatformSettings(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		platform string
 		given    map[string]string
@@ -90,6 +94,7 @@ func TestAzurePlatformSettings(t *testing.T) {
 		"the ended preview": {"confidential-aci", map[string]string{"PLATFORM": "kata-cc", "KAFKA": "event-hubs", "EVENT_HUBS": "demo-events"}, "KAFKA does not fit PLATFORM: kata-cc has"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := onPlatform(t, c.platform)
 			maps.Copy(s.given, c.given)
 			if out, err := s.run("01-check.sh"); err == nil || !strings.Contains(out, c.says) || len(s.world.Calls()) > 0 {
@@ -102,7 +107,9 @@ func TestAzurePlatformSettings(t *testing.T) {
 // Without this the scripts could replace a user's own container group, deploy another one than the measured, or use a
 // cluster that cannot run the consumer.
 func TestAzurePlatformsRefuse(t *testing.T) {
+	t.Parallel()
 	t.Run("no room, and their container group", func(t *testing.T) {
+		t.Parallel()
 		s := onPlatform(t, "container-group")
 		for _, stage := range azureStages[:11] {
 			s.must(stage.script)
@@ -124,6 +131,7 @@ func TestAzurePlatformsRefuse(t *testing.T) {
 		}
 	})
 	t.Run("their Event Hubs", func(t *testing.T) {
+		t.Parallel()
 		s := onPlatform(t, "container-group")
 		for _, stage := range azureStages[:6] {
 			s.must(stage.script)
@@ -136,6 +144,7 @@ func TestAzurePlatformsRefuse(t *testing.T) {
 		s.must("07-kafka.sh")
 	})
 	t.Run("an edited template", func(t *testing.T) {
+		t.Parallel()
 		s := onPlatform(t, "container-group")
 		for _, stage := range azureStages[:11] {
 			s.must(stage.script)
@@ -146,6 +155,7 @@ func TestAzurePlatformsRefuse(t *testing.T) {
 		}
 	})
 	t.Run("a cluster without virtual nodes", func(t *testing.T) {
+		t.Parallel()
 		s := onPlatform(t, "confidential-aci")
 		s.given["CLUSTER_IS"] = "existing"
 		s.world.Add("group/demo", nil)

@@ -16,6 +16,7 @@ import (
 // Without this whoever may write the container group could deploy it again under the same policy, without the variables
 // that ask for a password or a signature: the key would be released to a consumer that shows everything to everyone.
 func TestAzureContainerGroupWithoutAVariable(t *testing.T) {
+	t.Parallel()
 	s := onPlatform(t, "container-group-own-kafka")
 	s.must("all")
 	program := harness.Build(t, "consume")
@@ -85,9 +86,14 @@ func (s *shell) edited(template, command string, keep func(string) bool) (file s
 // deploy replaces the consumer's container group, as anyone may who can write it.
 func (s *shell) deploy(file string) ([]byte, error) {
 	s.t.Helper()
+	az := func(args ...string) ([]byte, error) {
+		command := exec.Command(filepath.Join(s.dir, "az"), args...)
+		command.Env = s.env()
+		return command.CombinedOutput()
+	}
 	//nolint:errcheck // there is none after a deployment that was refused
-	exec.Command(filepath.Join(s.dir, "az"), "container", "delete", "--resource-group", "demo", "--name", "kafka-golang-consumer", "--yes").Run()
-	return exec.Command(filepath.Join(s.dir, "az"), "deployment", "group", "create", "--resource-group", "demo", "--name", "kafka-golang-consumer", "--template-file", file).CombinedOutput()
+	az("container", "delete", "--resource-group", "demo", "--name", "kafka-golang-consumer", "--yes")
+	return az("deployment", "group", "create", "--resource-group", "demo", "--name", "kafka-golang-consumer", "--template-file", file)
 }
 
 func (s *shell) redeploy(template, command string, keep func(string) bool) (variables, args []string) {

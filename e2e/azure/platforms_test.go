@@ -87,8 +87,10 @@ var (
 
 // Without this a platform could end at a page without plaintext, or leave something that is billed.
 func TestAzurePlatforms(t *testing.T) {
+	t.Parallel()
 	for name, adds := range platformAdds {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := onPlatform(t, name)
 			url := "https://demo-page.eastus.cloudapp.azure.com"
 			if s.given["PLATFORM"] == "container-group" {
@@ -154,6 +156,7 @@ func foldCluster(resources []string) []string {
 // Without this the programs could end at start, once everything has been deployed, or could trust or show more than on
 // the other platforms.
 func TestAzureContainerGroupStarts(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]map[string]string{
 		"container-group": {
 			"KAFKA_PRESET": "event-hubs", "KAFKA_AZURE_IDENTITY": "managed", "BROKERS": "demo-events.servicebus.windows.net:9093", "WEB_ADDR": "none", "WEB_ATTESTED_ADDR": ":3443",
@@ -165,6 +168,7 @@ func TestAzureContainerGroupStarts(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := onPlatform(t, name)
 			s.must("all")
 			env := s.groupEnv("kafka-golang-consumer")
@@ -196,8 +200,10 @@ func TestAzureContainerGroupStarts(t *testing.T) {
 
 // Without this one failing command could leave a platform that no script can finish or clean up.
 func TestAzurePlatformsBreak(t *testing.T) {
+	t.Parallel()
 	for name, least := range map[string]int{"confidential-aci": 28, "container-group": 22} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := onPlatform(t, name)
 			breaks := 0
 			for _, stage := range azureStages[:13] {
@@ -216,6 +222,7 @@ func TestAzurePlatformsBreak(t *testing.T) {
 // Without this a group that has stopped would be reported as the one that runs, a user would wait for a failed one
 // without learning why, and a producer would go on signing with a key that its consumer no longer trusts.
 func TestAzureContainerGroupStops(t *testing.T) {
+	t.Parallel()
 	s := onPlatform(t, "container-group-own-kafka")
 	for _, stage := range azureStages[:11] {
 		s.must(stage.script)

@@ -16,6 +16,7 @@ import (
 // Without this clean-up could delete a user's own resources, or an existing cluster, vault or registry could not be
 // used.
 func TestAzureKeepsExistingResources(t *testing.T) {
+	t.Parallel()
 	const hsm = "demohsm.managedhsm.azure.net"
 	for name, c := range map[string]struct {
 		vault string
@@ -40,6 +41,7 @@ func TestAzureKeepsExistingResources(t *testing.T) {
 		}, map[string]string{"CLUSTER_IS": "existing", "KUBERNETES_VERSION": "1.30"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newShell(t, c.vault)
 			maps.Copy(s.given, c.given)
 			for id, attributes := range c.there {
@@ -59,6 +61,7 @@ func TestAzureKeepsExistingResources(t *testing.T) {
 
 // Without this running a stage again would create duplicates or another key.
 func TestAzureAgain(t *testing.T) {
+	t.Parallel()
 	s := newShell(t, "demovault.vault.azure.net")
 	s.must("all")
 	before := s.resources()
@@ -94,11 +97,13 @@ func TestAzureAgain(t *testing.T) {
 
 // Without this one failing command could leave a subscription that no script can finish or clean up.
 func TestAzureBreaksAnywhere(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		when, keySteps string
 		breaks         int // at least
 	}{{"before", "one", 60}, {"after", "one", 25}, {"after", "two", 26}} {
 		t.Run(c.when+", the key in steps: "+c.keySteps, func(t *testing.T) {
+			t.Parallel()
 			when := c.when
 			var want []string
 			s := newShell(t, "demovault.vault.azure.net")
@@ -152,6 +157,7 @@ func (s *shell) finish(script, when string) (breaks int) {
 
 // Without this a mistake in the settings would show as a command's error, after half of the work and the costs.
 func TestAzureSettings(t *testing.T) {
+	t.Parallel()
 	s := newShell(t, "demovault.vault.azure.net")
 	optional := []string{"KUBERNETES_VERSION", "ATTESTATION_HOST", "ATTESTATION_NAME", "PRINCIPAL", "EVENT_HUBS", "PAGE_USER"}
 	wrong := map[string]string{
@@ -232,6 +238,7 @@ func TestAzureSettings(t *testing.T) {
 
 // Without this a user would learn hours later, from one of Azure's errors, what was missing from the start.
 func TestAzureCheck(t *testing.T) {
+	t.Parallel()
 	s := newShell(t, "demovault.vault.azure.net")
 	restore := s.world.Checkpoint()
 	for name, c := range map[string]struct {

@@ -49,6 +49,7 @@ func keysClient(t *testing.T, c *cloud.Cloud, clientID string) *azkeys.Client {
 // Without this the emulated vault could differ from Azure's where it matters: here Azure's SDK itself creates, reads,
 // updates, releases and deletes a key.
 func TestAzureSDK(t *testing.T) {
+	t.Parallel()
 	c := harness.StartCloud(t, harness.VaultHost)
 	ctx := t.Context()
 	guest := snp.Guest{SecurityPolicy: []byte("policy"), Measurement: cloud.Measurement()}

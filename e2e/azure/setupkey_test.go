@@ -144,6 +144,7 @@ func (a *azure) checkReleases(name string) {
 
 // Without this the article's step could create a key that the measured pod does not get, or that others get.
 func TestSetupKeyScript(t *testing.T) {
+	t.Parallel()
 	for name, host := range map[string]string{"key vault": "lab.vault.azure.net", "managed HSM": "lab.managedhsm.azure.net"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -210,6 +211,7 @@ func (a *azure) checkFiles(name string) {
 
 // Without this a mistake could end in a key that is too open, or in a message that helps nobody.
 func TestSetupKeyScriptRefuses(t *testing.T) {
+	t.Parallel()
 	a := newAzure(t, "lab.vault.azure.net")
 	a.write("garbled", "abc")
 	token, err := a.cloud.Identities.Token(cloud.PodID, a.cloud.Vault.Resource())
@@ -254,6 +256,7 @@ func TestSetupKeyScriptRefuses(t *testing.T) {
 
 // Without this the key could be created for a different workload than the deployed one.
 func TestMeasure(t *testing.T) {
+	t.Parallel()
 	policy := base64.StdEncoding.EncodeToString([]byte(harness.MeasuredPolicy))
 	kata, aci := "io.katacontainers.config.agent.policy", "microsoft.containerinstance.virtualnode.ccepolicy"
 	sum := sha256.Sum256([]byte(harness.MeasuredPolicy))

@@ -2,6 +2,7 @@ package azure_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"kafka-e2ee/e2e/azure/standin"
@@ -18,28 +20,45 @@ import (
 
 // shell is a user's shell with the stand-ins, and the user's settings.
 type shell struct {
-	t     *testing.T
-	world *standin.World
-	dir   string
-	vault string
-	given map[string]string
+	t      *testing.T
+	world  *standin.World
+	socket string // of the stand-in
+	dir    string
+	vault  string
+	given  map[string]string
 }
 
-// azureCloud returns the emulated cloud with that vault. One test after the other uses it, since starting one takes
-// longer than most tests.
-func azureCloud(vaultHost string) (*cloud.Cloud, error) {
-	if c := azureClouds[vaultHost]; c != nil {
-		return c, nil
+// emulatedCloud returns an emulated cloud with that vault, for one test at a time. The next one uses it again, since starting
+// one takes longer than most tests.
+func emulatedCloud(t *testing.T, vaultHost string) *cloud.Cloud {
+	t.Helper()
+	azureClouds.Lock()
+	defer azureClouds.Unlock()
+	free := azureClouds.free[vaultHost]
+	var c *cloud.Cloud
+	if len(free) > 0 {
+		c, azureClouds.free[vaultHost] = free[0], free[1:]
+	} else {
+		var err error
+		if c, err = cloud.New(cloud.Config{AttestationHost: harness.AttestationHost, VaultHost: vaultHost, Listen: "127.0.0.1:0", ListenMetadata: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(context.Background()); err != nil {
+			t.Fatal(err)
+		}
 	}
-	c, err := cloud.New(cloud.Config{AttestationHost: harness.AttestationHost, VaultHost: vaultHost, Listen: "127.0.0.1:0", ListenMetadata: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return nil, err
-	}
-	azureClouds[vaultHost] = c
-	return c, c.Start(context.Background())
+	t.Cleanup(func() {
+		azureClouds.Lock()
+		defer azureClouds.Unlock()
+		azureClouds.free[vaultHost] = append(azureClouds.free[vaultHost], c)
+	})
+	return c
 }
 
-var azureClouds = map[string]*cloud.Cloud{}
+var azureClouds = struct {
+	sync.Mutex
+	free map[string][]*cloud.Cloud // by vault
+}{free: map[string][]*cloud.Cloud{}}
 
 func newShell(t *testing.T, vaultHost string) *shell {
 	t.Helper()
@@ -47,11 +66,7 @@ func newShell(t *testing.T, vaultHost string) *shell {
 	// The program stands in for az, kubectl, helm, docker and curl.
 	program := harness.BuildCommand(t, "kafka-e2ee/e2e/azure/standin/cmd/standin")
 	s := &shell{t: t, dir: t.TempDir(), vault: vaultHost}
-	emulated, err := azureCloud(vaultHost)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.world = standin.New(emulated, harness.AttestationHost, vaultHost)
+	s.world = standin.New(emulatedCloud(t, vaultHost), harness.AttestationHost, vaultHost)
 	if err := s.world.ForgetKeys(); err != nil {
 		t.Fatal(err)
 	}
@@ -66,17 +81,16 @@ func newShell(t *testing.T, vaultHost string) *shell {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop, err := s.world.Listen(filepath.Join(sockets, "s"))
+	s.socket = filepath.Join(sockets, "s")
+	stop, err := s.world.Listen(s.socket)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		stop()
-		if err := os.RemoveAll(sockets); err != nil {
+		if err := errors.Join(stop(), os.RemoveAll(sockets)); err != nil {
 			t.Error(err)
 		}
 	})
-	t.Setenv("STANDIN_SOCKET", filepath.Join(sockets, "s"))
 	s.given = map[string]string{
 		"SUBSCRIPTION": standin.Subscription, "LOCATION": "eastus", "RESOURCE_GROUP": "demo", "PLATFORM": "kata-cc", "CLUSTER_IS": "new", "CLUSTER": "mine", "NODE_POOL": "katacc",
 		"NODE_SIZE": "Standard_DC8as_cc_v5", "NODE_COUNT": "1", "KUBERNETES_VERSION": "", "VIRTUAL_NODES_VERSION": "1.3406.26050102", "REGISTRY": "demoimages", "IMAGE_TAG": "1", "IDENTITY": "pod-identity",
@@ -102,12 +116,14 @@ func (s *shell) runWith(settings, script string, args ...string) (string, error)
 	}
 	command := exec.Command(harness.Path(s.t, "deploy/azure/"+script), args...)
 	command.Dir = s.dir
-	command.Env = []string{
-		"PATH=" + s.dir + ":" + os.Getenv("PATH"), "HOME=" + s.dir, "STANDIN_SOCKET=" + os.Getenv("STANDIN_SOCKET"), "POLL_SECONDS=0",
-		"AZURE_SETTINGS=" + filepath.Join(s.dir, "env"), "AZURE_STATE=" + filepath.Join(s.dir, "state"),
-	}
+	command.Env = append(s.env(), "POLL_SECONDS=0", "AZURE_SETTINGS="+filepath.Join(s.dir, "env"), "AZURE_STATE="+filepath.Join(s.dir, "state"))
 	out, err := command.CombinedOutput()
 	return string(out), err
+}
+
+// env returns the environment in which commands are the stand-in's.
+func (s *shell) env() []string {
+	return []string{"PATH=" + s.dir + ":" + os.Getenv("PATH"), "HOME=" + s.dir, "STANDIN_SOCKET=" + s.socket}
 }
 
 // must runs a script, which has to succeed.

@@ -69,6 +69,7 @@ var azureStages = []struct {
 // Without this a user who follows the article step by step might not end at a page with plaintext, or would pay for
 // resources that are left over.
 func TestAzureStages(t *testing.T) {
+	t.Parallel()
 	s := newShell(t, "demovault.vault.azure.net")
 	var want []string
 	for _, stage := range azureStages {

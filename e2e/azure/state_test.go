@@ -34,6 +34,7 @@ func (s *shell) allowedRanges() string {
 
 // Without this a page that was closed in the settings could stay open, while the last stage reports it closed.
 func TestAzureChangedRange(t *testing.T) {
+	t.Parallel()
 	s := newShell(t, "demovault.vault.azure.net")
 	if out := s.must("all"); s.allowedRanges() != "203.0.113.7/32 203.0.113.7/32" || !strings.Contains(out, "the network policy lets in nobody;") {
 		t.Fatalf("deployed: %s: %s", s.allowedRanges(), out)
@@ -71,6 +72,7 @@ const dnsLabel = "service.beta.kubernetes.io/azure-dns-label-name"
 // Without this an earlier deployment would keep a port on each node that shows the page to everybody, and the user
 // would be told that it is closed.
 func TestAzureNodePortIsFound(t *testing.T) {
+	t.Parallel()
 	s := newShell(t, "demovault.vault.azure.net")
 	s.must("all")
 	service, err := s.world.Object("mine", "Service", "kafka", "consumer")
@@ -97,6 +99,7 @@ func TestAzureNodePortIsFound(t *testing.T) {
 
 // Without this the stages could report the settings, and not what the subscription has.
 func TestAzureReportsWhatIsDeployed(t *testing.T) {
+	t.Parallel()
 	s := newShell(t, "demovault.vault.azure.net")
 	const open = "the cluster enforces no network policies"
 	if out := s.must("all"); strings.Contains(out, open) {

@@ -50,6 +50,7 @@ func (s *shell) consumerEnv() map[string]string {
 // Without this STRICT=yes could deploy a consumer that trusts another key or sender than the deployed ones, or whose
 // trust is not measured, and clean-up would leave the signing key in the cluster.
 func TestAzureStrict(t *testing.T) {
+	t.Parallel()
 	s := newShell(t, "demovault.vault.azure.net")
 	s.must("all")
 	if env := s.consumerEnv(); env["TRUSTED_SENDERS"]+env["REQUIRE_SENDER"] != "" {
@@ -111,8 +112,10 @@ func TestAzureStrict(t *testing.T) {
 
 // Without this one failing command in the strict variant could leave a key that no stage can bind.
 func TestAzureStrictBreaks(t *testing.T) {
+	t.Parallel()
 	for _, when := range []string{"before", "after"} {
 		t.Run(when, func(t *testing.T) {
+			t.Parallel()
 			s := newShell(t, "demovault.vault.azure.net")
 			s.given["STRICT"] = "yes"
 			for _, stage := range azureStages[:7] {

@@ -59,6 +59,7 @@ const otherPolicy = "package agent_policy\n# of another workload\n"
 // Without this a key whose id the workload names could be released to nobody, to another workload, or, before it is
 // bound, to anybody.
 func TestSetupKeyInTwoSteps(t *testing.T) {
+	t.Parallel()
 	for name, host := range map[string]string{"key vault": "lab.vault.azure.net", "managed HSM": "lab.managedhsm.azure.net"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -104,6 +105,7 @@ func TestSetupKeyInTwoSteps(t *testing.T) {
 // Without this the step bind could make a key available to the workload that somebody else holds as well, or whose
 // policy allows more than the workload.
 func TestBindRefuses(t *testing.T) {
+	t.Parallel()
 	a := newAzure(t, "lab.vault.azure.net")
 	for name, c := range map[string]struct {
 		change func(key string)
@@ -185,6 +187,7 @@ func (a *azure) patch(name, policyText string, immutable bool) {
 // Without this the stages could deploy a consumer that uses any key, or bind the key to another consumer than the
 // deployed one.
 func TestAzureKeyInTwoSteps(t *testing.T) {
+	t.Parallel()
 	s := newShell(t, "demovault.vault.azure.net")
 	s.given["KEY_STEPS"] = "two"
 	usesOnly := func() {
@@ -243,6 +246,7 @@ func TestAzureKeyInTwoSteps(t *testing.T) {
 
 // Without this a vault that takes no other release policy would be told from Azure's words alone, or not at all.
 func TestAzureVaultKeepsReleasePolicies(t *testing.T) {
+	t.Parallel()
 	s := newShell(t, "demovault.vault.azure.net")
 	s.given["KEY_STEPS"] = "two"
 	for _, stage := range azureStages[:7] {

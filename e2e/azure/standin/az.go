@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"kafka-e2ee/e2e/azure/standin/client"
 )
 
 const common = " query output only-show-errors!"
@@ -117,7 +119,7 @@ func azCommands() map[string]command {
 	}
 }
 
-func (w *World) az(call Call) (string, error) {
+func (w *World) az(call client.Call) (string, error) {
 	commands := map[string]command{}
 	for _, set := range []map[string]command{azCommands(), clusterCommands(), registryCommands(), groupCommands(), networkCommands(), eventHubsCommands(), roleCommands(), vaultCommands()} {
 		for name, c := range set {

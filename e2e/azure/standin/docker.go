@@ -8,10 +8,12 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"kafka-e2ee/e2e/azure/standin/client"
 )
 
 // docker is an engine with BuildKit, as far as deploy/images uses it.
-func (w *World) docker(call Call) (string, error) {
+func (w *World) docker(call client.Call) (string, error) {
 	args := call.Args
 	switch text := strings.Join(args, " "); {
 	case text == "--version":
@@ -110,7 +112,7 @@ metadata:
 `
 
 // curl fetches Strimzi's release and the attestation service's keys, and nothing else.
-func (w *World) curl(call Call) (string, error) {
+func (w *World) curl(call client.Call) (string, error) {
 	var output, url string
 	for rest := call.Args; len(rest) > 0; rest = rest[1:] {
 		switch rest[0] {

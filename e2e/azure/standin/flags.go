@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/jmespath/go-jmespath"
+
+	"kafka-e2ee/e2e/azure/standin/client"
 )
 
 // command is a command's flags and its action. The flags in needs are required; may lists the optional ones that take a
@@ -17,14 +19,14 @@ type command struct {
 }
 
 type flags struct {
-	call   Call
+	call   client.Call
 	values map[string]string
 }
 
 func (f flags) get(name string) string { return f.values[name] }
 
 // parse splits a call into words and flags, and checks the flags of the command that the words name.
-func parse(call Call, commands map[string]command) (command, flags, error) {
+func parse(call client.Call, commands map[string]command) (command, flags, error) {
 	words := call.Args
 	for i, arg := range call.Args {
 		if strings.HasPrefix(arg, "-") {

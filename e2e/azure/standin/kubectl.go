@@ -11,6 +11,8 @@ import (
 	"k8s.io/client-go/util/jsonpath"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	"kafka-e2ee/e2e/azure/standin/client"
 )
 
 // kinds returns the kind that a command means, or nothing. Strimzi's kinds exist once Strimzi is installed.
@@ -31,7 +33,7 @@ const (
 	valueless = "--ignore-not-found --server-side --client --all-namespaces --no-headers --namespaced"
 )
 
-func (w *World) kubectl(call Call) (string, error) {
+func (w *World) kubectl(call client.Call) (string, error) {
 	var words, files []string
 	f := map[string]string{}
 	for rest := call.Args; len(rest) > 0; {
@@ -106,7 +108,7 @@ func (w *World) kubectl(call Call) (string, error) {
 }
 
 // clusterOf returns the name of the cluster that a call is for.
-func (w *World) clusterOf(call Call) (string, error) {
+func (w *World) clusterOf(call client.Call) (string, error) {
 	name, err := os.ReadFile(call.Kubeconfig)
 	if err != nil || !w.has("cluster/"+string(name)) {
 		return "", fail("The connection to the server localhost:8080 was refused - did you specify the right host or port?")
@@ -193,7 +195,7 @@ func (w *World) Object(clusterName, kind, namespace, name string) (*unstructured
 	return w.object(cluster{w, "k8s/" + clusterName}.id(kind, namespace, name))
 }
 
-func absolute(call Call, file string) string {
+func absolute(call client.Call, file string) string {
 	if filepath.IsAbs(file) {
 		return file
 	}

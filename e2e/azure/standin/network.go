@@ -1,6 +1,10 @@
 package standin
 
-import "strings"
+import (
+	"strings"
+
+	"kafka-e2ee/e2e/azure/standin/client"
+)
 
 // networkCommands are az's commands about networks.
 func networkCommands() map[string]command {
@@ -76,7 +80,7 @@ func eventHubsCommands() map[string]command {
 }
 
 // helm installs virtual nodes, and nothing else. The node comes up if the cluster may make container groups.
-func (w *World) helm(call Call) error {
+func (w *World) helm(call client.Call) error {
 	words := "upgrade --install virtualnode virtualnode --repo https://microsoft.github.io/virtualnodesOnAzureContainerInstances/ --version 1.3406.26050102 --namespace vn2 --create-namespace --wait --timeout "
 	name, err := w.clusterOf(call)
 	if err != nil || !strings.HasPrefix(strings.Join(call.Args, " "), words) {

@@ -12,31 +12,14 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
+	"kafka-e2ee/e2e/azure/standin/client"
 	"kafka-e2ee/lab/cloud"
 )
-
-// Call is one call of a command.
-type Call struct {
-	Name       string
-	Args       []string
-	Dir        string
-	Kubeconfig string
-}
-
-func (c Call) String() string { return c.Name + " " + strings.Join(c.Args, " ") }
-
-// Answer is a command's output and exit status.
-type Answer struct {
-	Out, Err string
-	Code     int
-}
 
 // fault is the failure of a command.
 type fault struct{ text string }
@@ -73,7 +56,7 @@ type World struct {
 
 	mu      sync.Mutex
 	objects map[string]map[string]string
-	calls   []Call
+	calls   []client.Call
 	broken  map[string]bool
 	breaks  string // "", "before" or "after"
 	Broken  string // the call that was broken in this run
@@ -94,31 +77,39 @@ func New(c *cloud.Cloud, attestationHost, vaultHost string) *World {
 }
 
 // Listen serves the commands on a Unix socket until the returned function is called.
-func (w *World) Listen(socket string) (stop func(), err error) {
+func (w *World) Listen(socket string) (stop func() error, err error) {
 	l, err := (&net.ListenConfig{}).Listen(context.Background(), "unix", socket)
 	if err != nil {
 		return nil, err
 	}
-	server := &http.Server{Handler: w, ReadHeaderTimeout: time.Minute}
-	go server.Serve(l)                        //nolint:errcheck // returns when it is closed
-	return func() { _ = server.Close() }, nil //nolint:errcheck // nothing is left to lose
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return // it is closed
+			}
+			go w.serve(conn)
+		}
+	}()
+	return l.Close, nil
 }
 
-func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	var call Call
-	if err := json.NewDecoder(r.Body).Decode(&call); err != nil {
-		http.Error(rw, err.Error(), http.StatusBadRequest)
-		return
+func (w *World) serve(conn net.Conn) {
+	defer func() { _ = conn.Close() }() //nolint:errcheck // nothing is left to lose
+	var call client.Call
+	if json.NewDecoder(conn).Decode(&call) == nil {
+		_ = json.NewEncoder(conn).Encode(w.perform(call)) //nolint:errcheck // the waiting command reports it
 	}
-	_ = json.NewEncoder(rw).Encode(w.perform(call)) //nolint:errcheck,contextcheck // the waiting command reports it; a call always runs to its end
 }
 
-func (w *World) perform(call Call) Answer {
+// temporary is the scripts' temporary folders, which have different names in each run.
+var temporary = regexp.MustCompile(`tmp\.\w+`)
+
+func (w *World) perform(call client.Call) client.Answer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.calls = append(w.calls, call)
-	// The scripts' temporary folders have different names in each run.
-	text := regexp.MustCompile(`tmp\.\w+`).ReplaceAllString(call.String(), "tmp")
+	text := temporary.ReplaceAllString(call.String(), "tmp")
 	breaking := w.breaks != "" && w.Broken == "" && !tolerated(text) && !w.broken[text] && (w.breaks == "before" || changes(text))
 	if breaking {
 		w.broken[text], w.Broken = true, text
@@ -126,7 +117,7 @@ func (w *World) perform(call Call) Answer {
 		w.after++
 	}
 	if breaking && w.breaks == "before" {
-		return Answer{Err: "ERROR: broken on purpose\n", Code: 1}
+		return client.Answer{Err: "ERROR: broken on purpose\n", Code: 1}
 	}
 	var out string
 	err := w.refusal(text)
@@ -148,11 +139,11 @@ func (w *World) perform(call Call) Answer {
 	}
 	switch {
 	case breaking:
-		return Answer{Err: "ERROR: broken on purpose\n", Code: 1}
+		return client.Answer{Err: "ERROR: broken on purpose\n", Code: 1}
 	case err != nil:
-		return Answer{Err: "ERROR: " + err.Error() + "\n", Code: 1}
+		return client.Answer{Err: "ERROR: " + err.Error() + "\n", Code: 1}
 	}
-	return Answer{Out: out}
+	return client.Answer{Out: out}
 }
 
 func (w *World) refusal(text string) error {
@@ -193,7 +184,7 @@ func (w *World) ChangedAfter() int {
 }
 
 // Calls returns the calls since the last time.
-func (w *World) Calls() []Call {
+func (w *World) Calls() []client.Call {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	calls := w.calls

@@ -3,20 +3,19 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
 
-	"kafka-e2ee/e2e/azure/standin"
+	"kafka-e2ee/e2e/azure/standin/client"
 )
 
 func main() {
 	socket, _ := os.LookupEnv("STANDIN_SOCKET")
 	kubeconfig, _ := os.LookupEnv("KUBECONFIG")
-	answer, err := standin.Ask(context.Background(), socket, kubeconfig)
+	answer, err := client.Ask(socket, kubeconfig)
 	if err != nil {
-		answer = standin.Answer{Err: fmt.Sprintf("asking the stand-in: %v\n", err), Code: 125}
+		answer = client.Answer{Err: fmt.Sprintf("asking the stand-in: %v\n", err), Code: 125}
 	}
 	_, outErr := io.WriteString(os.Stdout, answer.Out)
 	_, errErr := io.WriteString(os.Stderr, answer.Err)
