@@ -185,9 +185,9 @@ func TestAzureCleanUpKeepsDefinitions(t *testing.T) {
 func TestAzureNeedsLinux(t *testing.T) {
 	t.Parallel()
 	s := newShell(t, "demovault.vault.azure.net")
-	if err := os.WriteFile(filepath.Join(s.dir, "uname"), []byte("#!/bin/sh\necho Darwin\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	harness.WritePrograms(t, func() error {
+		return os.WriteFile(filepath.Join(s.dir, "uname"), []byte("#!/bin/sh\necho Darwin\n"), 0o700)
+	})
 	out, err := s.run("all")
 	for _, want := range []string{"01-check.sh: this is Darwin", "on Linux only", "hint: "} {
 		if err == nil || !strings.Contains(out, want) {

@@ -12,6 +12,7 @@ import (
 // Without this a person whose sign-in has ended, or whose network does not reach the vault, would get Azure's words and no
 // advice, or would wait for ever.
 func TestSetupKeyExplains(t *testing.T) {
+	t.Parallel()
 	a := newAzure(t, harness.VaultHost)
 	for name, test := range map[string]struct{ said, hint string }{
 		"never signed in": {"ERROR: Please run 'az login' to setup account.", "sign in with az login"},
@@ -22,9 +23,9 @@ func TestSetupKeyExplains(t *testing.T) {
 		"a new role":      {"Forbidden({\"error\":{\"innererror\":{\"code\":\"ForbiddenByRbac\"}}})", "a new role can take minutes"},
 	} {
 		tools := t.TempDir()
-		if err := os.WriteFile(filepath.Join(tools, "az"), []byte("#!/bin/sh\ncat >&2 <<'END'\n"+test.said+"\nEND\nexit 1\n"), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		harness.WritePrograms(t, func() error {
+			return os.WriteFile(filepath.Join(tools, "az"), []byte("#!/bin/sh\ncat >&2 <<'END'\n"+test.said+"\nEND\nexit 1\n"), 0o700)
+		})
 		out, err := a.run([]string{"PATH=" + tools + ":" + os.Getenv("PATH")}, "key", harness.VaultHost)
 		if err == nil || !strings.Contains(out, test.said) || !strings.Contains(out, test.hint) {
 			t.Errorf("%s: %v: %s, want the hint %q", name, err, out, test.hint)

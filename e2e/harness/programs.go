@@ -41,6 +41,17 @@ var (
 	built    = map[string]bool{}
 )
 
+// WritePrograms calls write, which writes programs that the test runs. No other process starts meanwhile: it would hold
+// their files open for a moment, and the system runs no file that is open for writing ("text file busy").
+func WritePrograms(t testing.TB, write func() error) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if err := write(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Process is one running program.
 type Process struct {
 	*exec.Cmd

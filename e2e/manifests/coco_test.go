@@ -50,9 +50,7 @@ func newCoCoScripts(t *testing.T, hardware string) *cocoScripts {
 	t.Helper()
 	harness.Require(t, harness.OpenSSL)
 	c := &cocoScripts{t: t, dir: t.TempDir()}
-	if err := os.CopyFS(filepath.Join(c.dir, "deploy"), os.DirFS("../../deploy")); err != nil {
-		t.Fatal(err)
-	}
+	harness.WritePrograms(t, func() error { return os.CopyFS(filepath.Join(c.dir, "deploy"), os.DirFS("../../deploy")) })
 	c.edit(cocoSettings, "https://set-KBS_URL.example", "https://kbs.test:8443")
 	c.edit(cocoSettings, "set-TEE", hardware)
 	c.write("bin/kbs-client", kbsClient)
@@ -68,9 +66,7 @@ func (c *cocoScripts) write(name, text string) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		c.t.Fatal(err)
 	}
-	if err := os.WriteFile(file, []byte(text), 0o755); err != nil {
-		c.t.Fatal(err)
-	}
+	harness.WritePrograms(c.t, func() error { return os.WriteFile(file, []byte(text), 0o755) })
 }
 
 func (c *cocoScripts) read(name string) string {

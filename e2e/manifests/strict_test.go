@@ -185,14 +185,11 @@ func TestStrictReadmeCommands(t *testing.T) {
 		t.Fatal("the README shows no commands")
 	}
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(root)); err != nil {
-		t.Fatal(err)
-	}
 	// It stands in for the cluster, which takes a Secret with the signing key.
 	kubectl := "#!/bin/sh\n[ \"$*\" = '-n kafka create secret generic signing-key --from-file=signing.pem' ] && [ -s signing.pem ]\n"
-	if err := os.WriteFile(filepath.Join(dir, "kubectl"), []byte(kubectl), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	harness.WritePrograms(t, func() error {
+		return errors.Join(os.CopyFS(dir, os.DirFS(root)), os.WriteFile(filepath.Join(dir, "kubectl"), []byte(kubectl), 0o700))
+	})
 	run := exec.Command("bash", "-euo", "pipefail", "-c", commands)
 	run.Dir, run.Env = dir, append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
 	if out, err := run.CombinedOutput(); err != nil {
