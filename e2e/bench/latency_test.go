@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -30,7 +31,7 @@ const (
 // producer's.
 func BenchmarkLatency(b *testing.B) {
 	broker, k := benchBroker(b), harness.NewKeys(b)
-	figures := newTable("latency", "Records", "p50, ms", "p99, ms", "p99 ÷ plaintext")
+	figures := newTable("latency", "Records", "p50, ms (least–most)", "p99, ms (least–most)", "p99 ÷ plaintext")
 	w := workload{size: 1 << 10}
 	delays := make(map[string][2][]float64) // p50 and p99 of each round, in ms
 	measure := func(name string, send func(topic string, lines io.Reader)) candidate {
@@ -55,19 +56,21 @@ func BenchmarkLatency(b *testing.B) {
 	for b.Loop() {
 		clear(delays)
 		alternate(b, candidates...)
-		median := func(values []float64) float64 {
+		median := func(values []float64) (middle float64, all string) {
 			values = values[1:] // the first round warms up
 			slices.Sort(values)
-			return values[len(values)/2]
+			middle = values[len(values)/2]
+			return middle, fmt.Sprintf("%.1f (%.1f–%.1f)", middle, values[0], values[len(values)-1])
 		}
 		plain := 0.0
 		for _, c := range candidates {
-			p50, p99 := median(delays[c.name][0]), median(delays[c.name][1])
+			_, p50 := median(delays[c.name][0])
+			p99, ofAll := median(delays[c.name][1])
 			if plain == 0 {
 				plain = p99
 			}
 			b.ReportMetric(p99/plain, "p99-of-plain-"+strings.Trim(strings.Fields(c.name)[0], "`,"))
-			figures.add(c.name, fmt.Sprintf("%.1f", p50), fmt.Sprintf("%.1f", p99), fmt.Sprintf("%.2f", p99/plain))
+			figures.add(c.name, p50, ofAll, fmt.Sprintf("%.2f", p99/plain))
 		}
 	}
 	figures.publish(b)
@@ -118,12 +121,12 @@ func (p *pacedLines) Read(into []byte) (int, error) {
 	}
 	if p.begun.IsZero() {
 		p.begun = time.Now()
+		for i := range p.line { // bytes that are no newline
+			p.line[i] = byte(rand.IntN(256)) | 0x80
+		}
 	}
 	due := p.begun.Add(time.Duration(p.n) * time.Second / latencyRate)
 	time.Sleep(time.Until(due))
-	for i := range p.line {
-		p.line[i] = 'x'
-	}
 	binary.BigEndian.PutUint32(p.line, uint32(p.n)|0x80808080)
 	p.line[len(p.line)-1] = '\n'
 	p.sent[p.n] = due

@@ -18,7 +18,7 @@ import (
 // with a program that only sends, the consumer with itself.
 func BenchmarkThroughput(b *testing.B) {
 	broker, k := benchBroker(b), harness.NewKeys(b)
-	columns := []string{"Record", "Compression", "Plaintext, records/s", "Same length, records/s", "`envelope`, records/s", "÷ plaintext", "÷ limit", "÷ same length", "Plaintext, CPU s a million", "`envelope`, CPU s a million", "Kafka, CPU ÷ plaintext"}
+	columns := []string{"Record", "Compression", "Plaintext, records/s", "Same length, records/s", "`envelope`, records/s", "÷ plaintext", "÷ limit", "÷ same length", "Plaintext, CPU s a million", "`envelope`, CPU s a million", "Kafka, plaintext, CPU s a million", "Kafka, `envelope`, CPU s a million", "Kafka, CPU ÷ plaintext"}
 	produced, consumed := newTable("produced", columns...), newTable("consumed", columns...)
 	var labels []string
 	series := make([][]float64, 4)
@@ -129,9 +129,9 @@ func (c *throughput) cells(b *testing.B, what string, by map[string]rates) []str
 		long, ofLong = all.records(), fmt.Sprintf("%.2f", sealed.perSecond/all.median().perSecond)
 		b.ReportMetric(sealed.perSecond/all.median().perSecond, what+"-of-same-length")
 	}
-	onBroker := "–"
+	plainBroker, sealedBroker, onBroker := "–", "–", "–"
 	if plain.broker > 0 {
-		onBroker = fmt.Sprintf("%.2f", sealed.broker/plain.broker)
+		plainBroker, sealedBroker, onBroker = cpuSeconds(plain.broker), cpuSeconds(sealed.broker), fmt.Sprintf("%.2f", sealed.broker/plain.broker)
 		b.ReportMetric(sealed.broker/plain.broker, what+"-broker-cpu-ratio")
 	}
 	b.ReportMetric(plain.perSecond, what+"-plain/s")
@@ -142,7 +142,7 @@ func (c *throughput) cells(b *testing.B, what string, by map[string]rates) []str
 	b.ReportMetric(sealed.cpuMicros, what+"-sealed-cpu-µs")
 	return []string{
 		bytesOf(c.size), c.codec.String(), by[plainLines].records(), long, by[sealedLines].records(),
-		fmt.Sprintf("%.2f", ratio), fmt.Sprintf("%.2f", limited), ofLong, plain.cpu(), sealed.cpu(), onBroker,
+		fmt.Sprintf("%.2f", ratio), fmt.Sprintf("%.2f", limited), ofLong, plain.cpu(), sealed.cpu(), plainBroker, sealedBroker, onBroker,
 	}
 }
 

@@ -153,12 +153,14 @@ func (r rate) records() string {
 	return thousands(r.perSecond)
 }
 
-// cpu returns CPU seconds for a million records: as many as microseconds for one.
-func (r rate) cpu() string {
-	if r.cpuMicros < 10 {
-		return fmt.Sprintf("%.1f", r.cpuMicros)
+func (r rate) cpu() string { return cpuSeconds(r.cpuMicros) }
+
+// cpuSeconds returns CPU seconds for a million records: as many as microseconds for one.
+func cpuSeconds(micros float64) string {
+	if micros < 10 {
+		return fmt.Sprintf("%.1f", micros)
 	}
-	return fmt.Sprintf("%.0f", r.cpuMicros)
+	return fmt.Sprintf("%.0f", micros)
 }
 
 type stopwatch struct {
