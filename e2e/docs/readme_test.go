@@ -1,7 +1,9 @@
 package docs_test
 
 import (
+	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -42,6 +44,25 @@ func TestReadmesCount(t *testing.T) {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s does not say %q", page, want)
 			}
+		}
+	}
+}
+
+// Without this somebody who looks for code would find folders that nothing explains.
+func TestReadmeExplainsEveryFolder(t *testing.T) {
+	_, table, found := strings.Cut(harness.ReadFile(t, "README.md"), "## The code")
+	if !found {
+		t.Fatal("README.md has no section about the code")
+	}
+	entries, err := os.ReadDir(harness.Path(t, "."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		// "make build" creates bin, "make release" dist.
+		name := entry.Name()
+		if entry.IsDir() && !strings.HasPrefix(name, ".") && !slices.Contains([]string{"bin", "dist", "docs"}, name) && !strings.Contains(table, "`"+name+"/`") {
+			t.Errorf("README.md does not explain %s/", name)
 		}
 	}
 }
