@@ -29,7 +29,7 @@ func TestPageThroughVerifyInChromium(t *testing.T) {
 
 	// The page in the other language needs its cookie, which verify keeps.
 	page.Click("a[hreflang=ja]")
-	d.Confidential.Wait("the page is in Japanese", func() bool { return chrome.Eval[string](page, "document.documentElement.lang") == "ja" })
+	d.Confidential.Wait("the page is in Japanese", func() bool { return chrome.Eval[string](page, "document.documentElement?.lang ?? ''") == "ja" })
 	page.Shows(d.Confidential, "#rows", "typed while it was open")
 	page.Visit(chrome.Eval[string](page, "location.origin") + "/")
 	if lang := chrome.Eval[string](page, "document.documentElement.lang"); lang != "ja" {
