@@ -26,7 +26,7 @@ const (
 // Eventually polls until the condition holds, for five minutes at most: recovery from faults takes time.
 func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	if !poll(5*time.Minute, 50*time.Millisecond, holds) {
+	if !poll(10*time.Minute, 50*time.Millisecond, holds) {
 		t.Fatalf("timed out waiting until %s", what)
 	}
 }
