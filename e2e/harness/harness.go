@@ -23,7 +23,7 @@ const (
 	NoSidecar = "http://127.0.0.1:9"
 )
 
-// Eventually polls until the condition holds, for five minutes at most: recovery from faults takes time.
+// Eventually polls until the condition holds, for ten minutes at most: recovery from faults takes time.
 func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	if !poll(10*time.Minute, 50*time.Millisecond, holds) {
