@@ -44,8 +44,8 @@ func (o *operator) keyIDs() ([]string, error) {
 	return ids, nil
 }
 
-// slipIn changes the public key's file. The result puts it back, unless somebody has replaced it since.
-func (o *operator) slipIn(key *rsa.PublicKey, add bool) (restore func() error, err error) {
+// changeKeyFile changes the public key's file. The result puts it back, unless somebody has replaced it since.
+func (o *operator) changeKeyFile(key *rsa.PublicKey, add bool) (restore func() error, err error) {
 	file := o.target.PublicKeyFile
 	before, err := os.ReadFile(file) //nolint:gosec // the caller names it
 	if err != nil {

@@ -24,7 +24,7 @@ func TestSlipInKeepsARotatedKey(t *testing.T) {
 			}
 		}
 		write("before")
-		restore, err := (&operator{target: Target{PublicKeyFile: file}}).slipIn(&key.PublicKey, true)
+		restore, err := (&operator{target: Target{PublicKeyFile: file}}).changeKeyFile(&key.PublicKey, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func TestSlipInNeverLeavesHalfAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reading.Close()
-	restore, err := (&operator{target: Target{PublicKeyFile: file}}).slipIn(&key.PublicKey, true)
+	restore, err := (&operator{target: Target{PublicKeyFile: file}}).changeKeyFile(&key.PublicKey, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func (o *operator) readAlong(ctx context.Context, opener *envelope.Opener, key *
 		return nil, err
 	}
 	defer client.Close()
-	read, err := o.eavesdrop(opener, key, true, func() ([]stored, error) { return poll(ctx, client) })
+	read, err := o.readWithKey(opener, key, true, func() ([]stored, error) { return poll(ctx, client) })
 	o.readings = read
 	for _, r := range read {
 		shared = append(shared, r.Position)
@@ -66,7 +66,7 @@ func (o *operator) intercept(ctx context.Context, opener *envelope.Opener, key *
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, h.end(ctx)) }()
-	if _, err := o.eavesdrop(opener, key, false, func() ([]stored, error) { return h.poll(ctx) }); err != nil {
+	if _, err := o.readWithKey(opener, key, false, func() ([]stored, error) { return h.poll(ctx) }); err != nil {
 		return nil, err
 	}
 	if err := h.catchUp(ctx); err != nil {
@@ -116,10 +116,10 @@ func (o *operator) reseal(records []stored, opener *envelope.Opener, sealer *env
 	return out, messages, nil
 }
 
-// eavesdrop changes the public key's file until a record opens, and puts it back until one does not. It returns what the
+// readWithKey changes the public key's file until a record opens, and puts it back until one does not. It returns what the
 // records held that did.
-func (o *operator) eavesdrop(opener *envelope.Opener, key *rsa.PublicKey, add bool, poll func() ([]stored, error)) (read []Reading, err error) {
-	restore, err := o.slipIn(key, add)
+func (o *operator) readWithKey(opener *envelope.Opener, key *rsa.PublicKey, add bool, poll func() ([]stored, error)) (read []Reading, err error) {
+	restore, err := o.changeKeyFile(key, add)
 	if err != nil {
 		return nil, err
 	}
