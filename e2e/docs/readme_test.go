@@ -70,7 +70,7 @@ func TestReadmeExplainsEveryFolder(t *testing.T) {
 // Without this somebody could install a release of Go that the workspace refuses.
 func TestReadmesNameTheReleaseOfGo(t *testing.T) {
 	release := regexp.MustCompile(`(?m)^go (\S+)$`).FindStringSubmatch(harness.ReadFile(t, "go.work"))
-	for _, page := range []string{"README.md", "README.ja.md", "docs/walkthrough.md", "docs/walkthrough.ja.md"} {
+	for _, page := range []string{"README.md", "README.ja.md", "docs/walkthrough.md", "docs/walkthrough.ja.md", "docs/demo.md", "docs/demo.ja.md"} {
 		if want := "Go " + release[1]; !strings.Contains(harness.ReadFile(t, page), want+" ") {
 			t.Errorf("%s does not say %s, which go.work wants", page, want)
 		}
