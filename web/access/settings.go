@@ -87,7 +87,7 @@ func (s Settings) checkAddrs() error {
 
 func (s Settings) checkStreams() error {
 	if s.Streams < 0 || s.Streams > maxStreams {
-		return settings.Errorf("WEB_STREAMS", "want 1 to %d", maxStreams)
+		return settings.Errorf("WEB_STREAMS", "want 0 to %d", maxStreams)
 	}
 	return nil
 }
