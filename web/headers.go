@@ -1,20 +1,15 @@
 package web
 
-import "net/http"
+import (
+	"net/http"
 
-// secureHeaders sets headers that keep browsers from executing a record's content and from exposing the page to other
-// sites. It refuses cross-site requests.
+	"kafka-e2ee/web/access"
+)
+
+// secureHeaders sets the headers of [access.SecureHeaders], and refuses cross-site requests.
 func (s *Server) secureHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
-		h.Set("X-Frame-Options", "DENY") // for browsers without frame-ancestors
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
-		h.Set("Cache-Control", "no-store")
+		access.SecureHeaders(w.Header())
 		if crossSite(r) {
 			s.fail(w, r, http.StatusForbidden, "cross_site")
 			return

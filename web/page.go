@@ -7,6 +7,7 @@ import (
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/safetext"
 	"kafka-e2ee/web/severity"
+	"kafka-e2ee/web/static"
 )
 
 // pageView is the main page.
@@ -32,7 +33,7 @@ type layout struct {
 	notice       string
 	languages    []languageLink
 	publicNotice string // who can see the page
-	assets       assets
+	assets       static.Files
 }
 
 // overview is the part above the rows. The stream replaces its parts one by one.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/static"
 )
 
 var updateGolden = flag.Bool("update", false, "rewrite the golden files")
@@ -388,27 +389,30 @@ func (s *site) offset() int64 { n, _ := s.feed.Size(); return int64(n) }
 // Without this a page that is opened while the server restarts would have no style, or that of an old build.
 func TestAssetsAreKept(t *testing.T) {
 	s := newSite(t, 1)
-	href := s.doc(t, "/").Find(`link[rel="stylesheet"]`).AttrOr("href", "")
-	_, style, header := s.get(t, href)
-	if !strings.Contains(style, ":root") || !strings.Contains(header.Get("Cache-Control"), "immutable") || header.Get("Etag") == "" || !strings.HasPrefix(header.Get("Content-Type"), "text/css") {
-		t.Errorf("%s: %v", href, header)
-	}
-	for path, want := range map[string]string{"/static/style.css": "no-cache", "/static/style.css?v=0000": "no-cache"} {
-		if _, _, header := s.get(t, path); header.Get("Cache-Control") != want {
-			t.Errorf("%s is kept: %s", path, header.Get("Cache-Control"))
+	for _, name := range []string{"palette.css", "style.css"} {
+		path := "/static/" + name
+		href := s.doc(t, "/").Find(`link[rel="stylesheet"][href^="`+path+`"]`).AttrOr("href", "")
+		_, style, header := s.get(t, href)
+		if !strings.Contains(style, ":root") || !strings.Contains(header.Get("Cache-Control"), "immutable") || header.Get("Etag") == "" || !strings.HasPrefix(header.Get("Content-Type"), "text/css") {
+			t.Errorf("%s: %q, %v", name, href, header)
 		}
-	}
-	if status, _, _ := s.get(t, "/static/style.css", "If-None-Match", header.Get("Etag")); status != http.StatusNotModified {
-		t.Errorf("got %d for a file that the browser has", status)
+		for _, path := range []string{path, path + "?v=0000"} {
+			if _, _, header := s.get(t, path); header.Get("Cache-Control") != "no-cache" {
+				t.Errorf("%s is kept: %s", path, header.Get("Cache-Control"))
+			}
+		}
+		if status, _, _ := s.get(t, path, "If-None-Match", header.Get("Etag")); status != http.StatusNotModified {
+			t.Errorf("%s: got %d for a file that the browser has", name, status)
+		}
 	}
 	if status, _, _ := s.get(t, "/static/other"); status != http.StatusNotFound {
 		t.Errorf("a file that does not exist: %d", status)
 	}
 	all, err := filepath.Glob("static/*.js")
-	if err != nil || len(all) != len(scripts()) {
-		t.Errorf("the page has %d of %d scripts: %v", len(scripts()), len(all), err)
+	if err != nil || len(all) != len(static.Scripts()) {
+		t.Errorf("the page has %d of %d scripts: %v", len(static.Scripts()), len(all), err)
 	}
-	for _, script := range scripts() {
+	for _, script := range static.Scripts() {
 		if lines := bytes.Count([]byte(readFile(t, "static/"+script)), []byte("\n")); lines > 400 || lines == 0 {
 			t.Errorf("%s has %d lines, want at most 400", script, lines)
 		}

@@ -27,6 +27,7 @@ import (
 	"kafka-e2ee/web/limit"
 	"kafka-e2ee/web/locale"
 	"kafka-e2ee/web/openapi"
+	"kafka-e2ee/web/static"
 )
 
 // Options say what a Server shows, and to whom. Name, Notices, Token, RefreshKeys, Access, Attested and Log are
@@ -72,7 +73,7 @@ type Server struct {
 	searchSem chan struct{} // held while records are searched for a text, which takes a core and memory
 
 	languages locale.Languages
-	assets    assets
+	assets    static.Files
 }
 
 // New makes a server and registers its metrics.
@@ -92,7 +93,7 @@ func New(opts Options) (*Server, error) {
 	if opts.Attested != nil && len(opts.Access.Hosts) == 0 {
 		return nil, errors.New("making the web server: the attested address needs hosts")
 	}
-	files, err := readAssets()
+	files, err := static.Pages()
 	if err != nil {
 		return nil, fmt.Errorf("reading the page's files: %w", err)
 	}
@@ -130,7 +131,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /records/{topic}/{partition}/{offset}", s.record)
 	mux.HandleFunc("GET /proof", s.proof)
 	mux.Handle("GET /static/{name}", s.assets)
-	mux.Handle("GET /favicon.ico", http.RedirectHandler(s.assets.href("icon.svg"), http.StatusFound))
+	mux.Handle("GET /favicon.ico", http.RedirectHandler(s.assets.Href("icon.svg"), http.StatusFound))
 	for _, route := range s.apiRoutes() {
 		mux.HandleFunc(route.path, s.onlyMethods(route.methods, route.handler))
 	}

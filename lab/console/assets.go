@@ -1,27 +1,20 @@
 package console
 
 import (
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
-	"net/http"
+	"io/fs"
+
+	"kafka-e2ee/web/static"
 )
 
 //go:embed static
-var static embed.FS
+var own embed.FS
 
-// assetsVersion is a hash of the files, for their addresses: a new build is never shown with an old style.
-func assetsVersion() (string, error) {
-	sum := sha256.New()
-	for _, name := range []string{"console.css", "console.js"} {
-		body, err := static.ReadFile("static/" + name)
-		if err != nil {
-			return "", err
-		}
-		sum.Write(body)
+// readFiles returns the console's files, and the palette that it shares with the pods' pages.
+func readFiles() (static.Files, error) {
+	files, err := fs.Sub(own, "static")
+	if err != nil {
+		return nil, err
 	}
-	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
+	return static.With(files)
 }
-
-// assets answers GET /static/{name}.
-func assets() http.Handler { return http.FileServerFS(static) }

@@ -15,6 +15,7 @@ import (
 	"kafka-e2ee/settings"
 	"kafka-e2ee/web/limit"
 	"kafka-e2ee/web/locale"
+	"kafka-e2ee/web/static"
 )
 
 // Console serves the presenter's page.
@@ -23,7 +24,7 @@ type Console struct {
 	port         string // for the viewers
 	gateway      netip.Addr
 	languages    locale.Languages
-	assets       string // version
+	files        static.Files
 	stored       storedLog
 	confidential *pod
 	ordinary     *pod
@@ -57,12 +58,12 @@ func New(demo Demo) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	version, err := assetsVersion()
+	files, err := readFiles()
 	if err != nil {
 		return nil, fmt.Errorf("reading the console's files: %w", err)
 	}
 	return &Console{
-		demo: demo, port: port, gateway: where.Inside.Gateway, languages: words, assets: version,
+		demo: demo, port: port, gateway: where.Inside.Gateway, languages: words, files: files,
 		confidential: newPod(where.Inside.Confidential, where.Confidential), ordinary: newPod(where.Inside.Ordinary, where.Ordinary),
 		selection: selection{now: time.Now, mode: modeNewest}, attacks: newAttackQueue(), streams: make(chan struct{}, maxStreams),
 	}, nil

@@ -63,14 +63,3 @@ func sameOrigin(r *http.Request) bool {
 		return site[0] == "none" && read // an address that the viewer entered
 	}
 }
-
-// secureHeaders keep a browser from executing a record's content, and from showing the page within another site's.
-func secureHeaders(h http.Header) {
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
-	h.Set("X-Frame-Options", "DENY") // for browsers without frame-ancestors
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Cache-Control", "no-store")
-}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/a-h/templ"
 
+	"kafka-e2ee/web/access"
 	"kafka-e2ee/web/limit"
 )
 
@@ -27,7 +28,7 @@ func (c *Console) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", c.page)
 	mux.HandleFunc("GET /events", c.events)
-	mux.Handle("GET /static/{name}", assets())
+	mux.Handle("GET /static/{name}", c.files)
 	mux.HandleFunc("POST /send", c.command(func(r *http.Request) error { return c.demo.Send(r.Context(), r.PostFormValue("line")) }))
 	mux.HandleFunc("POST /selection", c.command(c.changeSelection))
 	mux.HandleFunc("POST /data", c.change(func(r *http.Request) error { return c.demo.SetData(r.Context(), r.PostFormValue("data")) }))
@@ -41,7 +42,7 @@ func (c *Console) Handler() http.Handler {
 		return nil
 	}))
 	return guard(c.port, c.gateway, c.refuse, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		secureHeaders(w.Header())
+		access.SecureHeaders(w.Header())
 		mux.ServeHTTP(w, r)
 	}))
 }
@@ -57,7 +58,7 @@ func (c *Console) busy() bool {
 
 // refuse answers a request that the guard does not let in.
 func (c *Console) refuse(w http.ResponseWriter, r *http.Request, reason string) {
-	secureHeaders(w.Header())
+	access.SecureHeaders(w.Header())
 	http.Error(w, c.language(r).T("refused."+reason), http.StatusForbidden)
 }
 

@@ -8,13 +8,14 @@ import (
 	"github.com/a-h/templ"
 
 	"kafka-e2ee/web/locale"
+	"kafka-e2ee/web/static"
 )
 
 // view is everything that the page shows, in one language.
 type view struct {
 	localizer
 
-	Assets    string // version
+	Files     static.Files
 	Languages []locale.Texts
 	Format    string
 	Limit     int
@@ -36,7 +37,7 @@ type view struct {
 // view asks the demo, the pods and Kafka's log.
 func (c *Console) view(l localizer) view {
 	v := view{
-		localizer: l, Assets: c.assets, Languages: c.languages.All(), Format: c.demo.Format(), Limit: c.demo.Limit(), Data: c.demo.Data(), Where: c.demo.Addresses(),
+		localizer: l, Files: c.files, Languages: c.languages.All(), Format: c.demo.Format(), Limit: c.demo.Limit(), Data: c.demo.Data(), Where: c.demo.Addresses(),
 	}
 	v.Busy, v.Changing = c.busy(), c.changing.Load() != nil
 	v.Waits = c.waits(l)
