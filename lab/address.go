@@ -2,12 +2,11 @@ package lab
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"strconv"
-	"syscall"
+
+	"kafka-e2ee/lab/env"
 )
 
 // How much the ports of the other addresses are above the confidential pod's.
@@ -55,33 +54,9 @@ func reservePorts(ctx context.Context, port int) (addrs addresses, release func(
 		listeners = append(listeners, l)
 	}
 	for _, addr := range []*string{&addrs.relayed, &addrs.maa} {
-		if *addr, err = unusedAddr(ctx); err != nil {
+		if *addr, err = env.UnusedAddr(ctx); err != nil {
 			return addrs, release, err
 		}
 	}
 	return addrs, release, nil
-}
-
-// The ports from which unusedAddr chooses are below those that systems give to connections, so that no connection takes one
-// before it is used. They are none of those that tests have chosen for later, either: e2e/harness takes the ones below, and
-// this package's tests the ones above.
-const (
-	firstPort = 22_000
-	lastPort  = 30_000
-)
-
-// unusedAddr returns a loopback address with a free port. The attestation
-// service's port is part of its name, so it must be known before the service
-// starts.
-func unusedAddr(ctx context.Context) (string, error) {
-	for {
-		addr := net.JoinHostPort("localhost", strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort))) //nolint:gosec // any port will do
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-		switch {
-		case err == nil:
-			return addr, l.Close()
-		case !errors.Is(err, syscall.EADDRINUSE):
-			return "", fmt.Errorf("finding a free port: %w", err)
-		}
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"kafka-e2ee/lab/attacks"
@@ -55,7 +54,7 @@ func (d *demo) attack(ctx context.Context, attack attacks.Attack) (console.Obser
 	seen, err := attack.Run(ctx, attacks.Target{
 		Brokers: d.kafka.Brokers, Topic: d.topic, PublicKeyFile: filepath.Join(d.dir, env.PublicKeyFile), Pod: d.pod,
 		OnDeleted: func() {
-			d.stored.forget()
+			d.stored.Forget()
 			d.observed.forget()
 		},
 	})
@@ -101,37 +100,4 @@ func (d *demo) Attacked() (console.Attacked, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.attacked, d.attacked.Attack.Name != ""
-}
-
-// attackFromTerminal says what will be tried, tries it, and says what became of it. It returns before that: the lines that
-// are typed meanwhile reach the producer, without which no attack ends.
-func (d *demo) attackFromTerminal(ctx context.Context, attack attacks.Attack) {
-	if !d.attacking.CompareAndSwap(false, true) {
-		d.say("/%s: another attack still runs", attack.Name)
-		return
-	}
-	d.say("as Kafka's operator: %s", attack.Tries)
-	go func() { // not a part: the lock of the parts waits for it
-		defer d.attacking.Store(false)
-		seen, err := d.Attack(ctx, attack.Name)
-		switch {
-		case err == nil:
-			d.say("%s", became(seen))
-		case ctx.Err() == nil:
-			d.say("nothing can be said of /%s: %v", attack.Name, err)
-		}
-	}()
-}
-
-// became says what became of an attack, in one line without any message.
-func became(o console.Observation) string {
-	text := strings.ToUpper(strings.ReplaceAll(o.Outcome, "_", " "))
-	if len(o.Read) > 0 {
-		text = "READ BY KAFKA'S OPERATOR, " + text
-	}
-	text += fmt.Sprintf(" (%s): %s, after %s", o.Format, o.Detail, o.Took.Round(time.Millisecond))
-	for _, w := range o.Withheld {
-		text += fmt.Sprintf("; record %d/%d is missing, before %d/%d", w.Partition, w.Offset, w.Next.Partition, w.Next.Offset)
-	}
-	return text
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"kafka-e2ee/consumer"
+	"kafka-e2ee/lab/broker"
 	"kafka-e2ee/lab/console"
 	"kafka-e2ee/lab/starter"
 )
@@ -63,7 +64,7 @@ func (c *Containers) addresses(inside console.Inside) (console.Addresses, error)
 	local := func(port int) string { return net.JoinHostPort("localhost", strconv.Itoa(port)) }
 	return console.Addresses{
 		Console: local(c.Published.Console), Confidential: local(c.Published.Confidential), Ordinary: local(c.Published.Ordinary), Broker: local(c.Published.Kafka),
-		Topic: topic, Verify: verifyContainer, Inside: inside,
+		Topic: broker.Topic, Verify: verifyContainer, Inside: inside,
 	}, nil
 }
 

@@ -3,41 +3,61 @@ package lab
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"kafka-e2ee/consumer"
 	"kafka-e2ee/kafkaconf"
+	"kafka-e2ee/lab/broker"
 	"kafka-e2ee/lab/env"
+	"kafka-e2ee/lab/formats"
 	"kafka-e2ee/lab/scenario"
 )
 
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(nextPort()))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Without this a pod in a container would not require what the pod of the same scenario and format does in one process.
 func TestContainersGetTheSameSettings(t *testing.T) {
-	cfg := Config{Format: string(formatEnvelope), Scenario: scenario.Good}
-	d := newDemo(t.Context(), func(error) {}, cfg, podAddresses(), new(terminal))
-	d.dir, d.signing, d.log, d.kafka, d.topic = t.TempDir(), t.TempDir(), slog.New(slog.DiscardHandler), kafkaconf.Settings{Brokers: []string{"kafka:9092"}}, topic
+	cfg := Config{Format: string(formats.Envelope), Scenario: scenario.Good}
+	d := newDemo(t.Context(), func(error) {}, cfg, podAddresses(), new(screen))
+	d.dir, d.signing, d.log, d.kafka, d.topic = t.TempDir(), t.TempDir(), slog.New(slog.DiscardHandler), kafkaconf.Settings{Brokers: []string{"kafka:9092"}}, broker.Topic
 	sender, err := env.NewSender(d.signing, env.SigningKeyFile, env.SenderName)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.trusted = sender.Trusted
 	addr := freeAddr(t)
-	if d.env, err = env.New(t.Context(), env.Config{AttestationHost: addr, VaultHost: akvEndpoint, Listen: addr, SidecarAddr: "127.0.0.1:0", PublicDir: d.dir, Logger: d.log}); err != nil {
+	if d.env, err = env.New(t.Context(), env.Config{AttestationHost: addr, VaultHost: env.VaultHost, Listen: addr, SidecarAddr: "127.0.0.1:0", PublicDir: d.dir, Logger: d.log}); err != nil {
 		t.Fatal(err)
 	}
 	defer d.env.Close()
-	for _, chosen := range []format{formatRSA, formatUnsigned, formatEnvelope, formatJWE} {
+	for _, chosen := range []formats.Format{formats.RSA, formats.Unsigned, formats.Envelope, formats.JWE} {
 		pod := d.podConfig(chosen)
 		pod.Keys.SkrURL, pod.Access.AttestedAddr = "http://127.0.0.1:8080", ":3343"
 		environment := podEnvironment(pod)
 		for name, value := range map[string]string{ // compose.yaml's
-			"WEB_HOSTS": "localhost,127.0.0.1", "BROKERS": "kafka:9092", "TOPIC": topic, "SkrClientMAAEndpoint": pod.Keys.MAAEndpoint, "SkrClientAKVEndpoint": pod.Keys.AKVEndpoint,
+			"WEB_HOSTS": "localhost,127.0.0.1", "BROKERS": "kafka:9092", "TOPIC": broker.Topic, "SkrClientMAAEndpoint": pod.Keys.MAAEndpoint, "SkrClientAKVEndpoint": pod.Keys.AKVEndpoint,
 			"ATTESTATION_CA_FILE": pod.Keys.AttestationCAFile, "RELEASE_POLICY_FILE": pod.Keys.PolicyFile,
 		} {
 			environment[name] = value
@@ -55,7 +75,7 @@ func TestContainersGetTheSameSettings(t *testing.T) {
 				t.Errorf("%s: %s: in a container %+v, in one process %+v", chosen, what, pair[0], pair[1])
 			}
 		}
-		if strict := got.RequireSender == "verified" && got.Keys.ExpectedIDs != ""; strict != chosen.strict() {
+		if strict := got.RequireSender == "verified" && got.Keys.ExpectedIDs != ""; strict != chosen.Strict() {
 			t.Errorf("%s: strict is %t", chosen, strict)
 		}
 	}
@@ -68,16 +88,16 @@ func TestContainersReadNoPrivateKey(t *testing.T) {
 	addrs.maa = freeAddr(t)
 	ctx, stop := context.WithCancelCause(t.Context())
 	defer stop(nil)
-	d := newDemo(ctx, stop, Config{Containers: c}, addrs, new(terminal))
+	d := newDemo(ctx, stop, Config{Containers: c}, addrs, new(screen))
 	if err := d.openContainers(); err != nil {
 		t.Fatal(err)
 	}
 	var err error
-	if d.env, err = env.New(ctx, env.Config{AttestationHost: addrs.maa, VaultHost: akvEndpoint, Listen: addrs.maa, SidecarAddr: "127.0.0.1:0", PrivateDir: c.PrivateDir, PublicDir: c.PublicDir, Logger: d.log}); err != nil {
+	if d.env, err = env.New(ctx, env.Config{AttestationHost: addrs.maa, VaultHost: env.VaultHost, Listen: addrs.maa, SidecarAddr: "127.0.0.1:0", PrivateDir: c.PrivateDir, PublicDir: c.PublicDir, Logger: d.log}); err != nil {
 		t.Fatal(err)
 	}
 	defer d.env.Close()
-	if err := d.orderPods(map[string]consumer.Config{confidentialName: d.podConfig(formatEnvelope), ordinaryName: d.podConfig(formatEnvelope)}); err != nil {
+	if err := d.orderPods(map[string]consumer.Config{confidentialName: d.podConfig(formats.Envelope), ordinaryName: d.podConfig(formats.Envelope)}); err != nil {
 		t.Fatal(err)
 	}
 	names, err := os.ReadDir(c.PublicDir)

@@ -7,17 +7,19 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"kafka-e2ee/kafkaconf"
+	"kafka-e2ee/lab/broker"
 	"kafka-e2ee/lab/console"
 	"kafka-e2ee/lab/env"
+	"kafka-e2ee/lab/messages"
 	"kafka-e2ee/lab/podapi"
-	"kafka-e2ee/lab/scenario"
+	"kafka-e2ee/lab/terminal"
 	"kafka-e2ee/lab/timeline"
 )
 
@@ -40,20 +42,19 @@ type demo struct {
 
 	containers *Containers // nil: the pods are in this process
 
-	broker   *kfake.Cluster // nil: Kafka is borrowed
-	borrowed *borrowed      // nil: the broker is embedded
+	broker   *kfake.Cluster   // nil: Kafka is borrowed
+	borrowed *broker.Borrowed // nil: the broker is embedded
 	kafka    kafkaconf.Settings
 	topic    string
 	env      *env.Environment
 	trusted  string // whom the pods trust as senders
-	stored   *stored
+	stored   *messages.Stored
 	observed *observed
 	timeline *timeline.Timeline
-	lines    typedLines
-	limit    messageLimit
+	lines    terminal.Lines
+	limit    *messages.Limit
 	pod      *podapi.Client // the confidential one
 
-	attacking atomic.Bool   // from the terminal
 	changing  chan struct{} // held while parts are replaced, or attacked
 	events    []*part       // of the scenario
 	replaced  []*part       // the pods, and what else belongs to the scenario
@@ -67,24 +68,17 @@ type demo struct {
 	attacked console.Attacked // the last one
 }
 
-// choice is what can be chosen while the demo runs.
-type choice struct {
-	scenario string
-	format   format
-	data     string
-}
-
 func newDemo(ctx context.Context, stop context.CancelCauseFunc, cfg Config, addrs addresses, out io.Writer) *demo {
 	return &demo{
 		ctx: ctx, stop: stop, out: out, after: cfg.After, message: cfg.Message, addrs: addrs, containers: cfg.Containers,
-		changing: make(chan struct{}, 1), stored: newStored(storedBytes), observed: newObserved(),
+		changing: make(chan struct{}, 1), stored: messages.NewStored(), observed: newObserved(),
 		pod: podapi.New(addrs.confidential, addrs.confidential),
 	}
 }
 
 // open starts what stays. Without an address of a broker, it starts one.
 func (d *demo) open(broker string) (err error) {
-	settings := env.Config{AttestationHost: d.addrs.maa, VaultHost: akvEndpoint, Listen: d.addrs.maa, SidecarAddr: "127.0.0.1:0"}
+	settings := env.Config{AttestationHost: d.addrs.maa, VaultHost: env.VaultHost, Listen: d.addrs.maa, SidecarAddr: "127.0.0.1:0"}
 	if c := d.containers; c != nil {
 		settings.SidecarAddr, settings.PrivateDir = sidecarAddr, c.PrivateDir
 		err = d.openContainers()
@@ -94,6 +88,7 @@ func (d *demo) open(broker string) (err error) {
 	if err != nil {
 		return err
 	}
+	d.limit = messages.NewLimit(d.topic, filepath.Join(d.dir, env.PublicKeyFile))
 	d.timeline = timeline.New(env.KeyName, d.roles)
 	settings.PublicDir, settings.OnStep, settings.OnPolicy, settings.Logger = d.dir, d.timeline.OnStep, d.timeline.OnPolicy, d.log.With(slog.String("part", "cloud"))
 	d.env, err = env.New(d.ctx, settings)
@@ -130,7 +125,7 @@ func (d *demo) openHere(broker string) (err error) {
 func (d *demo) openContainers() error {
 	c := d.containers
 	d.log, d.dir, d.signing = c.Logger, c.PublicDir, c.PrivateDir
-	d.kafka, d.topic = kafkaconf.Settings{Brokers: []string{c.Broker}}, topic
+	d.kafka, d.topic = kafkaconf.Settings{Brokers: []string{c.Broker}}, broker.Topic
 	sender, err := env.NewSender(d.signing, env.SigningKeyFile, env.SenderName)
 	if err != nil {
 		return err
@@ -144,18 +139,18 @@ func (d *demo) inside() console.Inside {
 	return console.Inside{Console: d.addrs.console, Confidential: d.addrs.confidential, Ordinary: d.addrs.ordinary, Broker: d.kafka.Brokers[0]}
 }
 
-func (d *demo) openKafka(broker string) (err error) {
-	if broker != "" {
-		if d.borrowed, err = borrow(d.ctx, broker); err != nil {
+func (d *demo) openKafka(addr string) (err error) {
+	if addr != "" {
+		if d.borrowed, err = broker.Borrow(d.ctx, addr); err != nil {
 			return err
 		}
-		d.kafka, d.topic = kafkaconf.Settings{Brokers: []string{broker}}, d.borrowed.topic
+		d.kafka, d.topic = kafkaconf.Settings{Brokers: []string{addr}}, d.borrowed.Topic
 		return nil
 	}
-	if d.broker, err = newBroker(retentionBytes); err != nil {
+	if d.broker, err = broker.Start(); err != nil {
 		return err
 	}
-	d.kafka, d.topic = kafkaconf.Settings{Brokers: d.broker.ListenAddrs()}, topic
+	d.kafka, d.topic = kafkaconf.Settings{Brokers: d.broker.ListenAddrs()}, broker.Topic
 	return nil
 }
 
@@ -172,8 +167,8 @@ func (d *demo) close() {
 		d.broker.Close()
 	}
 	if d.borrowed != nil {
-		if err := d.borrowed.giveBack(d.ctx); err != nil {
-			d.say("%v", err)
+		if err := d.borrowed.GiveBack(d.ctx, confidentialName, ordinaryName); err != nil {
+			fmt.Fprintf(d.out, "  %v\n", err) //nolint:errcheck // a closed terminal is not our failure
 		}
 	}
 	if d.dir != "" && d.containers == nil {
@@ -233,48 +228,6 @@ func (d *demo) lock(ctx context.Context) error {
 var errEnded = errors.New("the demo has ended")
 
 func (d *demo) unlock() { <-d.changing }
-
-// change replaces what depends on a new choice; with restart the pods in any case. It returns when the new parts start.
-func (d *demo) change(ctx context.Context, restart bool, edit func(*choice)) error {
-	if err := d.lock(ctx); err != nil {
-		return err
-	}
-	defer d.unlock()
-	before := d.choice()
-	next := before
-	edit(&next)
-	plan, err := scenario.Find(next.scenario)
-	if err != nil {
-		return err
-	}
-	if restart || next.format != before.format {
-		if err := d.replacePods(plan, next.format); err != nil { //nolint:contextcheck // parts end with the demo, not with the request that starts them
-			d.stop(err) // there is no pod any more
-			return err
-		}
-	}
-	d.mu.Lock()
-	d.current = next
-	if before.format != "" && next.format != before.format {
-		d.switched = &console.Switch{From: string(before.format), At: time.Now()}
-	}
-	d.mu.Unlock()
-	if next.format != before.format {
-		end(d.typing)
-		d.typing = d.startTyping(next.format) //nolint:contextcheck // as above
-	}
-	if next.format != before.format || next.data != before.data {
-		end(d.producing)
-		d.producing = d.startProducing(next) //nolint:contextcheck // as above
-	}
-	return nil
-}
-
-func (d *demo) choice() choice {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.current
-}
 
 // Addresses returns where the parts of the demo are.
 func (d *demo) Addresses() console.Addresses { return d.shown }

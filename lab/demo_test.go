@@ -14,18 +14,21 @@ import (
 	"testing"
 	"time"
 
+	"kafka-e2ee/lab/broker"
 	"kafka-e2ee/lab/console"
+	"kafka-e2ee/lab/formats"
 	"kafka-e2ee/lab/podapi"
 	"kafka-e2ee/lab/scenario"
+	"kafka-e2ee/lab/terminal"
 )
 
-// terminal is what a demo prints.
-type terminal struct {
+// screen is what a demo prints.
+type screen struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (o *terminal) Write(p []byte) (int, error) {
+func (o *screen) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.Write(p)
@@ -33,7 +36,7 @@ func (o *terminal) Write(p []byte) (int, error) {
 
 // nextPort returns the first of twenty ports that are below those that the system gives to connections, and above those that
 // demos and the tests of other packages choose. Another run of these tests may use them.
-func nextPort() int { return lastPort + int(portsUsed.Add(1)+int64(os.Getpid()))%130*20 }
+func nextPort() int { return 30_000 + int(portsUsed.Add(1)+int64(os.Getpid()))%130*20 }
 
 var portsUsed atomic.Int64
 
@@ -52,7 +55,7 @@ func startDemoAfter(t *testing.T, cfg Config, after func(time.Duration) <-chan t
 		cfg.Port = nextPort()
 		ctx, stop := context.WithCancelCause(t.Context()) // close stops it
 		var err error
-		if d, err = start(ctx, stop, cfg, new(terminal)); err != nil && !strings.Contains(err.Error(), "cannot be used") {
+		if d, err = start(ctx, stop, cfg, new(screen)); err != nil && !strings.Contains(err.Error(), "cannot be used") {
 			t.Fatal(err)
 		}
 	}
@@ -89,7 +92,7 @@ func stepNamed(d *demo, name string) console.Step {
 
 // Without this the console would tell another story than the one that happens.
 func TestConsoleIsToldWhatHappens(t *testing.T) {
-	d, event := startDemo(t, Config{Format: string(formatEnvelope)})
+	d, event := startDemo(t, Config{Format: string(formats.Envelope)})
 	eventually(t, "a record has opened", func() bool { return !stepNamed(d, console.StepOpen).At.IsZero() })
 	var last time.Time
 	for _, step := range d.Timeline() {
@@ -168,14 +171,14 @@ func TestConsoleIsToldWhatHappens(t *testing.T) {
 // Without this the console would show, beside a record of a recreated topic, what was in another record at its position, and
 // mark it as typed.
 func TestRewindForgetsWhatWasSent(t *testing.T) {
-	d, _ := startDemo(t, Config{Format: string(formatRSA)})
+	d, _ := startDemo(t, Config{Format: string(formats.RSA)})
 	eventually(t, "a record has opened", func() bool { return !stepNamed(d, console.StepOpen).At.IsZero() })
 	if err := d.Send(t.Context(), "typed before"); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the line is stored, and each partition has records", func() bool {
 		_, typed := d.Typed()
-		for partition := range int32(partitions) {
+		for partition := range int32(broker.Partitions) {
 			_, sent := d.Sent(partition, 1)
 			typed = typed && sent
 		}
@@ -201,50 +204,60 @@ func TestRewindForgetsWhatWasSent(t *testing.T) {
 		t.Errorf("a record that is gone is still the newest typed one: %+v", typed)
 	}
 	eventually(t, "the producer's next message is known", func() bool {
-		d.stored.mu.Lock()
-		defer d.stored.mu.Unlock()
-		return len(d.stored.places) > 0
+		for partition := range int32(broker.Partitions) {
+			for offset := range int64(1000) {
+				if _, ok := d.Sent(partition, offset); ok {
+					return true
+				}
+			}
+		}
+		return false
 	})
 }
 
 // Without this the scoreboard would credit the format with what the signature and the policy do.
 func TestFormatsAreAttackedApart(t *testing.T) {
-	d, _ := startDemo(t, Config{Format: string(formatEnvelope)})
+	d, _ := startDemo(t, Config{Format: string(formats.Envelope)})
 	if last, ok := d.Switched(); ok {
 		t.Errorf("the first format counts as a switch: %+v", last)
 	}
-	forged := make(map[format]console.Observation)
-	for _, chosen := range []format{formatEnvelope, formatUnsigned} {
+	forged := make(map[formats.Format]console.Observation)
+	for _, chosen := range []formats.Format{formats.Envelope, formats.Unsigned} {
 		if err := d.SetFormat(t.Context(), string(chosen)); err != nil {
 			t.Fatal(err)
 		}
 		forged[chosen] = attack(t, d, "forge")
 	}
-	for chosen, want := range map[format]string{formatEnvelope: "refused", formatUnsigned: "not_noticed"} {
+	for chosen, want := range map[formats.Format]string{formats.Envelope: "refused", formats.Unsigned: "not_noticed"} {
 		if got := d.Scoreboard()["forge"][string(chosen)].Outcome; got != want {
 			t.Errorf("%s: %s, want %s", chosen, got, want)
 		}
 	}
-	if last, ok := d.Switched(); !ok || last.From != string(formatEnvelope) || last.At.Before(d.Scenario().Began) {
+	if last, ok := d.Switched(); !ok || last.From != string(formats.Envelope) || last.At.Before(d.Scenario().Began) {
 		t.Errorf("the switch is %+v", last)
 	}
-	at := forged[formatEnvelope].Records[0]
+	at := forged[formats.Envelope].Records[0]
 	eventually(t, "the pod without a policy opens what the strict one refused", func() bool {
 		newest, err := d.pod.Newest(t.Context(), podapi.MaxRecords, "decrypted")
 		return err == nil && slices.ContainsFunc(newest.Records, func(r podapi.Record) bool { return r.Partition == at.Partition && r.Offset == at.Offset })
 	})
-	if o, ok := d.AttackedAt(at); !ok || o.Outcome != "refused" || o.Format != string(formatEnvelope) {
+	if o, ok := d.AttackedAt(at); !ok || o.Outcome != "refused" || o.Format != string(formats.Envelope) {
 		t.Errorf("the outcome of the forgery in the strict pod is now %+v", o)
 	}
 }
 
-// attack does an attack as soon as the pod has its key.
-func attack(t *testing.T, d *demo, name string) console.Observation {
+func awaitKey(t *testing.T, d *demo) {
 	t.Helper()
 	eventually(t, "the key is released", func() bool {
 		pod, err := d.pod.Key(t.Context())
 		return err == nil && pod.State == podReleased
 	})
+}
+
+// attack does an attack as soon as the pod has its key.
+func attack(t *testing.T, d *demo, name string) console.Observation {
+	t.Helper()
+	awaitKey(t, d)
 	o, err := d.Attack(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
@@ -252,42 +265,61 @@ func attack(t *testing.T, d *demo, name string) console.Observation {
 	return o
 }
 
+// attackTyped does an attack from the terminal, and returns what that says of it, too.
+func attackTyped(t *testing.T, d *demo, name string) (o console.Observation, said string) {
+	t.Helper()
+	awaitKey(t, d)
+	printed := new(screen)
+	terminal.New(d, &d.lines, printed).Read(t.Context(), strings.NewReader("/"+name+"\n"))
+	eventually(t, "the terminal says what became of the attack", func() bool {
+		printed.mu.Lock()
+		defer printed.mu.Unlock()
+		tries, rest, _ := strings.Cut(printed.text.String(), "\n")
+		said = rest
+		return strings.HasPrefix(tries, "  as Kafka's operator: ") && strings.HasSuffix(rest, "\n")
+	})
+	attacked, _ := d.Attacked()
+	if attacked.Err != nil {
+		t.Fatal(attacked.Err)
+	}
+	return attacked.Seen, said
+}
+
 // Without this the console would call an attack refused by which a message got out, or would not say which message
 // nobody gets.
 func TestAttacksSayWhatIsLost(t *testing.T) {
-	d, _ := startDemo(t, Config{Format: string(formatEnvelope)})
-	o := attack(t, d, "reader")
+	d, _ := startDemo(t, Config{Format: string(formats.Envelope)})
+	o, said := attackTyped(t, d, "reader")
 	for _, r := range o.Read {
 		if sent, ok := d.Sent(r.Partition, r.Offset); !ok || r.Text != sent {
 			t.Errorf("the operator has read %q, the producer wrote %q", r.Text, sent)
 		}
 	}
-	if said := became(o); len(o.Read) == 0 || !strings.HasPrefix(said, "READ BY KAFKA'S OPERATOR, REFUSED (envelope): ") || strings.Contains(said, "Azure") {
+	if len(o.Read) == 0 || !strings.HasPrefix(said, "  READ BY KAFKA'S OPERATOR, REFUSED (envelope): ") || strings.Contains(said, "Azure") {
 		t.Errorf("%+v, the terminal says %q", o, said)
 	}
-	o = attack(t, d, "drop")
+	o, said = attackTyped(t, d, "drop")
 	if len(o.Withheld) != 1 || !strings.HasPrefix(o.Withheld[0].Text, "Msg ") || !slices.Equal(o.Noticed, []console.Position{o.Withheld[0].Next}) {
 		t.Fatalf("withheld: %+v", o)
 	}
 	w := o.Withheld[0]
-	if said, want := became(o), fmt.Sprintf("record %d/%d is missing, before %d/%d", w.Partition, w.Offset, w.Next.Partition, w.Next.Offset); !strings.HasSuffix(said, want) {
+	if want := fmt.Sprintf("record %d/%d is missing, before %d/%d", w.Partition, w.Offset, w.Next.Partition, w.Next.Offset); !strings.HasSuffix(said, want+"\n") {
 		t.Errorf("the terminal says %q, want %q at the end", said, want)
 	}
 }
 
 // Without this a presenter at the terminal would not notice that another format makes the pods accept what they refused.
 func TestTerminalSaysWhatPodsRequire(t *testing.T) {
-	d, _ := startDemo(t, Config{Format: string(formatEnvelope)})
-	d.command(t.Context(), "format rsa")
-	d.command(t.Context(), "format envelope")
-	printed, ok := d.out.(*terminal)
+	d, _ := startDemo(t, Config{Format: string(formats.Envelope)})
+	printed := new(screen)
+	terminal.New(d, &d.lines, printed).Read(t.Context(), strings.NewReader("/format rsa\n/format envelope\n"))
 	const lifted = "require nothing of a record, and no longer the format envelope, a trusted signature, no other reader, a fresh data key: what they refused before may open"
 	const added = "require the format envelope, a trusted signature, no other reader, a fresh data key: what they showed before may be refused"
 	for _, want := range []string{
 		"both pods restart, and then " + lifted, "records have the format rsa from now on; the pods read all of them again, and " + lifted,
 		"both pods restart, and then " + added, "records have the format envelope from now on; the pods read all of them again, and " + added,
 	} {
-		if said := printed.text.String(); !ok || !strings.Contains(said, want) {
+		if said := printed.text.String(); !strings.Contains(said, want) {
 			t.Errorf("the terminal does not say %q:\n%s", want, said)
 		}
 	}
@@ -295,8 +327,8 @@ func TestTerminalSaysWhatPodsRequire(t *testing.T) {
 
 // Without this the console would say that pods require what they do not, or hide that they do not any more.
 func TestRequires(t *testing.T) {
-	d, _ := startDemo(t, Config{Format: string(formatRSA)})
-	for _, chosen := range []format{formatRSA, formatUnsigned, formatEnvelope, formatJWE} {
+	d, _ := startDemo(t, Config{Format: string(formats.RSA)})
+	for _, chosen := range []formats.Format{formats.RSA, formats.Unsigned, formats.Envelope, formats.JWE} {
 		pod, requires := d.podConfig(chosen), d.Requires(string(chosen))
 		for code, required := range map[string]bool{
 			console.RequireFormat: pod.RequireFormat != "", console.RequireSender: pod.RequireSender != "",
@@ -311,7 +343,7 @@ func TestRequires(t *testing.T) {
 
 // Without this an obstacle that a scenario put in the way could stay, and the presenter would see another one's fault.
 func TestRestartTakesFaultsBack(t *testing.T) {
-	d, _ := startDemo(t, Config{Format: string(formatRSA), Scenario: "throttled"})
+	d, _ := startDemo(t, Config{Format: string(formats.RSA), Scenario: "throttled"})
 	for _, played := range d.Scenarios() {
 		if played.Name == "rotate" { // makes five keys
 			continue
@@ -334,7 +366,7 @@ func TestRestartTakesFaultsBack(t *testing.T) {
 
 // Without this a click while the demo ends could start pods that nobody ends, on a cloud that is being closed.
 func TestNothingBeginsAfterTheEnd(t *testing.T) {
-	d, _ := startDemo(t, Config{Format: string(formatRSA)})
+	d, _ := startDemo(t, Config{Format: string(formats.RSA)})
 	if err := d.lock(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -358,7 +390,7 @@ func TestNothingBeginsAfterTheEnd(t *testing.T) {
 // Without this the new pods would name too few keys, and the demo would end at the last rotation, if the key is rotated
 // while the scenario begins once more.
 func TestRotationsWhileTheScenarioBeginsAgain(t *testing.T) {
-	d, event := startDemo(t, Config{Format: string(formatRSA), Scenario: "rotate"})
+	d, event := startDemo(t, Config{Format: string(formats.RSA), Scenario: "rotate"})
 	ended := make(chan struct{})
 	var events sync.WaitGroup
 	defer events.Wait()
@@ -390,7 +422,7 @@ func TestRotationsWhileTheScenarioBeginsAgain(t *testing.T) {
 
 // Without this somebody else in the network could change the demo, or read its plaintext.
 func TestEverythingListensOnLoopback(t *testing.T) {
-	d, _ := startDemo(t, Config{Format: string(formatRSA)})
+	d, _ := startDemo(t, Config{Format: string(formats.RSA)})
 	a := d.Addresses()
 	served := []string{a.Console, a.Confidential, a.Ordinary, a.Attested, a.Broker}
 	for _, m := range a.Metrics {

@@ -8,6 +8,7 @@ import (
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/lab/console"
 	"kafka-e2ee/lab/env"
+	"kafka-e2ee/lab/formats"
 	"kafka-e2ee/lab/scenario"
 )
 
@@ -52,16 +53,16 @@ func metricsLine(metrics []console.Metrics) string {
 }
 
 // provenance says what is known of the sender of a record that the pod decrypts.
-func provenance(s scenario.Scenario, chosen format) string {
-	if !chosen.signed() || !s.Decrypts() {
+func provenance(s scenario.Scenario, chosen formats.Format) string {
+	if !chosen.Signed() || !s.Decrypts() {
 		return ""
 	}
 	return ", from a proven sender"
 }
 
 // ciphertext describes a record without its key.
-func ciphertext(chosen format) string {
-	switch chosen.records() {
+func ciphertext(chosen formats.Format) string {
+	switch chosen.Records() {
 	case envelope.FormatEnvelope:
 		return "ciphertext, shown as base64"
 	case envelope.FormatJWE:

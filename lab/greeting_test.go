@@ -3,6 +3,7 @@ package lab
 import (
 	"testing"
 
+	"kafka-e2ee/lab/formats"
 	"kafka-e2ee/lab/scenario"
 )
 
@@ -14,10 +15,10 @@ func TestGreetingPromisesOnlyWhatThePodShows(t *testing.T) {
 		case scenario.Good, "rotate", "impostor":
 			want = ", from a proven sender"
 		}
-		if got := provenance(s, formatEnvelope); got != want {
+		if got := provenance(s, formats.Envelope); got != want {
 			t.Errorf("%s: the greeting adds %q, want %q", s.Name, got, want)
 		}
-		if got := provenance(s, formatRSA); got != "" {
+		if got := provenance(s, formats.RSA); got != "" {
 			t.Errorf("%s: records of the format rsa have no sender, and the greeting adds %q", s.Name, got)
 		}
 	}

@@ -1,7 +1,7 @@
-// Package lab emulates the parts that a laptop lacks: a Kafka broker, SEV-SNP
-// hardware, an attestation service, a vault and a sidecar. Run starts them and
-// the programs in one process, and prints where to look. In the compose demo,
-// Kafka and the two consumers are in containers of their own.
+// Package lab is the demo on what a laptop lacks, which its folders emulate: a
+// Kafka broker, SEV-SNP hardware, an attestation service, a vault and a sidecar.
+// Run starts them and the programs in one process, and prints where to look. In
+// the compose demo, Kafka and the two consumers are in containers of their own.
 //
 // The programs are the real ones and really encrypt. The release is really
 // decided, too, but about emulated hardware: nothing here protects anything.
@@ -14,8 +14,12 @@ import (
 	"log/slog"
 	"time"
 
+	"kafka-e2ee/lab/broker"
 	"kafka-e2ee/lab/console"
+	"kafka-e2ee/lab/formats"
+	"kafka-e2ee/lab/messages"
 	"kafka-e2ee/lab/scenario"
+	"kafka-e2ee/lab/terminal"
 )
 
 // Config configures Run.
@@ -32,13 +36,8 @@ type Config struct {
 	After func(time.Duration) <-chan time.Time
 }
 
-const (
-	topic       = "kafka-demo-topic"
-	akvEndpoint = "vault.lab.example"
-)
-
 // Run runs the demo in this process until ctx ends. Lines read from in become
-// messages, or are commands; see readTerminal. Run prints the addresses to out, and
+// messages, or are commands; see [terminal.Terminal.Read]. Run prints the addresses to out, and
 // writes logs to a file whose name it prints.
 func Run(parent context.Context, cfg Config, in io.Reader, out io.Writer) error {
 	if cfg.Scenario == "help" {
@@ -54,7 +53,7 @@ func Run(parent context.Context, cfg Config, in io.Reader, out io.Writer) error 
 	}
 	defer d.close()
 	if in != nil {
-		go d.readTerminal(ctx, in) // not a part: a read from in may never return
+		go terminal.New(d, &d.lines, out).Read(ctx, in) // not a part: a read from in may never return
 	}
 	<-ctx.Done()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -117,15 +116,15 @@ func (c Config) firstChoice() (choice, error) {
 	if err != nil {
 		return choice{}, err
 	}
-	data, err := checkData(c.Data)
+	data, err := messages.CheckData(c.Data)
 	if err != nil {
 		return choice{}, err
 	}
 	if c.Broker != "" {
-		if err := checkBroker(c.Broker); err != nil {
+		if err := broker.CheckAddress(c.Broker); err != nil {
 			return choice{}, err
 		}
 	}
-	chosen, err := checkFormat(c.Format)
+	chosen, err := formats.Find(c.Format)
 	return choice{scenario: plan.Name, format: chosen, data: data}, err
 }

@@ -14,16 +14,17 @@ import (
 
 	"kafka-e2ee/lab/console"
 	"kafka-e2ee/lab/env"
+	"kafka-e2ee/lab/formats"
 )
 
 // Without this the field would refuse what a record can hold, or accept what it cannot, after another choice.
 func TestLimitFollowsFormatAndKey(t *testing.T) {
-	d, _ := startDemo(t, Config{Format: string(formatRSA)})
+	d, _ := startDemo(t, Config{Format: string(formats.RSA)})
 	rsa := d.Limit()
-	if err := d.SetFormat(t.Context(), string(formatEnvelope)); err != nil {
+	if err := d.SetFormat(t.Context(), string(formats.Envelope)); err != nil {
 		t.Fatal(err)
 	}
-	if got := d.Limit(); rsa != 318 || got != maxTyped {
+	if got := d.Limit(); rsa != 318 || got != 64<<10 {
 		t.Errorf("%d bytes in the format rsa, %d in envelope", rsa, got)
 	}
 	end(d.typing) // one that still starts would read the file, and end the demo
@@ -39,7 +40,7 @@ func TestLimitFollowsFormatAndKey(t *testing.T) {
 // Without this the limit of the field would change for no reason that the presenter sees, or a message would be lost that
 // the producer does not take while an attack has given it another key.
 func TestLimitStaysWhileAnAttackRuns(t *testing.T) {
-	d, _ := startDemo(t, Config{Format: string(formatRSA)})
+	d, _ := startDemo(t, Config{Format: string(formats.RSA)})
 	before := d.Limit()
 	end(d.typing)
 	end(d.producing)

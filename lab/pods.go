@@ -9,6 +9,7 @@ import (
 	"kafka-e2ee/consumer/keys"
 	"kafka-e2ee/lab/cloud"
 	"kafka-e2ee/lab/env"
+	"kafka-e2ee/lab/formats"
 	"kafka-e2ee/lab/scenario"
 	"kafka-e2ee/lab/vault"
 	"kafka-e2ee/web/access"
@@ -21,7 +22,7 @@ const (
 )
 
 // replacePods ends the pods and their scenario, and starts both in another one.
-func (d *demo) replacePods(plan scenario.Scenario, chosen format) error {
+func (d *demo) replacePods(plan scenario.Scenario, chosen formats.Format) error {
 	end(d.events) // first: they change the environment, too
 	if err := d.env.Prepare(plan.Rotations); err != nil {
 		return err
@@ -32,7 +33,7 @@ func (d *demo) replacePods(plan scenario.Scenario, chosen format) error {
 
 // restartPods brings the cloud back to good, then into the scenario, and starts both pods, which read their history from
 // Kafka.
-func (d *demo) restartPods(plan scenario.Scenario, chosen format) error {
+func (d *demo) restartPods(plan scenario.Scenario, chosen formats.Format) error {
 	if err := d.env.Restart(plan.Pod); err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func (d *demo) restartPods(plan scenario.Scenario, chosen format) error {
 		cfg.Access.Addr, cfg.Access.AttestedAddr, cfg.Keys.SkrURL, cfg.Group, cfg.WebName = differs.page, differs.attested, differs.sidecar, name, name
 		cfg.MetricsAddr = differs.metrics
 		if d.borrowed != nil { // other pods may have the short names
-			cfg.Group = d.borrowed.group(name)
+			cfg.Group = d.borrowed.Group(name)
 		}
 		pods[name] = cfg
 	}
@@ -94,21 +95,21 @@ func (d *demo) startPods(pods map[string]consumer.Config) error {
 }
 
 // podConfig returns what both pods have in common.
-func (d *demo) podConfig(chosen format) consumer.Config {
+func (d *demo) podConfig(chosen formats.Format) consumer.Config {
 	pod := consumer.Config{
 		Settings: d.kafka, Topic: d.topic,
 		Keys: keys.Settings{
-			Names: d.env.KeyNames(), MAAEndpoint: d.addrs.maa, AKVEndpoint: akvEndpoint,
+			Names: d.env.KeyNames(), MAAEndpoint: d.addrs.maa, AKVEndpoint: env.VaultHost,
 			AttestationCAFile: filepath.Join(d.dir, env.AuthorityFile), PolicyFile: filepath.Join(d.dir, env.PolicyFile),
 		},
 		WebHistory: 1000, UnpackedBytes: 16 << 20, WebNotice: "lab",
 		Access: access.Settings{Hosts: []string{"localhost", "127.0.0.1", "::1"}}, // against DNS rebinding
 	}
-	if chosen.signed() {
+	if chosen.Signed() {
 		pod.TrustedSenders = d.trusted
 	}
-	if chosen.strict() {
-		requireProof(&pod, d.env.KeyIDs())
+	if chosen.Strict() {
+		formats.RequireProof(&pod, d.env.KeyIDs())
 	}
 	return pod
 }

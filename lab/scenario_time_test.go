@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kafka-e2ee/lab/console"
+	"kafka-e2ee/lab/formats"
 )
 
 // Without this a presenter would announce a key that comes long after the time that the console states. It waits for the
@@ -16,7 +17,7 @@ func TestScenariosKeepTheirTimes(t *testing.T) {
 	for _, name := range []string{"no-role", "late", "throttled"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := startDemoAfter(t, Config{Format: string(formatRSA)}, time.After)
+			d := startDemoAfter(t, Config{Format: string(formats.RSA)}, time.After)
 			eventually(t, "a record has opened", func() bool { return !stepNamed(d, console.StepOpen).At.IsZero() })
 
 			pressed := time.Now()
@@ -39,7 +40,7 @@ func TestScenariosKeepTheirTimes(t *testing.T) {
 	}
 	t.Run("rotate", func(t *testing.T) {
 		t.Parallel()
-		d := startDemoAfter(t, Config{Format: string(formatRSA)}, time.After)
+		d := startDemoAfter(t, Config{Format: string(formats.RSA)}, time.After)
 		eventually(t, "a record has opened", func() bool { return !stepNamed(d, console.StepOpen).At.IsZero() })
 		pressed := time.Now()
 		press(t, d, "/scenario", url.Values{"scenario": {"rotate"}})

@@ -9,7 +9,7 @@ import (
 
 	"kafka-e2ee/e2e/harness"
 	"kafka-e2ee/e2e/harness/realkafka"
-	"kafka-e2ee/lab"
+	"kafka-e2ee/lab/measure"
 )
 
 // Without this the scoreboard would hold for the embedded broker only, whose transactions, deletions and recreated topics
@@ -18,7 +18,7 @@ func TestAttacksOnKafka(t *testing.T) {
 	t.Parallel()
 	c := realkafka.Start(t, 1)
 	admin := harness.Admin(t, c)
-	board, err := lab.MeasureAttacks(t.Context(), c.ListenAddrs(), func(name string) error {
+	board, err := measure.Attacks(t.Context(), c.ListenAddrs(), func(name string) error {
 		return admin.CreateTopic(name, &sarama.TopicDetail{NumPartitions: 2, ReplicationFactor: 1}, false)
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {

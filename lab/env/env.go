@@ -31,6 +31,9 @@ import (
 // KeyName is the name of the key in the vault.
 const KeyName = "kafka-encryption-demo"
 
+// VaultHost is the host name of the emulated vault.
+const VaultHost = "vault.lab.example"
+
 // The files in the folder [Config.PublicDir]. None of them is secret.
 const (
 	PublicKeyFile = "public-key.pem"      // for the producer: the newest version's public key

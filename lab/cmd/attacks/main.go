@@ -12,7 +12,7 @@ import (
 	"strings"
 	"syscall"
 
-	"kafka-e2ee/lab"
+	"kafka-e2ee/lab/measure"
 	"kafka-e2ee/settings"
 )
 
@@ -42,5 +42,5 @@ func run(ctx context.Context, args []string) error {
 	if *write != "" {
 		documents = strings.Split(*write, ",")
 	}
-	return lab.Attacks(ctx, os.Stdout, documents)
+	return measure.Publish(ctx, os.Stdout, documents)
 }

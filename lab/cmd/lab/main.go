@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"kafka-e2ee/lab"
+	"kafka-e2ee/lab/cloud"
 	"kafka-e2ee/settings"
 )
 
@@ -42,5 +43,5 @@ func run(ctx context.Context, args []string) error {
 		return lab.Run(ctx, o.demo, os.Stdin, os.Stdout)
 	}
 	o.cloud.Logger = slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	return lab.ServeCloud(ctx, o.cloud, o.caFile, os.Stdout)
+	return cloud.Serve(ctx, o.cloud, o.caFile, os.Stdout)
 }

@@ -1,4 +1,4 @@
-package lab
+package terminal
 
 import (
 	"context"
@@ -13,6 +13,11 @@ import (
 type teeHandler struct {
 	slog.Handler
 	terminal io.Writer
+}
+
+// TeeErrors returns a handler that also writes errors to the terminal.
+func TeeErrors(log slog.Handler, terminal io.Writer) slog.Handler {
+	return &teeHandler{Handler: log, terminal: terminal}
 }
 
 // Handle logs the record. It writes an error to the terminal, too, in one line.

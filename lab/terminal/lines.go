@@ -1,4 +1,4 @@
-package lab
+package terminal
 
 import (
 	"context"
@@ -10,17 +10,17 @@ import (
 	"kafka-e2ee/lab/console"
 )
 
-// typedLines passes lines from the terminal and from the console to the producer that reads them now. Each line stays
-// whole.
-type typedLines struct {
+// Lines passes lines from the terminal and from the console to the producer that reads them now. Each line stays
+// whole. The zero value is ready when Open was called.
+type Lines struct {
 	mu sync.Mutex // held while a line is written
 
 	toMu sync.Mutex
 	to   *io.PipeWriter
 }
 
-// open returns what the next producer reads. The one before gets no further line.
-func (t *typedLines) open() *io.PipeReader {
+// Open returns what the next producer reads. The one before gets no further line.
+func (t *Lines) Open() *io.PipeReader {
 	reader, writer := io.Pipe()
 	t.toMu.Lock()
 	defer t.toMu.Unlock()
@@ -32,7 +32,7 @@ func (t *typedLines) open() *io.PipeReader {
 }
 
 // producer returns what the present producer reads from. Hold mu until the whole line is written.
-func (t *typedLines) producer() io.Writer {
+func (t *Lines) producer() io.Writer {
 	t.toMu.Lock()
 	defer t.toMu.Unlock()
 	return t.to
@@ -44,8 +44,8 @@ var (
 	errReplaced  = console.CommandError{Code: console.ProblemReplaced, Err: errors.New("the producer was replaced at that moment: send the message again")}
 )
 
-// send writes a line. It returns when the producer has taken it, or ctx ends; the producer may take it later, then.
-func (t *typedLines) send(ctx context.Context, line string) error {
+// Send writes a line. It returns when the producer has taken it, or ctx ends; the producer may take it later, then.
+func (t *Lines) Send(ctx context.Context, line string) error {
 	switch {
 	case line == "":
 		return errEmptyLine

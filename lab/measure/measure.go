@@ -1,4 +1,6 @@
-package lab
+// Package measure attacks records in each format, as Kafka's operator can, and measures what a pod makes of it. The attacks
+// are those of package attacks, the producer and the pod are the real programs.
+package measure
 
 import (
 	"context"
@@ -12,21 +14,21 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"kafka-e2ee/lab/attacks"
+	"kafka-e2ee/lab/broker"
 )
 
 // attackedPartitions is how many partitions an attacked topic has. An attack moves records between them.
 const attackedPartitions = 2
 
-// Attacks does every attack to every defence, with an embedded broker and no browser. It prints what became of them, and
-// writes it into the documents.
-func Attacks(ctx context.Context, out io.Writer, documents []string) error {
-	broker, err := newBroker(retentionBytes)
+// Publish measures on an embedded broker. It prints what became of the attacks, and writes it into the documents.
+func Publish(ctx context.Context, out io.Writer, documents []string) error {
+	kafka, err := broker.Start()
 	if err != nil {
 		return err
 	}
-	defer broker.Close()
-	createTopic := func(name string) error { return broker.CreateTopic(name, attackedPartitions, nil) }
-	board, err := MeasureAttacks(ctx, broker.ListenAddrs(), createTopic, slog.New(slog.DiscardHandler))
+	defer kafka.Close()
+	createTopic := func(name string) error { return kafka.CreateTopic(name, attackedPartitions, nil) }
+	board, err := Attacks(ctx, kafka.ListenAddrs(), createTopic, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -46,9 +48,9 @@ func Attacks(ctx context.Context, out io.Writer, documents []string) error {
 	return err
 }
 
-// MeasureAttacks does every attack to every defence, each on a topic of its own, which createTopic must create with at
+// Attacks does every attack to every defence, each on a topic of its own, which createTopic must create with at
 // least two partitions.
-func MeasureAttacks(ctx context.Context, brokers []string, createTopic func(name string) error, log *slog.Logger) (attacks.Scoreboard, error) {
+func Attacks(ctx context.Context, brokers []string, createTopic func(name string) error, log *slog.Logger) (attacks.Scoreboard, error) {
 	board := make(attacks.Scoreboard, len(defences()))
 	columns, ctx := errgroup.WithContext(ctx)
 	if runtime.GOMAXPROCS(0) <= 2 {

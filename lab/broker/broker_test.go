@@ -1,4 +1,4 @@
-package lab
+package broker
 
 import (
 	"crypto/rand"
@@ -20,7 +20,7 @@ import (
 func TestBrokerDropsOldRecords(t *testing.T) {
 	const retention, lines = 50_000, 1000
 	const own = "of-a-person" // which the broker creates
-	broker, err := newBroker(retention)
+	broker, err := start(retention)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,9 +38,9 @@ func TestBrokerDropsOldRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := producer.Config{Settings: kafkaconf.Settings{Brokers: broker.ListenAddrs()}, Format: envelope.FormatRSA, PublicKeyFile: file}
-	for i := range 3*partitions + 3 { // at least three batches in each partition
-		cfg.Topic = topic
-		if i >= 3*partitions {
+	for i := range 3*Partitions + 3 { // at least three batches in each partition
+		cfg.Topic = Topic
+		if i >= 3*Partitions {
 			cfg.Topic = own
 		}
 		sum, err := producer.Run(t.Context(), cfg, producer.Build{}, strings.NewReader(strings.Repeat("line\n", lines)), slog.New(slog.DiscardHandler))
@@ -50,11 +50,11 @@ func TestBrokerDropsOldRecords(t *testing.T) {
 	}
 	broker.ApplyRetention()
 	var written, held int64
-	for partition := range int32(partitions) {
-		got := broker.PartitionInfo(topic, partition)
+	for partition := range int32(Partitions) {
+		got := broker.PartitionInfo(Topic, partition)
 		written, held = written+got.HighWatermark, held+got.NumBytes
 	}
-	if written != 3*partitions*lines || held > written*300/2 {
+	if written != 3*Partitions*lines || held > written*300/2 {
 		t.Errorf("%d bytes are held after %d records, want the oldest dropped", held, written)
 	}
 	if got := broker.PartitionInfo(own, 0); got == nil || got.HighWatermark != 3*lines || got.NumBytes > got.HighWatermark*300/2 {

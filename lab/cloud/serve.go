@@ -1,4 +1,4 @@
-package lab
+package cloud
 
 import (
 	"context"
@@ -6,19 +6,18 @@ import (
 	"io"
 
 	"kafka-e2ee/lab/atomicfile"
-	"kafka-e2ee/lab/cloud"
 	"kafka-e2ee/lab/vault"
 )
 
-// ServeCloud serves only the emulated cloud, for other programs, until ctx ends.
+// Serve serves the emulated cloud alone, for other programs, until ctx ends.
 // It writes its authority's certificate to caFile, and prints to out how to use
 // the cloud.
-func ServeCloud(ctx context.Context, cfg cloud.Config, caFile string, out io.Writer) error {
-	c, err := cloud.New(cfg)
+func Serve(ctx context.Context, cfg Config, caFile string, out io.Writer) error {
+	c, err := New(cfg)
 	if err != nil {
 		return err
 	}
-	c.Vault.Grant(cloud.PodID, vault.ReleaseUser)
+	c.Vault.Grant(PodID, vault.ReleaseUser)
 	if err := c.Start(ctx); err != nil {
 		return fmt.Errorf("%w (hint: -listen and -listen-metadata choose other addresses; ports below 1024 may need root)", err)
 	}
@@ -27,12 +26,12 @@ func ServeCloud(ctx context.Context, cfg cloud.Config, caFile string, out io.Wri
 	if err := atomicfile.Write(caFile, c.Authority.PEM(), 0o644); err != nil {
 		return fmt.Errorf("writing the authority's certificate: %w (hint: -ca-file names another file)", err)
 	}
-	fmt.Fprintf(out, cloudGreeting, cfg.AttestationHost, cfg.VaultHost, c.Addr(), c.MetadataURL(), caFile, c.Vault.Resource(), cloud.OperatorID, cloud.PodID) //nolint:errcheck // a closed terminal is not our failure
+	fmt.Fprintf(out, greeting, cfg.AttestationHost, cfg.VaultHost, c.Addr(), c.MetadataURL(), caFile, c.Vault.Resource(), OperatorID, PodID) //nolint:errcheck // a closed terminal is not our failure
 	<-ctx.Done()
 	return nil
 }
 
-const cloudGreeting = `
+const greeting = `
   Emulated cloud: nothing here protects anything.
 
   attestation        https://%[1]s   at %[3]s

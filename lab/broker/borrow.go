@@ -1,4 +1,4 @@
-package lab
+package broker
 
 import (
 	"context"
@@ -16,17 +16,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// borrowed is a Kafka that somebody else runs on this computer. The demo has a topic of its own there, which it deletes at
+// Borrowed is a Kafka that somebody else runs on this computer. The demo has a topic of its own there, which it deletes at
 // its end with the groups of its pods. It touches nothing else: attacks delete and recreate their topic.
-type borrowed struct {
-	addr, topic string
+type Borrowed struct {
+	Topic string // the demo's own
+
+	addr string
 }
 
 // adminTimeout bounds a change at the borrowed Kafka.
 const adminTimeout = 30 * time.Second
 
-// checkBroker allows for this computer's own brokers only: the demo is not protected, and neither is its Kafka.
-func checkBroker(addr string) error {
+// CheckAddress allows for this computer's own brokers only: the demo is not protected, and neither is its Kafka.
+func CheckAddress(addr string) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return errors.New("the broker's address is wrong: want HOST:PORT (hint: localhost:9094 is the one that make up starts)")
@@ -37,12 +39,12 @@ func checkBroker(addr string) error {
 	return nil
 }
 
-// borrow creates the topic at a running broker.
-func borrow(ctx context.Context, addr string) (*borrowed, error) {
-	b := &borrowed{addr: addr, topic: topic + "-" + strings.ToLower(rand.Text()[:8])}
-	retention := strconv.Itoa(retentionBytes / partitions)
+// Borrow creates the topic at a running broker.
+func Borrow(ctx context.Context, addr string) (*Borrowed, error) {
+	b := &Borrowed{addr: addr, Topic: Topic + "-" + strings.ToLower(rand.Text()[:8])}
+	retention := strconv.Itoa(retentionBytes / Partitions)
 	err := b.administer(ctx, func(ctx context.Context, admin *kadm.Client) error {
-		_, err := admin.CreateTopic(ctx, partitions, 1, map[string]*string{"retention.bytes": &retention}, b.topic)
+		_, err := admin.CreateTopic(ctx, Partitions, 1, map[string]*string{"retention.bytes": &retention}, b.Topic)
 		return err
 	})
 	if err != nil {
@@ -51,11 +53,15 @@ func borrow(ctx context.Context, addr string) (*borrowed, error) {
 	return b, nil
 }
 
-// giveBack deletes what the demo has created, also if ctx has ended.
-func (b *borrowed) giveBack(ctx context.Context) error {
+// GiveBack deletes the topic and the groups of these pods, also if ctx has ended.
+func (b *Borrowed) GiveBack(ctx context.Context, pods ...string) error {
 	err := b.administer(context.WithoutCancel(ctx), func(ctx context.Context, admin *kadm.Client) error {
-		_, err := admin.DeleteTopic(ctx, b.topic)
-		groups, groupsErr := admin.DeleteGroups(ctx, b.group(confidentialName), b.group(ordinaryName))
+		_, err := admin.DeleteTopic(ctx, b.Topic)
+		var names []string
+		for _, pod := range pods {
+			names = append(names, b.Group(pod))
+		}
+		groups, groupsErr := admin.DeleteGroups(ctx, names...)
 		for _, g := range groups {
 			if !errors.Is(g.Err, kerr.GroupIDNotFound) {
 				groupsErr = errors.Join(groupsErr, g.Err)
@@ -64,15 +70,15 @@ func (b *borrowed) giveBack(ctx context.Context) error {
 		return errors.Join(err, groupsErr)
 	})
 	if err != nil {
-		return fmt.Errorf("deleting the topic %s, and the groups of that name, in Kafka: %w", b.topic, err)
+		return fmt.Errorf("deleting the topic %s, and the groups of that name, in Kafka: %w", b.Topic, err)
 	}
 	return nil
 }
 
-// group returns the consumer group of a pod.
-func (b *borrowed) group(pod string) string { return b.topic + "-" + pod }
+// Group returns the consumer group of a pod.
+func (b *Borrowed) Group(pod string) string { return b.Topic + "-" + pod }
 
-func (b *borrowed) administer(ctx context.Context, do func(context.Context, *kadm.Client) error) error {
+func (b *Borrowed) administer(ctx context.Context, do func(context.Context, *kadm.Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
 	client, err := kgo.NewClient(kgo.SeedBrokers(b.addr))

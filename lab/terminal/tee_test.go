@@ -1,4 +1,4 @@
-package lab
+package terminal
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 // A person would not notice that a typed line was not sent: the log is in a file.
 func TestErrorsReachTheTerminal(t *testing.T) {
 	var file, terminal bytes.Buffer
-	log := slog.New(&teeHandler{Handler: slog.NewJSONHandler(&file, nil), terminal: &terminal}).With(slog.String("part", "typed lines"))
+	log := slog.New(TeeErrors(slog.NewJSONHandler(&file, nil), &terminal)).With(slog.String("part", "typed lines"))
 	log.Info("connected to Kafka")
 	log.Warn("Kafka is away, trying again")
 	log.Error("message not sent", slog.Uint64("line", 3), slog.Any("error", errors.New("sealing message: 400 bytes")))

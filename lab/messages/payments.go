@@ -1,4 +1,6 @@
-package lab
+// Package messages has what the demo's producers send: the data that they make by themselves, how long a message may be,
+// and what they stored, which the console shows beside the records.
+package messages
 
 import (
 	"cmp"
@@ -12,7 +14,8 @@ import (
 	"kafka-e2ee/lab/console"
 )
 
-func checkData(name string) (string, error) {
+// CheckData returns which data a name chooses: [console.DataMsg] also if it is empty.
+func CheckData(name string) (string, error) {
 	name = cmp.Or(name, console.DataMsg)
 	if name != console.DataMsg && name != console.DataPayments {
 		return "", fmt.Errorf("the data %q are not known (hint: %s, %s)", name, console.DataMsg, console.DataPayments)
@@ -20,8 +23,8 @@ func checkData(name string) (string, error) {
 	return name, nil
 }
 
-// keySeparator ends the record's key in a line of payments.
-const keySeparator = "\t"
+// KeySeparator ends the record's key in a line of payments.
+const KeySeparator = "\t"
 
 // payment is what the producer sends by itself as payments. All of them are made up.
 type payment struct {
@@ -30,8 +33,8 @@ type payment struct {
 	Account string `json:"account"`
 }
 
-// pay writes a payment a second, each as a line that begins with its key, until ctx ends or nobody reads any more.
-func pay(ctx context.Context, to *io.PipeWriter) error {
+// Pay writes a payment a second, each as a line that begins with its key, until ctx ends or nobody reads any more.
+func Pay(ctx context.Context, to *io.PipeWriter) error {
 	defer to.Close() //nolint:errcheck // never fails
 	go func() {
 		<-ctx.Done()
@@ -60,5 +63,5 @@ func paymentLine() (string, error) {
 		Amount: fmt.Sprintf("%d.%02d EUR", rand.IntN(900)+1, rand.IntN(100)), //nolint:gosec // as above
 	}
 	text, err := json.Marshal(p)
-	return p.Key + keySeparator + string(text) + "\n", err
+	return p.Key + KeySeparator + string(text) + "\n", err
 }

@@ -1,4 +1,4 @@
-package lab
+package measure
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"kafka-e2ee/kafkaconf"
 	"kafka-e2ee/lab/attacks"
 	"kafka-e2ee/lab/env"
+	"kafka-e2ee/lab/formats"
 	"kafka-e2ee/lab/podapi"
 	"kafka-e2ee/producer"
 )
@@ -59,11 +60,11 @@ func newVictim(ctx context.Context, brokers []string, d defence, log *slog.Logge
 }
 
 func startVictim(ctx context.Context, dir string, brokers []string, d defence, log *slog.Logger) (*victim, error) {
-	maa, err := unusedAddr(ctx)
+	maa, err := env.UnusedAddr(ctx)
 	if err != nil {
 		return nil, err
 	}
-	addr, err := unusedAddr(ctx)
+	addr, err := env.UnusedAddr(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +75,7 @@ func startVictim(ctx context.Context, dir string, brokers []string, d defence, l
 		}
 	}
 	environment, err := env.New(ctx, env.Config{
-		AttestationHost: maa, VaultHost: akvEndpoint, Listen: maa, SidecarAddr: "127.0.0.1:0", PublicDir: dir, Logger: log,
+		AttestationHost: maa, VaultHost: env.VaultHost, Listen: maa, SidecarAddr: "127.0.0.1:0", PublicDir: dir, Logger: log,
 	})
 	if err != nil {
 		return nil, err
@@ -83,14 +84,14 @@ func startVictim(ctx context.Context, dir string, brokers []string, d defence, l
 	pod := consumer.Config{
 		Settings: kafka, Topic: d.topic, TrustedSenders: from.Trusted, Group: d.topic,
 		Keys: keys.Settings{
-			Names: env.KeyName, MAAEndpoint: maa, AKVEndpoint: akvEndpoint, SkrURL: environment.Sidecar.URL(),
+			Names: env.KeyName, MAAEndpoint: maa, AKVEndpoint: env.VaultHost, SkrURL: environment.Sidecar.URL(),
 			AttestationCAFile: filepath.Join(dir, env.AuthorityFile), PolicyFile: filepath.Join(dir, env.PolicyFile),
 		},
 		WebHistory: 1000, UnpackedBytes: 16 << 20,
 	}
 	pod.Access.Addr = addr
 	if d.strict {
-		requireProof(&pod, environment.KeyIDs())
+		formats.RequireProof(&pod, environment.KeyIDs())
 	}
 	producing := producer.Config{
 		Settings: kafka, Topic: d.topic, Format: d.format, Message: "Azure Confidential Computing",

@@ -1,4 +1,4 @@
-package lab
+package messages
 
 import (
 	"crypto/sha256"
@@ -14,9 +14,9 @@ const storedBytes = 8 << 20
 // entryBytes is what an entry takes beside its text, in bytes.
 const entryBytes = 384
 
-// stored keeps what the producers encrypted for the newest records: by position, and by the hash of the record's value, so
-// that a copy is known as one.
-type stored struct {
+// Stored keeps what the producers encrypted for the newest records: by position, and by the hash of the record's value, so
+// that a copy is known as one. It is bounded in bytes, and forgets the oldest.
+type Stored struct {
 	limit int
 
 	mu     sync.Mutex
@@ -40,28 +40,31 @@ type written struct {
 	value [sha256.Size]byte // SHA-256 of the record's value
 }
 
-func newStored(limit int) *stored {
-	return &stored{limit: limit, places: make(map[position]*written), values: make(map[[sha256.Size]byte]*written)}
+// NewStored returns an empty one, which keeps up to 8 MiB.
+func NewStored() *Stored { return newStored(storedBytes) }
+
+func newStored(limit int) *Stored {
+	return &Stored{limit: limit, places: make(map[position]*written), values: make(map[[sha256.Size]byte]*written)}
 }
 
-// add takes a message that Kafka has stored, with the value of its record.
-func (s *stored) add(partition int32, offset int64, text, value []byte) {
+// Add takes a message that Kafka has stored, with the value of its record.
+func (s *Stored) Add(partition int32, offset int64, text, value []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.put(position{partition, offset}, text, value)
 }
 
-// addTyped takes a message that a person typed.
-func (s *stored) addTyped(partition int32, offset int64, text, value []byte) {
+// AddTyped takes a message that a person typed.
+func (s *Stored) AddTyped(partition int32, offset int64, text, value []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.put(position{partition, offset}, text, value)
 	s.typed = console.Typed{Partition: partition, Offset: offset, Text: string(text), At: time.Now()}
 }
 
-// forget forgets all positions: the topic was deleted, and the one that is created next uses them again. What was written
+// Forget forgets all positions: the topic was deleted, and the one that is created next uses them again. What was written
 // is still known by its value.
-func (s *stored) forget() {
+func (s *Stored) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.places)
@@ -69,7 +72,7 @@ func (s *stored) forget() {
 }
 
 // put needs the lock.
-func (s *stored) put(at position, text, value []byte) {
+func (s *Stored) put(at position, text, value []byte) {
 	w := &written{at, string(text), sha256.Sum256(value)}
 	s.order, s.size = append(s.order, w), s.size+len(w.text)+entryBytes
 	s.places[at], s.values[w.value] = w, w
@@ -79,7 +82,7 @@ func (s *stored) put(at position, text, value []byte) {
 }
 
 // dropOldest needs the lock.
-func (s *stored) dropOldest() {
+func (s *Stored) dropOldest() {
 	w := s.order[0]
 	s.order, s.size, s.forgot = s.order[1:], s.size-len(w.text)-entryBytes, true
 	if s.places[w.position] == w {
@@ -91,10 +94,10 @@ func (s *stored) dropOldest() {
 }
 
 // Sent returns what a producer encrypted for the record at a position.
-func (d *demo) Sent(partition int32, offset int64) (string, bool) {
-	d.stored.mu.Lock()
-	defer d.stored.mu.Unlock()
-	w, ok := d.stored.places[position{partition, offset}]
+func (s *Stored) Sent(partition int32, offset int64) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w, ok := s.places[position{partition, offset}]
 	if !ok {
 		return "", false
 	}
@@ -102,19 +105,19 @@ func (d *demo) Sent(partition int32, offset int64) (string, bool) {
 }
 
 // Wrote returns which message a producer stored as a value with that SHA-256, and where.
-func (d *demo) Wrote(value [sha256.Size]byte) (message console.Written, ok bool) {
-	d.stored.mu.Lock()
-	defer d.stored.mu.Unlock()
-	w, ok := d.stored.values[value]
+func (s *Stored) Wrote(value [sha256.Size]byte) (message console.Written, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w, ok := s.values[value]
 	if !ok {
-		return console.Written{Forgot: d.stored.forgot}, false
+		return console.Written{Forgot: s.forgot}, false
 	}
 	return console.Written{Position: console.Position{Partition: w.partition, Offset: w.offset}, Text: w.text}, true
 }
 
 // Typed returns the newest message that a person typed.
-func (d *demo) Typed() (console.Typed, bool) {
-	d.stored.mu.Lock()
-	defer d.stored.mu.Unlock()
-	return d.stored.typed, !d.stored.typed.At.IsZero()
+func (s *Stored) Typed() (console.Typed, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.typed, !s.typed.At.IsZero()
 }

@@ -1,4 +1,4 @@
-package lab
+package measure
 
 import (
 	"context"
@@ -16,28 +16,29 @@ import (
 
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/lab/attacks"
+	"kafka-e2ee/lab/broker"
 )
 
 func attackedBroker(t *testing.T) *kfake.Cluster {
 	t.Helper()
-	broker, err := newBroker(retentionBytes)
+	kafka, err := broker.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(broker.Close)
-	return broker
+	t.Cleanup(kafka.Close)
+	return kafka
 }
 
 // Without this the documents could claim that an attack is noticed which is not, or hide one that is.
 func TestAttacks(t *testing.T) {
 	t.Parallel()
-	broker := attackedBroker(t)
-	createTopic := func(name string) error { return broker.CreateTopic(name, attackedPartitions, nil) }
-	board, err := MeasureAttacks(t.Context(), broker.ListenAddrs(), createTopic, slog.New(slog.DiscardHandler))
+	kafka := attackedBroker(t)
+	createTopic := func(name string) error { return kafka.CreateTopic(name, attackedPartitions, nil) }
+	board, err := Attacks(t.Context(), kafka.ListenAddrs(), createTopic, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range []string{"../docs/attacks.md", "../docs/attacks.ja.md"} {
+	for _, file := range []string{"../../docs/attacks.md", "../../docs/attacks.ja.md"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -93,12 +94,12 @@ func checkWithheld(t *testing.T, defence string, o attacks.Observation) {
 	}
 }
 
-func startAttacked(t *testing.T, broker *kfake.Cluster, d defence, partitions int32) *victim {
+func startAttacked(t *testing.T, kafka *kfake.Cluster, d defence, partitions int32) *victim {
 	t.Helper()
-	if err := broker.CreateTopic(d.topic, partitions, nil); err != nil {
+	if err := kafka.CreateTopic(d.topic, partitions, nil); err != nil {
 		t.Fatal(err)
 	}
-	v, err := newVictim(t.Context(), broker.ListenAddrs(), d, slog.New(slog.DiscardHandler))
+	v, err := newVictim(t.Context(), kafka.ListenAddrs(), d, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,8 +157,8 @@ func TestAttackDuringRotation(t *testing.T) {
 // further topics.
 func TestInterruptedAttacksLeaveNothing(t *testing.T) {
 	t.Parallel()
-	broker := attackedBroker(t)
-	v := startAttacked(t, broker, defence{name: "interrupted", topic: "interrupted", format: envelope.FormatRSA}, attackedPartitions)
+	kafka := attackedBroker(t)
+	v := startAttacked(t, kafka, defence{name: "interrupted", topic: "interrupted", format: envelope.FormatRSA}, attackedPartitions)
 	before, err := os.ReadFile(v.target.PublicKeyFile)
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +174,7 @@ func TestInterruptedAttacksLeaveNothing(t *testing.T) {
 	}
 	request := func(key kmsg.Key) func(context.Context, func()) {
 		return func(_ context.Context, cancel func()) {
-			broker.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) { cancel(); return nil, nil, false })
+			kafka.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) { cancel(); return nil, nil, false })
 		}
 	}
 	interrupt("drop", request(kmsg.DeleteRecords))
@@ -190,7 +191,7 @@ func TestInterruptedAttacksLeaveNothing(t *testing.T) {
 	if after, err := os.ReadFile(v.target.PublicKeyFile); err != nil || string(after) != string(before) {
 		t.Errorf("the public key's file has changed: %v", err)
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(broker.ListenAddrs()...))
+	client, err := kgo.NewClient(kgo.SeedBrokers(kafka.ListenAddrs()...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package lab
+package cloud_test
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -21,10 +22,12 @@ import (
 	"kafka-e2ee/lab/cloud"
 )
 
+// freeAddr returns an address whose port is above those that demos and other tests choose, and below those that the system
+// gives to connections.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	for {
-		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(nextPort()))
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(32_620+rand.IntN(140)))
 		if err == nil {
 			defer l.Close()
 			return l.Addr().String()
@@ -37,7 +40,7 @@ func freeAddr(t *testing.T) string {
 
 // Another program could not use the emulated cloud. It gets addresses, names and
 // a file with the certificate to trust, and nothing else.
-func TestServeCloud(t *testing.T) {
+func TestServe(t *testing.T) {
 	cfg := cloud.Config{
 		AttestationHost: "maa.example", VaultHost: "akv.example", Names: []string{"127.0.0.1"},
 		Listen: freeAddr(t), ListenMetadata: freeAddr(t), Logger: slog.New(slog.DiscardHandler),
@@ -45,10 +48,10 @@ func TestServeCloud(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	ctx, cancel := context.WithCancel(t.Context())
 	done, out := make(chan error, 1), new(bytes.Buffer)
-	go func() { done <- ServeCloud(ctx, cfg, file, out) }()
+	go func() { done <- cloud.Serve(ctx, cfg, file, out) }()
 
 	pool := x509.NewCertPool()
-	for !pool.AppendCertsFromPEM(read(file)) {
+	for !pool.AppendCertsFromPEM(readFile(file)) {
 		select {
 		case err := <-done: // another program may have taken a port in the meantime
 			t.Fatalf("serving ended early: %v", err)
@@ -88,11 +91,11 @@ func TestServeCloud(t *testing.T) {
 	for listen, metadata := range map[string]string{cfg.Listen: freeAddr(t), freeAddr(t): cfg.ListenMetadata, "foo": freeAddr(t)} {
 		second := cfg
 		second.Listen, second.ListenMetadata = listen, metadata
-		before := read(file)
-		if err := ServeCloud(ctx, second, file, io.Discard); err == nil || !strings.Contains(err.Error(), "-listen") {
+		before := readFile(file)
+		if err := cloud.Serve(ctx, second, file, io.Discard); err == nil || !strings.Contains(err.Error(), "-listen") {
 			t.Errorf("listening at %s and %s: %v", listen, metadata, err)
 		}
-		if !bytes.Equal(read(file), before) {
+		if !bytes.Equal(readFile(file), before) {
 			t.Errorf("listening at %s and %s: the certificate of the running cloud was replaced", listen, metadata)
 		}
 	}
@@ -107,7 +110,7 @@ func TestServeCloud(t *testing.T) {
 	}
 }
 
-func read(file string) []byte {
+func readFile(file string) []byte {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil

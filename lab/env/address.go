@@ -1,0 +1,35 @@
+package env
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"syscall"
+)
+
+// The ports from which UnusedAddr chooses are below those that systems give to connections, so that no connection takes one
+// before it is used. They are none of those that tests have chosen for later, either: e2e/harness takes the ones below, and
+// the lab's tests the ones above.
+const (
+	firstPort = 22_000
+	lastPort  = 30_000
+)
+
+// UnusedAddr returns a loopback address with a free port. The attestation
+// service's port is part of its name, so it must be known before the service
+// starts.
+func UnusedAddr(ctx context.Context) (string, error) {
+	for {
+		addr := net.JoinHostPort("localhost", strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort))) //nolint:gosec // any port will do
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+		switch {
+		case err == nil:
+			return addr, l.Close()
+		case !errors.Is(err, syscall.EADDRINUSE):
+			return "", fmt.Errorf("finding a free port: %w", err)
+		}
+	}
+}
