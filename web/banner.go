@@ -90,7 +90,7 @@ func (l localizer) banner(k KeyStatus, now time.Time) bannerView {
 		v.When += " · " + l.T("key.why.differs", "claim", l.claim(check.Claim))
 	}
 	for _, key := range k.Held {
-		v.Keys = append(v.Keys, heldView{newChip(key.ID), key.ID, l.T("key.tried.since", "time", utc(key.Since))})
+		v.Keys = append(v.Keys, heldView{newChip(key.ID), key.ID, l.T("key.held_since", "time", utc(key.Since))})
 	}
 	return v
 }

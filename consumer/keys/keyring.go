@@ -1,11 +1,14 @@
 package keys
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"slices"
+	"strings"
 	"time"
 
 	"kafka-e2ee/envelope"
+	"kafka-e2ee/skrclient"
 	"kafka-e2ee/web"
 )
 
@@ -34,8 +37,9 @@ func addKeys(keyring, held []*rsa.PrivateKey) (all []*rsa.PrivateKey, dropped in
 	}), dropped
 }
 
-// heldKeys lists a keyring, the newest key first. A key that was listed before keeps its time.
-func heldKeys(before []web.HeldKey, keyring []*rsa.PrivateKey, now time.Time) []web.HeldKey {
+// heldKeys lists a keyring, the newest key first. A key that was listed before keeps its time. After a restart all come at
+// once, in any order, so their ranks decide first: see ranksOf.
+func heldKeys(before []web.HeldKey, keyring []*rsa.PrivateKey, ranks map[string]int, now time.Time) []web.HeldKey {
 	list := make([]web.HeldKey, 0, len(keyring))
 	for _, key := range slices.Backward(keyring) {
 		held := web.HeldKey{ID: envelope.KeyID(&key.PublicKey), Since: now}
@@ -44,5 +48,29 @@ func heldKeys(before []web.HeldKey, keyring []*rsa.PrivateKey, now time.Time) []
 		}
 		list = append(list, held)
 	}
+	slices.SortStableFunc(list, func(a, b web.HeldKey) int { return cmp.Compare(ranks[a.ID], ranks[b.ID]) })
 	return list
+}
+
+// ranksOf returns the rank of each key in a keyring, by its id: the place of its name among the names that are asked for.
+// Names without a version come first, because the vault releases their newest version. A key that was ranked before keeps
+// its rank: the version before the newest one still belongs to that name.
+func ranksOf(before map[string]int, keyring []*rsa.PrivateKey, released []skrclient.KeyState, names []string) map[string]int {
+	places := slices.Clone(names)
+	slices.SortStableFunc(places, func(a, b string) int { return cmp.Compare(strings.Count(a, "/"), strings.Count(b, "/")) })
+	ranks := make(map[string]int, len(keyring))
+	for _, key := range keyring {
+		id := envelope.KeyID(&key.PublicKey)
+		if rank, known := before[id]; known {
+			ranks[id] = rank
+			continue
+		}
+		ranks[id] = len(places)
+		for _, r := range released {
+			if place := slices.Index(places, r.Name); place >= 0 && r.Private().Equal(key) {
+				ranks[id] = min(ranks[id], place)
+			}
+		}
+	}
+	return ranks
 }

@@ -42,12 +42,12 @@ func TestHeldKeysSayWhenTheyCame(t *testing.T) {
 		return &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: big.NewInt(n), E: 65537}, D: big.NewInt(n)}
 	}
 	at := time.Unix(1_000_000, 0)
-	first := heldKeys(nil, []*rsa.PrivateKey{number(77)}, at)
-	both := heldKeys(first, []*rsa.PrivateKey{number(77), number(79)}, at.Add(time.Hour))
+	first := heldKeys(nil, []*rsa.PrivateKey{number(77)}, nil, at)
+	both := heldKeys(first, []*rsa.PrivateKey{number(77), number(79)}, nil, at.Add(time.Hour))
 	if len(both) != 2 || both[1] != first[0] || both[0].ID == first[0].ID || !both[0].Since.Equal(at.Add(time.Hour)) {
 		t.Errorf("after a rotation: %+v", both)
 	}
-	if left := heldKeys(both, []*rsa.PrivateKey{number(79)}, at.Add(2*time.Hour)); len(left) != 1 || left[0] != both[0] {
+	if left := heldKeys(both, []*rsa.PrivateKey{number(79)}, nil, at.Add(2*time.Hour)); len(left) != 1 || left[0] != both[0] {
 		t.Errorf("after the first one was dropped: %+v", left)
 	}
 }

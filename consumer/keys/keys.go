@@ -33,6 +33,8 @@ type Requester struct {
 	// keyring holds the last maxKeys keys that were released to this process. After a rotation the vault releases the
 	// new key under the old one's name, and older records still need the old one. Only the keeper's goroutine uses it.
 	keyring []*rsa.PrivateKey
+	ranks   map[string]int // of the keyring's keys, by their ids
+	names   []string       // of the keys that are asked for
 
 	mu           sync.Mutex
 	held         []web.HeldKey // what is in the keyring, the newest first
@@ -43,7 +45,7 @@ type Requester struct {
 // New returns a Requester that requests nothing if settings are missing, and logs which.
 func New(source *Source, cfg Config) (*Requester, error) {
 	k := &Requester{
-		cfg: cfg, started: time.Now(),
+		cfg: cfg, started: time.Now(), names: source.names,
 		fixed: web.KeyStatus{Provider: source.Provider, URL: source.url(), Verify: source.verifyCommand(), ExpectedIDs: source.expectedIDs},
 	}
 	if unset := source.unset(); len(unset) > 0 {
@@ -112,10 +114,10 @@ func (k *Requester) addReleased(released []skrclient.KeyState) {
 		k.cfg.Log.Error("released keys cannot be used", slog.String("error", err.Error()))
 		return
 	}
-	k.keyring = keyring
+	k.keyring, k.ranks = keyring, ranksOf(k.ranks, keyring, released, k.names)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.held = heldKeys(k.held, keyring, time.Now())
+	k.held = heldKeys(k.held, keyring, k.ranks, time.Now())
 	k.nextRefresh, k.refreshDelay = time.Time{}, 0
 }
 

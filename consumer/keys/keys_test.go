@@ -145,6 +145,62 @@ func TestUnexpectedKeyIsNotSet(t *testing.T) {
 	}
 }
 
+// Without it the page, and the lab's console, would show the oldest key first, as the current one, after each restart: then
+// every version is released at once.
+func TestNewestVersionIsFirst(t *testing.T) {
+	keys := []*rsa.PrivateKey{newKey(t), newKey(t), newKey(t), newKey(t)} // the oldest first
+	for _, names := range []string{"demo,demo/2,demo/1", "demo/2,demo/1,demo"} {
+		sidecar, err := skrtest.New(map[string]*rsa.PrivateKey{"demo": keys[2], "demo/2": keys[1], "demo/1": keys[0]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := httptest.NewServer(sidecar)
+		source := open(t, map[string]string{"SkrClientKID": names, "SkrClientMAAEndpoint": "m.example", "SkrClientAKVEndpoint": "v.example", "SKR_URL": server.URL})
+		run := func(before *Requester, keys int) *Requester {
+			set := make(chan int, 10)
+			k, err := New(source, Config{
+				SetKeys:   func(keys []*rsa.PrivateKey) error { set <- len(keys); return nil },
+				OnAttempt: func(string) {}, OnReleased: func() {}, OnChange: func() {}, Log: slog.New(slog.DiscardHandler),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if before != nil { // it asks again without a wait
+				k.keyring, k.ranks, k.held = before.keyring, before.ranks, before.held
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { defer close(done); k.Run(ctx) }()
+			for <-set < keys {
+				continue
+			}
+			cancel()
+			<-done
+			return k
+		}
+		started := run(nil, 3)
+		wantHeld(t, started, keys[2], keys[1], keys[0])
+		if err := sidecar.SetKey("demo", keys[3]); err != nil { // a rotation
+			t.Fatal(err)
+		}
+		wantHeld(t, run(started, 4), keys[3], keys[2], keys[1], keys[0])
+		server.Close()
+	}
+}
+
+func wantHeld(t *testing.T, k *Requester, want ...*rsa.PrivateKey) {
+	t.Helper()
+	held := k.Status().Held
+	if len(held) != len(want) {
+		t.Fatalf("%d keys are held, want %d", len(held), len(want))
+	}
+	for i, key := range want {
+		if held[i].ID != envelope.KeyID(&key.PublicKey) {
+			t.Errorf("%v: the key at place %d is not the one of version %d", k.names, i, len(want)-i)
+		}
+	}
+}
+
 func newKey(t *testing.T) *rsa.PrivateKey {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)

@@ -34,6 +34,12 @@ func TestChangesOfKeyAndScenarioAreSeen(t *testing.T) {
 			t.Errorf("record %s: %q", cell.Position, cell.NewKey)
 		}
 	}
+	if page := get(t, base+"/"); !strings.Contains(page, "other-ke: current, the newest version") || strings.Contains(page, "first-ke: ") {
+		t.Error("nothing says what the highlighted key is")
+	}
+	if page := get(t, base+"/?lang=ja"); !strings.Contains(page, "other-ke: 現在の鍵") {
+		t.Error("nothing says in Japanese what the highlighted key is")
+	}
 	if page := get(t, base+"/"); strings.Count(page, "← new key") != 1 {
 		t.Error("nothing is said of the new key between the records")
 	}
