@@ -78,7 +78,7 @@ func startDemo(t testing.TB, console string) *demo {
 	harness.ReserveKafka(t, 1)
 	pages, kafka := harness.FreeAddr(t), harness.FreeAddr(t)
 	d := &demo{t: t, addr: kafka, console: "http://localhost:" + console, Pod: &harness.Pod{T: t, Page: "http://" + pages, Log: new(harness.LogBuffer)}}
-	d.env = []string{"PROJECT=" + demoName, "TAG=" + imageTag, "PORT=" + portOf(t, pages), "ORDINARY_PORT=" + portOf(t, harness.FreeAddr(t)), "KAFKA_PORT=" + portOf(t, kafka), "CONSOLE_PORT=" + console, "TZ=Asia/Tokyo"}
+	d.env = []string{"PROJECT=" + demoName, "TAG=" + imageTag, "PORT=" + portOf(t, pages), "ORDINARY_PORT=" + portOf(t, harness.FreeAddr(t)), "KAFKA_PORT=" + portOf(t, kafka), "CONSOLE_PORT=" + console}
 	down := func() {
 		if out, err := d.script("compose", "down", "--volumes", "--timeout", "0"); err != nil {
 			t.Errorf("ending the demo: %v\n%s", err, out)

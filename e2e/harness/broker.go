@@ -68,9 +68,13 @@ func newProducer(t testing.TB, c Cluster, conf *sarama.Config) sarama.SyncProduc
 	conf.Producer.Return.Successes = true
 	conf.Producer.MaxMessageBytes = 90 << 20
 	conf.Producer.Retry.Max = 300 // half a minute: a broker may just have lost its leadership
-	p, err := sarama.NewSyncProducer(c.ListenAddrs(), conf)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var p sarama.SyncProducer
+	Eventually(t, "Kafka gives a producer its id", func() (ready bool) { // not while a broker has just ended
+		var err error
+		if p, err = sarama.NewSyncProducer(c.ListenAddrs(), conf); err != nil {
+			t.Logf("no producer yet: %v", err)
+		}
+		return err == nil
+	})
 	return p
 }

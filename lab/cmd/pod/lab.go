@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"time"
-	_ "time/tzdata" // the image has none
 
 	"kafka-e2ee/lab"
 	"kafka-e2ee/lab/atomicfile"
@@ -20,7 +18,6 @@ type options struct {
 	demo       lab.Config
 	containers lab.Containers
 	starterDir string
-	zone       string
 	check      bool
 }
 
@@ -39,7 +36,6 @@ func (o *options) flags() *flag.FlagSet {
 	flags.IntVar(&o.containers.Published.Console, "console-port", 3335, "`port` of the console")
 	flags.IntVar(&o.containers.Published.Kafka, "kafka-port", 9094, "`port` of Kafka")
 	flags.BoolVar(&o.containers.ViaGateway, "viewers-from-gateway", false, "let the console's viewers come from this network's gateway, too: only if its port is published on the\ncomputer's loopback alone")
-	flags.StringVar(&o.zone, "time-zone", "UTC", "time zone of the console's times; an unknown `name` is UTC")
 	flags.BoolVar(&o.check, "check", false, "only check the choice of format, scenario and data")
 	return flags
 }
@@ -62,9 +58,6 @@ func serve(ctx context.Context, args []string) error {
 			return err
 		}
 		o.containers.Logger.WarnContext(ctx, "hardware, attestation and vault are emulated: nothing here protects anything")
-	}
-	if zone, err := time.LoadLocation(o.zone); err == nil {
-		time.Local = zone //nolint:gosmopolitan // the viewer sits at the computer, not in the container
 	}
 	o.demo.Containers = &o.containers
 	return whileConnected(ctx, func(ctx context.Context) error { return lab.Run(ctx, o.demo, nil, os.Stdout) })
