@@ -39,6 +39,10 @@ func (l localizer) alerts(summary feed.Summary, started time.Time, sendersTruste
 			v.Limits = l.T("alerts.no_key")
 		}
 	}
+	sequence := []feed.Problem{feed.ProblemRepeat, feed.ProblemGap, feed.ProblemLate, feed.ProblemMoved, feed.ProblemStale}
+	if newest := uncounted(summary); newest != "" && slices.ContainsFunc(v.List, func(a alertView) bool { return slices.Contains(sequence, a.Problem) }) {
+		v.Limits = l.T("alerts.limits_newest", "format", newest)
+	}
 	switch {
 	case slices.ContainsFunc(v.List, func(a alertView) bool { return a.Severity == severity.Bad }):
 		v.Severity, v.Icon = severity.Bad, "⚠"
@@ -57,16 +61,25 @@ func (l localizer) alerts(summary feed.Summary, started time.Time, sendersTruste
 // limits says which attacks nobody would notice here: those that the format of the sample cannot show, because its records
 // are neither counted nor signed, or a forgery, because no senders are trusted.
 func (l localizer) limits(summary feed.Summary, sendersTrusted bool) string {
-	switch r := summary.Sample; {
+	switch format := uncounted(summary); {
 	case summary.Counts.Decrypted == 0:
 		return ""
-	case r != nil && r.State == feed.StateDecrypted && r.DataKey.ID == "":
-		return l.T("alerts.limits", "format", safetext.Visible(r.Format))
+	case format != "":
+		return l.T("alerts.limits", "format", format)
 	case !sendersTrusted:
 		return l.T("alerts.limits_senders")
 	default:
 		return ""
 	}
+}
+
+// uncounted returns the format of the sample if its records are neither counted nor signed, so that nothing that is said of
+// a sequence is said of them; else the empty string.
+func uncounted(summary feed.Summary) string {
+	if r := summary.Sample; r != nil && r.State == feed.StateDecrypted && r.DataKey.ID == "" {
+		return safetext.Visible(r.Format)
+	}
+	return ""
 }
 
 // thousands writes a number with commas.

@@ -92,8 +92,11 @@ func checkSeverity(result CheckResult) (name, icon string) {
 	}
 }
 
-// recordSeverity is severity.OfRecord for a record.
+// recordSeverity is severity.OfRecord for a record. A rejected one that may be older than the requirement is no attack.
 func recordSeverity(r *feed.Record) (name, icon string) {
+	if r.Has(feed.ProblemRejectedUnsigned) {
+		return severity.OfRecord(feed.StateRejected, feed.RejectFormat)
+	}
 	return severity.OfRecord(r.State, r.Rejection.Reason)
 }
 

@@ -49,7 +49,7 @@ func TestRejectedRecordShowsNothing(t *testing.T) {
 		}
 		doc := s.doc(t, "/")
 		row := doc.Find(testid("row"))
-		severity := map[bool]string{true: "wait", false: "bad"}[test.rejection.Reason == feed.RejectFormat]
+		severity := map[bool]string{true: "wait", false: "bad"}[r.Has(feed.ProblemRejectedFormat) || r.Has(feed.ProblemRejectedUnsigned)]
 		if !row.HasClass(severity) || !strings.Contains(row.Text(), "Rejected") || !strings.Contains(row.Text(), test.want) || row.Find(testid("row-value")).Text() != "(rejected: not shown)" {
 			t.Errorf("%s: the row says %s", name, row.Text())
 		}
@@ -83,6 +83,14 @@ func TestOlderFormatIsToldFromAttacks(t *testing.T) {
 	if got := strip(); !got.HasClass("wait") || strings.TrimSpace(got.Find("li").Text()) != "20 rejected: older or other format" {
 		t.Errorf("older records: %s %s", got.AttrOr("class", ""), got.Text())
 	}
+	unsigned := feed.Rejection{Reason: feed.RejectSender, Sender: feed.SenderUnsigned}
+	s.feed.Append(&feed.Record{Topic: "t", Offset: 50, Timestamp: then, State: feed.StateRejected, Format: "envelope", Rejection: unsigned})
+	if got := strip(); !got.HasClass("wait") || got.Find(testid("alert-rejected_unsigned")).Text() != "1 rejected: older, unsigned" {
+		t.Errorf("an older unsigned record: %s %s", got.AttrOr("class", ""), got.Text())
+	}
+	if rows := s.doc(t, "/?problem=rejected_unsigned").Find(testid("row")); rows.Length() != 1 || !rows.HasClass("wait") {
+		t.Errorf("the row of an older unsigned record is red: %s", rows.AttrOr("class", ""))
+	}
 	for i, reason := range []feed.RejectReason{feed.RejectPlain, feed.RejectSender, feed.RejectReader, feed.RejectStale} {
 		reject(100+int64(i), reason)
 		if got := strip(); !got.HasClass("bad") || got.Find(testid("alert-rejected_"+string(reason))).Length() != 1 {
@@ -92,14 +100,14 @@ func TestOlderFormatIsToldFromAttacks(t *testing.T) {
 			t.Errorf("the filter for %s selects %d rows", reason, rows.Length())
 		}
 	}
-	if got := strip(); got.Find("li.wait").Length() != 1 || got.Find("li.wait "+testid("alert-rejected_format")).Length() != 1 {
+	if got := strip(); got.Find("li.wait").Length() != 2 || got.Find("li.wait "+testid("alert-rejected_format")).Length() != 1 {
 		t.Errorf("among attacks, the older records are not told apart: %s", got.Text())
 	}
 	s.key.Held = nil
-	if got := strip(); !got.HasClass("bad") || got.Find("li.wait").Length() != 4 || got.Find("li.bad "+testid("alert-rejected_plain")).Length() != 1 || !strings.Contains(got.Text(), "This pod has no key: it could not have read encrypted records anyway.") {
+	if got := strip(); !got.HasClass("bad") || got.Find("li.wait").Length() != 5 || got.Find("li.bad "+testid("alert-rejected_plain")).Length() != 1 || !strings.Contains(got.Text(), "This pod has no key: it could not have read encrypted records anyway.") {
 		t.Errorf("without a key: %s %s", got.AttrOr("class", ""), got.Text())
 	}
-	if rows := s.doc(t, "/?problem=rejected_format").Find(testid("row")); rows.Length() != 6 || rows.Filter(".wait").Length() != 6 { // junk takes a tenth of the feed
+	if rows := s.doc(t, "/?problem=rejected_format").Find(testid("row")); rows.Length() != 5 || rows.Filter(".wait").Length() != 5 { // junk takes a tenth of the feed
 		t.Errorf("the filter for older records selects %s", rows.Text())
 	}
 }

@@ -26,13 +26,16 @@ const (
 	// ProblemRejectedFormat is that of records from before a format was required, but whoever may write can add more of
 	// them: nobody can tell which they are.
 	ProblemRejectedFormat Problem = rejected + Problem(RejectFormat)
+	// ProblemRejectedUnsigned is that of unsigned records that were in the topic before this pod began to read there. They
+	// may be from before a sender was required. Those that came later have ProblemRejectedSender.
+	ProblemRejectedUnsigned Problem = rejected + Problem(SenderUnsigned)
 )
 
 // rejected begins the names of the problems of rejected records.
 const rejected = "rejected_"
 
 // problemCount is the number of problems.
-const problemCount = 17
+const problemCount = 18
 
 // Problems returns all problems, the gravest first.
 func Problems() []Problem {
@@ -45,14 +48,14 @@ func problems() [problemCount]Problem {
 	return [problemCount]Problem{
 		ProblemAltered, ProblemUntrusted, ProblemRejectedSender, ProblemPlain, ProblemRejectedPlain, ProblemRejectedReader, ProblemMoved,
 		ProblemStale, ProblemRejectedStale, ProblemRepeat, ProblemGap, ProblemLate, ProblemReaders, ProblemUnbound, ProblemUnsigned, ProblemUnopened,
-		ProblemRejectedFormat,
+		ProblemRejectedUnsigned, ProblemRejectedFormat,
 	}
 }
 
 // Has reports whether the record has a problem.
 func (r *Record) Has(p Problem) bool {
 	if r.State == StateRejected {
-		return p == rejected+Problem(r.Rejection.Reason)
+		return p == r.rejectedFor()
 	}
 	rsa := r.Format == "rsa" // its ciphertext does not tell an altered record from one for another key
 	switch p {
@@ -65,6 +68,14 @@ func (r *Record) Has(p Problem) bool {
 	default:
 		return r.State == StateDecrypted && r.flagged(p)
 	}
+}
+
+// rejectedFor returns the problem of a rejected record.
+func (r *Record) rejectedFor() Problem {
+	if r.Rejection.Reason == RejectSender && r.Rejection.Sender == SenderUnsigned && r.AppendedAfter.IsZero() {
+		return ProblemRejectedUnsigned
+	}
+	return rejected + Problem(r.Rejection.Reason)
 }
 
 // isFaultless reports, for the usual record, that it has no problem, without a look at each.

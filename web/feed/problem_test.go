@@ -3,6 +3,7 @@ package feed_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"kafka-e2ee/web/feed"
 )
@@ -28,6 +29,11 @@ func TestProblemsAreCountedForTheWholeRun(t *testing.T) {
 	for _, reason := range feed.RejectReasons() { // with what the same record would have if it were not rejected
 		has["rejected_"+feed.Problem(reason)] = &feed.Record{State: feed.StateRejected, Rejection: feed.Rejection{Reason: reason}, Format: "rsa", Flags: feed.Flags{Stale: true}}
 	}
+	// Without a time after which it was appended, it was there before.
+	has[feed.ProblemRejectedUnsigned] = &feed.Record{State: feed.StateRejected, Rejection: feed.Rejection{Reason: feed.RejectSender, Sender: feed.SenderUnsigned}}
+	since := *has[feed.ProblemRejectedUnsigned]
+	since.AppendedAfter = time.Unix(1_000_000, 0)
+	has[feed.ProblemRejectedSender] = &since // forged since: it must not hide among the older ones
 	if len(has) != len(feed.Problems()) {
 		t.Errorf("%d problems, want %d", len(feed.Problems()), len(has))
 	}

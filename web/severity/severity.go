@@ -64,7 +64,7 @@ func OfFlag(name string) string {
 // that it rejects anyway.
 func OfProblem(p feed.Problem, holdsKey bool) string {
 	rejected := []feed.Problem{feed.ProblemRejectedSender, feed.ProblemRejectedReader, feed.ProblemRejectedStale}
-	if p == feed.ProblemRejectedFormat || !holdsKey && slices.Contains(rejected, p) {
+	if p == feed.ProblemRejectedFormat || p == feed.ProblemRejectedUnsigned || !holdsKey && slices.Contains(rejected, p) {
 		return Wait
 	}
 	return Bad

@@ -38,7 +38,7 @@ func TestProblems(t *testing.T) {
 	for _, p := range feed.Problems() {
 		for _, holdsKey := range []bool{true, false} {
 			want := Bad
-			if p == feed.ProblemRejectedFormat || !holdsKey && (p == feed.ProblemRejectedSender || p == feed.ProblemRejectedReader || p == feed.ProblemRejectedStale) {
+			if p == feed.ProblemRejectedFormat || p == feed.ProblemRejectedUnsigned || !holdsKey && (p == feed.ProblemRejectedSender || p == feed.ProblemRejectedReader || p == feed.ProblemRejectedStale) {
 				want = Wait
 			}
 			if got := OfProblem(p, holdsKey); got != want {
