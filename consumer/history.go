@@ -12,8 +12,8 @@ import (
 	"kafka-e2ee/consumer/group"
 	"kafka-e2ee/consumer/query"
 	"kafka-e2ee/kafkaconf"
-	"kafka-e2ee/web"
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/podstatus"
 )
 
 // history loads records that the group has read before, so that the page is not empty after a restart or a rebalance.
@@ -257,11 +257,11 @@ func (h *history) countLoaded(n int) {
 }
 
 // progress returns what the page shows. h is nil before the first session.
-func (h *history) progress() web.History {
+func (h *history) progress() podstatus.History {
 	if h == nil {
-		return web.History{}
+		return podstatus.History{}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return web.History{Loaded: h.loaded, All: cap(h.requests), Failing: len(h.failing), Since: h.started}
+	return podstatus.History{Loaded: h.loaded, All: cap(h.requests), Failing: len(h.failing), Since: h.started}
 }

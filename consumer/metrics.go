@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"kafka-e2ee/health"
-	"kafka-e2ee/web"
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/podstatus"
 )
 
 // metrics are the consumer's metrics. Labels hold names and numbers from Kafka and the settings, and nothing from a
@@ -96,14 +96,14 @@ func registerState[S ~string](m *metrics, name, help string, states []S, current
 }
 
 // registerKey registers the metric of the key's state.
-func (m *metrics) registerKey(status func() web.KeyStatus) {
-	registerState(m, "e2ee_key_state", "1 for the state of the key release, 0 for the others.", web.KeyStates(), func() web.KeyState { return status().State })
+func (m *metrics) registerKey(status func() podstatus.Key) {
+	registerState(m, "e2ee_key_state", "1 for the state of the key release, 0 for the others.", podstatus.KeyStates(), func() podstatus.KeyState { return status().State })
 }
 
 // registerKafka registers the metrics of Kafka's status: its state, how long nothing was read, and the numbers of
 // partitions.
-func (m *metrics) registerKafka(status func() web.KafkaStatus) {
-	registerState(m, "e2ee_kafka_state", "1 for the state that Kafka is in as seen from here, 0 for the others.", web.KafkaStates(), func() web.KafkaState { return status().State })
+func (m *metrics) registerKafka(status func() podstatus.Kafka) {
+	registerState(m, "e2ee_kafka_state", "1 for the state that Kafka is in as seen from here, 0 for the others.", podstatus.KafkaStates(), func() podstatus.KafkaState { return status().State })
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "e2ee_consumer_not_reading_seconds", Help: "How long nothing could be read from Kafka, also since the start; 0 while it can.",

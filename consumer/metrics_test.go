@@ -6,15 +6,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
-	"kafka-e2ee/web"
+	"kafka-e2ee/web/podstatus"
 )
 
 // Without it an alert on a key that was replaced would have no series until then.
 func TestKeyStateMetric(t *testing.T) {
-	status := web.KeyStatus{State: web.KeyUnexpected}
+	status := podstatus.Key{State: podstatus.KeyUnexpected}
 	m := newMetrics(Build{}, "t")
-	m.registerKey(func() web.KeyStatus { return status })
-	for _, state := range web.KeyStates() {
+	m.registerKey(func() podstatus.Key { return status })
+	for _, state := range podstatus.KeyStates() {
 		status.State = state
 		families, err := m.registry.Gather()
 		if err != nil {
@@ -28,7 +28,7 @@ func TestKeyStateMetric(t *testing.T) {
 				}
 			}
 		}
-		for _, each := range web.KeyStates() {
+		for _, each := range podstatus.KeyStates() {
 			if value, found := got[string(each)]; !found || (value == 1) != (each == state) {
 				t.Errorf("%s: %s is %v, found %v", state, each, value, found)
 			}
@@ -38,9 +38,9 @@ func TestKeyStateMetric(t *testing.T) {
 
 // Without it an alert on Kafka's state would have no series until the first change.
 func TestKafkaStateMetrics(t *testing.T) {
-	var status web.KafkaStatus
+	var status podstatus.Kafka
 	m := newMetrics(Build{}, "t")
-	m.registerKafka(func() web.KafkaStatus { return status })
+	m.registerKafka(func() podstatus.Kafka { return status })
 	measured := func() map[string]float64 {
 		t.Helper()
 		families, err := m.registry.Gather()
@@ -60,19 +60,19 @@ func TestKafkaStateMetrics(t *testing.T) {
 		}
 		return got
 	}
-	unreadable := func(partitions ...int32) web.Assignment {
-		return web.Assignment{Assigned: 2, Total: 2, Unreadable: []web.Unreadable{{Partitions: partitions}}}
+	unreadable := func(partitions ...int32) podstatus.Assignment {
+		return podstatus.Assignment{Assigned: 2, Total: 2, Unreadable: []podstatus.Unreadable{{Partitions: partitions}}}
 	}
 	for _, step := range []struct {
-		status web.KafkaStatus
+		status podstatus.Kafka
 		unread float64
 	}{
-		{web.KafkaStatus{State: web.KafkaConnecting}, 0},
-		{web.KafkaStatus{State: web.KafkaReading, Assignment: web.Assignment{Assigned: 2, Total: 2}}, 0},
-		{web.KafkaStatus{State: web.KafkaReading, Assignment: unreadable(0)}, 1},
-		{web.KafkaStatus{State: web.KafkaUnreachable, Assignment: unreadable(0, 1)}, 2},
-		{web.KafkaStatus{State: web.KafkaRefused}, 0},
-		{web.KafkaStatus{State: web.KafkaNoTopic}, 0},
+		{podstatus.Kafka{State: podstatus.KafkaConnecting}, 0},
+		{podstatus.Kafka{State: podstatus.KafkaReading, Assignment: podstatus.Assignment{Assigned: 2, Total: 2}}, 0},
+		{podstatus.Kafka{State: podstatus.KafkaReading, Assignment: unreadable(0)}, 1},
+		{podstatus.Kafka{State: podstatus.KafkaUnreachable, Assignment: unreadable(0, 1)}, 2},
+		{podstatus.Kafka{State: podstatus.KafkaRefused}, 0},
+		{podstatus.Kafka{State: podstatus.KafkaNoTopic}, 0},
 	} {
 		status = step.status
 		got := measured()
@@ -103,8 +103,8 @@ func TestKafkaStateMetrics(t *testing.T) {
 // Without it a name could mislead who writes a query: a metric without its unit, a counter that looks like a gauge.
 func TestMetricsFollowConventions(t *testing.T) {
 	m := newMetrics(Build{}, "t")
-	m.registerKey(func() web.KeyStatus { return web.KeyStatus{} })
-	m.registerKafka(func() web.KafkaStatus { return web.KafkaStatus{} })
+	m.registerKey(func() podstatus.Key { return podstatus.Key{} })
+	m.registerKafka(func() podstatus.Kafka { return podstatus.Kafka{} })
 	m.countKeyRequest("released")
 	m.SetLag(0, 1)
 	families, err := m.registry.Gather()

@@ -6,19 +6,19 @@ import (
 	"kafka-e2ee/consumer/pagetoken"
 	"kafka-e2ee/health"
 	"kafka-e2ee/skrclient"
-	"kafka-e2ee/web"
+	"kafka-e2ee/web/podstatus"
 )
 
 // missing lists what the consumer waits for, for /readyz.
-func missing(key web.KeyStatus, kafka web.KafkaStatus) (missing []health.Missing) {
-	if key.State != web.KeyReleased && key.State != web.KeyFromFile {
+func missing(key podstatus.Key, kafka podstatus.Kafka) (missing []health.Missing) {
+	if key.State != podstatus.KeyReleased && key.State != podstatus.KeyFromFile {
 		m := health.Missing{Part: "key", State: string(key.State), Since: key.Since}
 		if key.Reason != "" {
 			m.Detail = skrclient.Cause(key.Reason).Text()
 		}
 		missing = append(missing, m)
 	}
-	if kafka.State != web.KafkaReading {
+	if kafka.State != podstatus.KafkaReading {
 		missing = append(missing, health.Missing{Part: "kafka", State: string(kafka.State), Since: kafka.Since, Detail: kafka.Cause.What})
 	}
 	for _, u := range kafka.Assignment.Unreadable {

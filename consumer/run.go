@@ -28,6 +28,7 @@ import (
 	"kafka-e2ee/settings"
 	"kafka-e2ee/web"
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/podstatus"
 )
 
 // Build is the version of the program, for /metrics.
@@ -75,7 +76,7 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 		return err
 	}
 	metrics.registerKafka(member.Status)
-	kafkaStatus := func() web.KafkaStatus {
+	kafkaStatus := func() podstatus.Kafka {
 		status := member.Status()
 		status.MirrorOf, status.History, status.Unseen = cfg.MirrorOf, pipeline.history.Load().progress(), pipeline.sequences.unseen()
 		return status
@@ -87,7 +88,7 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	notices := []string{cfg.WebNotice}
 	if insecure := cfg.Notice(); insecure != "" {
 		log.WarnContext(ctx, "insecure setting", slog.String("notice", insecure))
-		notices = append(notices, web.NoticeCredentialsInClear)
+		notices = append(notices, podstatus.NoticeCredentialsInClear)
 	}
 	site, err := web.New(web.Options{
 		Feed: records, Key: keyRequester.Status, Kafka: kafkaStatus, Name: cfg.WebName, Notices: notices, Registerer: metrics.registry,

@@ -8,8 +8,8 @@ import (
 
 	"kafka-e2ee/consumer/group"
 	"kafka-e2ee/envelope/replay"
-	"kafka-e2ee/web"
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/podstatus"
 )
 
 // sequences remember how far this process has read each partition of the topic, and follow the counters and times of its
@@ -88,7 +88,7 @@ func (s *sequences) isAssigned(partition int32) bool {
 }
 
 // unseen returns what other members have read of the partitions, and this process has not.
-func (s *sequences) unseen() (all []web.Unseen) {
+func (s *sequences) unseen() (all []podstatus.Unseen) {
 	s.mu.Lock()
 	sequences := slices.Collect(maps.Values(s.byPartition))
 	s.mu.Unlock()
@@ -97,7 +97,7 @@ func (s *sequences) unseen() (all []web.Unseen) {
 		all = append(all, one.unseen...)
 		one.mu.Unlock()
 	}
-	slices.SortFunc(all, func(a, b web.Unseen) int {
+	slices.SortFunc(all, func(a, b podstatus.Unseen) int {
 		return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.From, b.From))
 	})
 	return all
@@ -130,11 +130,11 @@ type sequence struct {
 
 	mu           sync.Mutex
 	started      bool
-	start        int64        // everything from here to next was read, here or as history
-	next         int64        // the offset behind the last record
-	followedFrom int64        // the first offset that was followed in order
-	complete     bool         // the history before start is loaded, as far as it fits
-	unseen       []web.Unseen // what another member has read before start, the last maxUnseen
+	start        int64              // everything from here to next was read, here or as history
+	next         int64              // the offset behind the last record
+	followedFrom int64              // the first offset that was followed in order
+	complete     bool               // the history before start is loaded, as far as it fits
+	unseen       []podstatus.Unseen // what another member has read before start, the last maxUnseen
 	waiting      waiting
 }
 
@@ -150,7 +150,7 @@ func (s *sequence) resume(offset int64) (first int64, complete bool) {
 	offset = max(offset, 0) // negative: nothing was committed
 	if !s.started || offset > s.next {
 		if s.started {
-			s.unseen = append(s.unseen, web.Unseen{Partition: s.partition, From: s.next, To: offset - 1})
+			s.unseen = append(s.unseen, podstatus.Unseen{Partition: s.partition, From: s.next, To: offset - 1})
 			s.unseen = s.unseen[max(len(s.unseen)-maxUnseen, 0):]
 		}
 		s.tracker.FollowFrom(s.partition, offset)

@@ -7,11 +7,11 @@ import (
 	"time"
 
 	"kafka-e2ee/lab/podapi"
-	"kafka-e2ee/web"
+	"kafka-e2ee/web/podstatus"
 )
 
 // podReleased is the state of a pod that has its key.
-const podReleased = string(web.KeyReleased)
+const podReleased = string(podstatus.KeyReleased)
 
 const watchInterval = 250 * time.Millisecond
 

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"unicode/utf8"
 
+	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/pages"
 	"kafka-e2ee/web/safetext"
 )
 
@@ -71,4 +73,17 @@ func (w *jsonWriter) base64(b []byte) {
 		}
 	}
 	w.text(`"`)
+}
+
+// timeJSON returns a record's time in RFC 3339, nil if it is not a date, and in milliseconds since 1970, nil if it has none.
+func timeJSON(r *feed.Record) (date *string, ms *int64) {
+	if r.HasTime() {
+		n := r.Timestamp.UnixMilli()
+		ms = &n
+	}
+	if r.HasDate() {
+		text := pages.RFC3339(r.Timestamp)
+		date = &text
+	}
+	return date, ms
 }

@@ -4,42 +4,45 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"kafka-e2ee/web/pages"
+	"kafka-e2ee/web/podstatus"
 )
 
 type keyJSON struct {
-	State       KeyState      `json:"state"`
-	Keys        []keyInfoJSON `json:"keys"`
-	ExpectedIDs []string      `json:"expected_key_ids"`
-	Held        []heldKeyJSON `json:"held_keys"`
-	Since       string        `json:"since"`
-	Confirmed   string        `json:"confirmed"`
-	Attempts    int           `json:"attempts"`
-	Reason      string        `json:"reason"`
-	NextAttempt string        `json:"next_attempt"`
-	Checks      []checkJSON   `json:"checks"`
-	Attestation tokenJSON     `json:"attestation"`
+	State       podstatus.KeyState `json:"state"`
+	Keys        []keyInfoJSON      `json:"keys"`
+	ExpectedIDs []string           `json:"expected_key_ids"`
+	Held        []heldKeyJSON      `json:"held_keys"`
+	Since       string             `json:"since"`
+	Confirmed   string             `json:"confirmed"`
+	Attempts    int                `json:"attempts"`
+	Reason      string             `json:"reason"`
+	NextAttempt string             `json:"next_attempt"`
+	Checks      []checkJSON        `json:"checks"`
+	Attestation tokenJSON          `json:"attestation"`
 }
 
 type checkJSON struct {
-	Claim    string      `json:"claim"`
-	Name     string      `json:"name"`
-	Expected string      `json:"expected"`
-	Actual   string      `json:"actual"`
-	Result   CheckResult `json:"result"`
+	Claim    string                `json:"claim"`
+	Name     string                `json:"name"`
+	Expected string                `json:"expected"`
+	Actual   string                `json:"actual"`
+	Result   podstatus.CheckResult `json:"result"`
 }
 
 // tokenJSON describes the attestation token that was checked.
 type tokenJSON struct {
-	State   AttestationState `json:"state"`
-	Reason  string           `json:"reason"`
-	Issued  string           `json:"issued"`
-	Expires string           `json:"expires"`
+	State   podstatus.AttestationState `json:"state"`
+	Reason  string                     `json:"reason"`
+	Issued  string                     `json:"issued"`
+	Expires string                     `json:"expires"`
 }
 
 type keyInfoJSON struct {
-	KeyName string   `json:"key_name"`
-	KeyID   string   `json:"key_id"`
-	State   KeyState `json:"state"`
+	KeyName string             `json:"key_name"`
+	KeyID   string             `json:"key_id"`
+	State   podstatus.KeyState `json:"state"`
 	// UnexpectedKeyID is the id of a key that was released under this name and is not used; empty if there is none.
 	UnexpectedKeyID string `json:"unexpected_key_id"`
 }
@@ -53,31 +56,30 @@ type heldKeyJSON struct {
 // keyStatus answers GET /api/key.
 func (s *Server) keyStatus(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.keyJSON(s.key())) }
 
-func (s *Server) keyJSON(k KeyStatus) keyJSON {
+func (s *Server) keyJSON(k podstatus.Key) keyJSON {
 	l := s.english()
-	v := l.banner(k, time.Time{}) // programs keep it: with dates
 	answer := keyJSON{
-		State: k.State, Keys: []keyInfoJSON{}, Held: []heldKeyJSON{}, ExpectedIDs: append([]string{}, k.ExpectedIDs...), Since: rfc3339(k.Since), Attempts: k.Attempts, Checks: []checkJSON{},
-		Reason: joinSentences(v.Title+".", asSentence(v.Reported), v.Why, v.Todo),
+		State: k.State, Keys: []keyInfoJSON{}, Held: []heldKeyJSON{}, ExpectedIDs: append([]string{}, k.ExpectedIDs...), Since: pages.RFC3339(k.Since), Attempts: k.Attempts, Checks: []checkJSON{},
+		Reason: l.KeyReason(k),
 	}
 	if !k.NextAttempt.IsZero() {
-		answer.NextAttempt = rfc3339(k.NextAttempt)
+		answer.NextAttempt = pages.RFC3339(k.NextAttempt)
 	}
 	if !k.Confirmed.IsZero() {
-		answer.Confirmed = rfc3339(k.Confirmed)
+		answer.Confirmed = pages.RFC3339(k.Confirmed)
 	}
 	for _, key := range k.Held {
-		answer.Held = append(answer.Held, heldKeyJSON{key.ID, rfc3339(key.Since)})
+		answer.Held = append(answer.Held, heldKeyJSON{key.ID, pages.RFC3339(key.Since)})
 	}
 	for _, key := range k.Keys {
 		answer.Keys = append(answer.Keys, keyInfoJSON{key.Name, key.ID, key.State, key.UnexpectedID})
 	}
 	for _, check := range k.Attestation.Checks {
-		answer.Checks = append(answer.Checks, checkJSON{check.Claim, l.claim(check.Claim), check.Expected, check.Actual, check.Result})
+		answer.Checks = append(answer.Checks, checkJSON{check.Claim, l.Claim(check.Claim), check.Expected, check.Actual, check.Result})
 	}
-	answer.Attestation = tokenJSON{State: k.Attestation.State, Reason: l.cause(k.Attestation.Reason)}
+	answer.Attestation = tokenJSON{State: k.Attestation.State, Reason: l.Cause(k.Attestation.Reason)}
 	if !k.Attestation.Issued.IsZero() {
-		answer.Attestation.Issued, answer.Attestation.Expires = rfc3339(k.Attestation.Issued), rfc3339(k.Attestation.Expires)
+		answer.Attestation.Issued, answer.Attestation.Expires = pages.RFC3339(k.Attestation.Issued), pages.RFC3339(k.Attestation.Expires)
 	}
 	return answer
 }
@@ -102,7 +104,7 @@ type evidenceJSON struct {
 // evidence answers GET /api/key/evidence with a file.
 func (s *Server) evidence(w http.ResponseWriter, _ *http.Request) {
 	key, counts := s.key(), s.feed.Summary(s.preferVerified).Counts
-	e := evidenceJSON{Made: rfc3339(time.Now()), Note: s.english().T("attestation.evidence_note"), Key: s.keyJSON(key), Verify: key.Verify}
+	e := evidenceJSON{Made: pages.RFC3339(time.Now()), Note: s.english().T("attestation.evidence_note"), Key: s.keyJSON(key), Verify: key.Verify}
 	e.Counts.Decrypted, e.Counts.Plain, e.Counts.Tombstones, e.Counts.Rejected = counts.Decrypted, counts.Plain, counts.Tombstones, counts.Rejected
 	e.Counts.Locked, e.Counts.Failed, e.Counts.Unreadable = counts.Locked, counts.Failed, counts.Locked+counts.Failed
 	w.Header().Set("Content-Disposition", `attachment; filename="evidence.json"`)

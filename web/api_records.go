@@ -13,6 +13,7 @@ import (
 
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/limit"
+	"kafka-e2ee/web/pages"
 	"kafka-e2ee/web/problem"
 )
 
@@ -106,7 +107,7 @@ func parseAPIQuery(raw string, others ...string) (query url.Values, f feed.Filte
 			return nil, f, fmt.Errorf("%s: is there %d times", name, len(values))
 		}
 	}
-	f = parseFilter(query)
+	f = pages.ParseFilter(query)
 	switch {
 	case string(f.State) != query.Get("state"):
 		return nil, f, fmt.Errorf("state: want one of %s", joinedNames(feed.States()))
@@ -272,12 +273,12 @@ func (s *Server) about(r feed.Entry) aboutJSON {
 	l := s.english()
 	j := aboutJSON{
 		Rev: r.Rev, Topic: r.Topic, Partition: r.Partition, Offset: r.Offset,
-		State: r.State, Reason: l.why(r.Record), KeyID: r.KeyID, Flags: []string{},
+		State: r.State, Reason: l.Why(r.Record), KeyID: r.KeyID, Flags: []string{},
 		RejectReason: r.Rejection.Reason, OtherReaders: append([]string{}, r.OtherReaders...),
-		Sender: senderJSON{State: r.Sender.Status(), Name: r.Sender.Name, KeyID: r.Sender.KeyID, Reason: l.sender(r.Sender)},
+		Sender: senderJSON{State: r.Sender.Status(), Name: r.Sender.Name, KeyID: r.Sender.KeyID, Reason: l.Sender(r.Sender)},
 	}
 	j.Timestamp, j.Millis = timeJSON(r.Record)
-	for _, flag := range l.flags(r.Record) {
+	for _, flag := range l.Flags(r.Record) {
 		j.Flags = append(j.Flags, flag.Name)
 	}
 	return j

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/pages"
+	"kafka-e2ee/web/podstatus"
 	"kafka-e2ee/web/problem"
 )
 
@@ -212,7 +214,7 @@ func TestEvidence(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &e); err != nil || status != http.StatusOK || !strings.Contains(header.Get("Content-Disposition"), "evidence.json") {
 		t.Fatalf("%d %v %s", status, err, body)
 	}
-	if len(e.Key.Checks) != 3 || e.Key.State != KeyRefused || e.Counts.Decrypted != 1 || e.Verify == "" || e.Note == "" {
+	if len(e.Key.Checks) != 3 || e.Key.State != podstatus.KeyRefused || e.Counts.Decrypted != 1 || e.Verify == "" || e.Note == "" {
 		t.Errorf("got %+v", e)
 	}
 	for _, secret := range []string{"the message", "secret-token"} {
@@ -236,7 +238,7 @@ func FuzzRecordsQuery(f *testing.F) {
 		if err != nil || q.limit < 1 || q.limit > maxLimit || q.polling != (query.Get("after") != "") {
 			t.Fatalf("%q: %+v, %v", raw, q, err)
 		}
-		again := filterQuery(q.filter)
+		again := pages.FilterQuery(q.filter)
 		for name, values := range query {
 			if want := strings.TrimSpace(values[0]); name != "limit" && name != "after" && again.Get(name) != want {
 				t.Errorf("%q: %s is taken for %q", raw, name, again.Get(name))

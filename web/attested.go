@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"kafka-e2ee/web/access"
+	"kafka-e2ee/web/pages"
 )
 
 // Attested is the page's second address, over TLS with a key that belongs to this process. Viewers can verify that an
@@ -38,21 +39,13 @@ func (s *Server) serveDocument(next http.Handler) http.Handler {
 	})
 }
 
-// connectionView says which way the viewer came, and how to check what the page cannot prove.
-type connectionView struct {
-	Way      string
-	Unproven string // what the page cannot prove
-	Command  string // that checks it from outside; empty if there is none
-	Source   string // where to take the command's program and file from
-}
-
-func (s *Server) connection(l localizer, r *http.Request) connectionView {
+func (s *Server) connection(l pages.Localizer, r *http.Request) pages.ConnectionView {
 	key := s.key()
 	if _, attested := access.AttestedSPKI(r.Context()); attested && s.attested.Ready() {
-		return connectionView{Way: l.T("connection.attested"), Command: s.verifyCommand(), Source: l.T("connection.source")}
+		return pages.ConnectionView{Way: l.T("connection.attested"), Command: s.verifyCommand(), Source: l.T("connection.source")}
 	}
 	way := s.way(r)
-	view := connectionView{Way: l.T("connection." + way), Unproven: l.unproven(key), Command: key.Verify}
+	view := pages.ConnectionView{Way: l.T("connection." + way), Unproven: l.Unproven(key), Command: key.Verify}
 	if way != "no_attestation" && s.attested != nil && s.attested.Ready() {
 		view.Unproven, view.Command, view.Source = l.T("connection.elsewhere"), s.verifyCommand(), l.T("connection.source")
 	}

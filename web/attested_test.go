@@ -15,6 +15,7 @@ import (
 
 	"kafka-e2ee/web/access"
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/podstatus"
 )
 
 // bothWays serves a page at a plain and at an attested address.
@@ -26,8 +27,8 @@ func bothWays(t *testing.T, settings access.Settings, ready *bool) (plain, attes
 	}
 	server, err := New(Options{
 		Feed:   feed.New(10),
-		Key:    func() KeyStatus { return KeyStatus{State: KeyReleased, Verify: "az rest"} },
-		Kafka:  func() KafkaStatus { return KafkaStatus{State: KafkaReading, Topic: "t"} },
+		Key:    func() podstatus.Key { return podstatus.Key{State: podstatus.KeyReleased, Verify: "az rest"} },
+		Kafka:  func() podstatus.Kafka { return podstatus.Kafka{State: podstatus.KafkaReading, Topic: "t"} },
 		Access: settings, Registerer: prometheus.NewRegistry(),
 		Attested: &Attested{
 			Key: key, Ready: func() bool { return *ready },

@@ -4,12 +4,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kafka-e2ee/web/podstatus"
 )
 
 // Without this a viewer could not tell when the key was released first from when the pod last asked for it.
 func TestKeyThatWasAskedForAgain(t *testing.T) {
 	s := newSite(t, 10)
-	s.key = KeyStatus{State: KeyReleased, Since: then, Held: []HeldKey{{ID: "new", Since: then.Add(time.Hour)}, {ID: "old", Since: then}}}
+	s.key = podstatus.Key{State: podstatus.KeyReleased, Since: then, Held: []podstatus.HeldKey{{ID: "new", Since: then.Add(time.Hour)}, {ID: "old", Since: then}}}
 	when := func(lang string) string { return s.doc(t, "/?lang="+lang).Find(testid("banner-when")).Text() }
 	if got := when("en"); strings.Contains(got, "again") {
 		t.Errorf("nobody has asked again: %s", got)

@@ -9,6 +9,7 @@ import (
 
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/limit"
+	"kafka-e2ee/web/pages"
 )
 
 const (
@@ -35,7 +36,7 @@ type broadcaster struct {
 }
 
 type group struct {
-	localizer localizer
+	localizer pages.Localizer
 	parts     map[string]string // of the page, as last sent
 	viewers   map[*viewer]struct{}
 	recount   bool // the viewers' counts of matches are due
@@ -129,7 +130,7 @@ func (b *broadcaster) drop(from audience, v *viewer) {
 }
 
 // add adds a viewer with its first frame.
-func (b *broadcaster) add(to audience, l localizer, first *frame) *viewer {
+func (b *broadcaster) add(to audience, l pages.Localizer, first *frame) *viewer {
 	v := newViewer()
 	v.enqueue(first)
 	if b.groups[to] == nil {

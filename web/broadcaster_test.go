@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"kafka-e2ee/web/limit"
+	"kafka-e2ee/web/pages"
 )
 
 // Without this a viewer who keeps up would be dropped for one who does not: whoever holds the memory longest must go first,
@@ -33,7 +34,7 @@ func TestStalledViewerGoesFirst(t *testing.T) {
 				f := frameOf(body)
 				defer f.release()
 				if v := viewers[who]; v == nil {
-					viewers[who] = b.add(audience{lang: who}, localizer{}, f)
+					viewers[who] = b.add(audience{lang: who}, pages.Localizer{}, f)
 				} else if !v.enqueue(f) {
 					t.Fatalf("%s: the queue of the %s viewer is full", name, who)
 				}

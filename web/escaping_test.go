@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/pages"
+	"kafka-e2ee/web/podstatus"
 )
 
 // Without this a name with an invisible character would look like another name somewhere on the page.
@@ -17,9 +19,9 @@ func TestAllUntrustedTextIsEscaped(t *testing.T) {
 	locked := rec(2, feed.StateUnknownKey, name)
 	locked.NeededKeys, locked.Sender = []string{name, "{ids}"}, feed.Sender{State: feed.SenderUntrusted, Reason: feed.SenderUnknown, KeyID: name}
 	s.feed.Append(r, locked)
-	s.kafka = KafkaStatus{State: KafkaNoTopic, Topic: name}
-	s.key = KeyStatus{State: KeyRefused, ByPolicy: true, Attestation: Attestation{State: AttestationChecked, Compared: true, Checks: []Check{{name, name, name, CheckDifferent}}}}
-	for path, want := range map[string]int{"/": 16, href(r): 11, href(locked): 6, "/records/" + name + "/0/99": 1} {
+	s.kafka = podstatus.Kafka{State: podstatus.KafkaNoTopic, Topic: name}
+	s.key = podstatus.Key{State: podstatus.KeyRefused, ByPolicy: true, Attestation: podstatus.Attestation{State: podstatus.AttestationChecked, Compared: true, Checks: []podstatus.Check{{Claim: name, Expected: name, Actual: name, Result: podstatus.CheckDifferent}}}}
+	for path, want := range map[string]int{"/": 16, pages.Href(r): 11, pages.Href(locked): 6, "/records/" + name + "/0/99": 1} {
 		text := s.doc(t, path).Find("body").Text()
 		if strings.Contains(text, "\u3164") {
 			t.Errorf("%s does not escape it: %q", path, around(text, "\u3164"))
@@ -28,7 +30,7 @@ func TestAllUntrustedTextIsEscaped(t *testing.T) {
 			t.Errorf("%s: escaped in %d places, want %d", path, got, want)
 		}
 	}
-	if text := s.doc(t, href(locked)).Find(testid("record-why")).Text(); !strings.Contains(text, "{ids}") {
+	if text := s.doc(t, pages.Href(locked)).Find(testid("record-why")).Text(); !strings.Contains(text, "{ids}") {
 		t.Errorf("a record's text is taken for a placeholder: %s", text)
 	}
 }

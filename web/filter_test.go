@@ -10,6 +10,7 @@ import (
 	"github.com/PuerkitoBio/goquery"
 
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/pages"
 )
 
 // Without this a search would miss records, or a viewer would not notice that a filter hides records.
@@ -45,8 +46,8 @@ func TestFilter(t *testing.T) {
 		if strings.Join(got, " ") != want {
 			t.Errorf("%q: got %v, want %s", query, got, want)
 		}
-		f := parseFilter(parseQuery(t, query))
-		if again := parseFilter(filterQuery(f)); again != f || doc.Find("#records").AttrOr("data-filter", "-") != filterQuery(f).Encode() {
+		f := pages.ParseFilter(parseQuery(t, query))
+		if again := pages.ParseFilter(pages.FilterQuery(f)); again != f || doc.Find("#records").AttrOr("data-filter", "-") != pages.FilterQuery(f).Encode() {
 			t.Errorf("%q is not kept in the address: %v", query, again)
 		}
 		if clear := doc.Find(testid("filter-clear")+":not([hidden])").Length() == 1; clear != (f != feed.Filter{}) {
@@ -113,11 +114,11 @@ func FuzzFilter(f *testing.F) {
 		if err != nil {
 			return
 		}
-		got := parseFilter(query)
+		got := pages.ParseFilter(query)
 		if !utf8.ValidString(got.Text) || len(got.Text) > feed.MaxText {
 			t.Errorf("%q: text %q", text, got.Text)
 		}
-		if again := parseFilter(filterQuery(got)); again != got {
+		if again := pages.ParseFilter(pages.FilterQuery(got)); again != got {
 			t.Errorf("%q: the address says %q instead of %q", text, again, got)
 		}
 		if (feed.Filter{}) == got && !got.Match(&feed.Record{Stored: value}) {

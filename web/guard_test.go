@@ -22,6 +22,7 @@ import (
 
 	"kafka-e2ee/web/access"
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/podstatus"
 )
 
 // protected serves a page over TLS to alice, and returns its address.
@@ -54,8 +55,8 @@ func protected(t *testing.T, change ...func(*Options)) (url string) {
 		t.Fatal(err)
 	}
 	opts := Options{
-		Feed: feed.New(10), Key: func() KeyStatus { return KeyStatus{State: KeyNotConfigured} },
-		Kafka:      func() KafkaStatus { return KafkaStatus{State: KafkaReading, Topic: "t"} },
+		Feed: feed.New(10), Key: func() podstatus.Key { return podstatus.Key{State: podstatus.KeyNotConfigured} },
+		Kafka:      func() podstatus.Kafka { return podstatus.Kafka{State: podstatus.KafkaReading, Topic: "t"} },
 		Registerer: prometheus.NewRegistry(),
 		Access: access.Settings{
 			TLSCertFile: file("cert.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})),

@@ -5,53 +5,30 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/a-h/templ"
 
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/limit"
-	"kafka-e2ee/web/safetext"
+	"kafka-e2ee/web/pages"
 )
 
-func (s *Server) layout(w http.ResponseWriter, r *http.Request) layout {
-	l := localizer{s.languages.OfPage(w, r)}
-	name := l.name(s.name)
-	return layout{localizer: l, heading: cmp.Or(name, l.T("page.heading")), title: joinTitle(name, l.T("sample.stored")), notice: l.notice(s.notices), languages: s.languageLinks(l, r), publicNotice: l.T("access." + s.publicNotice(r)), assets: s.assets}
-}
-
-// name returns the pod's name: a translated one if there is one, else the name as it is.
-func (l localizer) name(name string) string {
-	return cmp.Or(l.T("name."+name), safetext.Visible(name))
-}
-
-// joinTitle puts the pod's name, if it has one, before the title of a page.
-func joinTitle(name, title string) string {
-	if name == "" {
-		return title
-	}
-	return name + " · " + title
-}
-
-// notice returns the texts that codes name, or a code itself if it is a text.
-func (l localizer) notice(codes []string) string {
-	texts := make([]string, len(codes))
-	for i, code := range codes {
-		texts[i] = cmp.Or(l.T("notice."+code), code)
-	}
-	return strings.TrimSpace(strings.Join(texts, " "))
+func (s *Server) layout(w http.ResponseWriter, r *http.Request) pages.Layout {
+	l := pages.Localizer{Texts: s.languages.OfPage(w, r)}
+	name := l.Name(s.name)
+	return pages.Layout{Localizer: l, Heading: cmp.Or(name, l.T("page.heading")), Title: pages.JoinTitle(name, l.T("sample.stored")), Notice: l.Notice(s.notices), Languages: s.languageLinks(l, r), PublicNotice: l.T("access." + s.publicNotice(r)), Files: s.assets}
 }
 
 // page answers GET / with the newest records that the filter selects, or with those before a given one.
 func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	count, _ := s.feed.Size()
-	reserved, ok := s.reserve(w, r, count*refBytes+firstRows*rowBytes)
+	reserved, ok := s.reserve(w, r, count*refBytes+firstRows*pages.RowBytes)
 	if !ok {
 		return
 	}
 	defer reserved.Release()
-	v := pageView{layout: s.layout(w, r)}
-	chosen, before := parseFilter(r.URL.Query()), beforeQuery(r.URL.Query())
+	v := pages.PageView{Layout: s.layout(w, r)}
+	chosen, before := pages.ParseFilter(r.URL.Query()), beforeQuery(r.URL.Query())
 	end, ok := s.search(r, chosen)
 	if !ok {
 		return
@@ -59,26 +36,31 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	held, rev := s.feed.Before(before)
 	list, selected := chosen.Select(held, firstRows)
 	end()
-	v.filter, v.rows, v.overview = v.localizer.filter(chosen, selected, len(held)), v.localizer.rows(list), s.overview(v.localizer)
-	v.selected, v.searched = selected, len(held)
-	markNewKeys(v.rows, v.T("row.new_key"))
-	v.connection, v.exports = s.connection(v.localizer, r), s.exports
-	query := filterQuery(chosen)
+	v.Filter, v.Rows, v.Overview = v.Localizer.Filter(chosen, selected, len(held)), v.Localizer.Rows(list), s.overview(v.Localizer)
+	v.Selected, v.Searched = selected, len(held)
+	pages.MarkNewKeys(v.Rows, v.T("row.new_key"))
+	v.Connection, v.Exports = s.connection(v.Localizer, r), s.exports
+	query := pages.FilterQuery(chosen)
 	if before == 0 {
-		v.cursor = s.cursor(rev)
+		v.Cursor = s.cursor(rev)
 	} else {
-		v.newest = "/?" + query.Encode()
+		v.Newest = "/?" + query.Encode()
 	}
 	if selected > len(list) {
 		query.Set("before", strconv.FormatUint(list[len(list)-1].Seq, 10))
-		v.older = "/?" + query.Encode()
+		v.Older = "/?" + query.Encode()
 	}
 	size := handlerBytes
-	for _, row := range v.rows {
-		size += row.size()
+	for _, row := range v.Rows {
+		size += row.Size()
 	}
 	reserved.Keep(int64(size))
-	answer(w, r, http.StatusOK, page(v))
+	answer(w, r, http.StatusOK, pages.Page(v))
+}
+
+// overview returns what the page says above the rows at this moment.
+func (s *Server) overview(l pages.Localizer) pages.Overview {
+	return l.Overview(s.feed.Summary(s.preferVerified), s.key(), s.kafka(), s.started, s.preferVerified)
 }
 
 // search waits until the records may be searched for the filter's text. It fails if the client has gone.
@@ -106,15 +88,15 @@ func beforeQuery(query url.Values) uint64 {
 // proof answers GET /proof.
 func (s *Server) proof(w http.ResponseWriter, r *http.Request) {
 	p := s.layout(w, r)
-	p.title = joinTitle(p.name(s.name), p.T("proof.title"))
-	answer(w, r, http.StatusOK, proof(proofView{layout: p, Command: s.key().Verify, Verify: s.verifyCommand()}))
+	p.Title = pages.JoinTitle(p.Name(s.name), p.T("proof.title"))
+	answer(w, r, http.StatusOK, pages.Proof(pages.ProofView{Layout: p, Command: s.key().Verify, Verify: s.verifyCommand()}))
 }
 
 // record answers GET /records/{topic}/{partition}/{offset} with the record's page. With ?part=1 it answers with the part
 // that the script puts below a row, with ?all=1 it shows as much of the record as a browser can.
 func (s *Server) record(w http.ResponseWriter, r *http.Request) {
 	p := s.layout(w, r)
-	p.title = joinTitle(p.name(s.name), p.T("record.title"))
+	p.Title = pages.JoinTitle(p.Name(s.name), p.T("record.title"))
 	position, ok := parsePosition(r.PathValue("topic"), r.PathValue("partition"), r.PathValue("offset"))
 	if !ok {
 		s.fail(w, r, http.StatusNotFound, "no_such_address")
@@ -123,18 +105,18 @@ func (s *Server) record(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	found := s.feed.At(position)
 	if query.Get("part") == "sample" {
-		s.recordSample(w, r, p.localizer, found)
+		s.recordSample(w, r, p.Localizer, found)
 		return
 	}
 	if found == nil {
 		held, _ := s.feed.Size()
-		v := p.gone(position, held)
-		v.layout = p
+		v := p.Gone(position, held)
+		v.Layout = p
 		if query.Get("part") != "" {
-			answer(w, r, http.StatusOK, goneNote(v)) // not 404, which the browser would log to its console
+			answer(w, r, http.StatusOK, pages.GoneNote(v)) // not 404, which the browser would log to its console
 			return
 		}
-		answer(w, r, http.StatusNotFound, gone(v))
+		answer(w, r, http.StatusNotFound, pages.Gone(v))
 		return
 	}
 	reserved, ok := s.reserve(w, r, found.Size())
@@ -142,16 +124,16 @@ func (s *Server) record(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer reserved.Release()
-	v := p.record(found, query.Get("all") != "")
+	v := p.Record(found, query.Get("all") != "")
 	if query.Get("part") != "" {
-		answer(w, r, http.StatusOK, record(p.localizer, v))
+		answer(w, r, http.StatusOK, pages.Record(p.Localizer, v))
 		return
 	}
-	answer(w, r, http.StatusOK, recordPage(p, v))
+	answer(w, r, http.StatusOK, pages.RecordPage(p, v))
 }
 
 // recordSample answers with a record as the sample above the list: an opened row is the sample.
-func (s *Server) recordSample(w http.ResponseWriter, r *http.Request, l localizer, found *feed.Record) {
+func (s *Server) recordSample(w http.ResponseWriter, r *http.Request, l pages.Localizer, found *feed.Record) {
 	if found == nil {
 		w.WriteHeader(http.StatusNoContent) // the sample stays as it is
 		return
@@ -163,7 +145,7 @@ func (s *Server) recordSample(w http.ResponseWriter, r *http.Request, l localize
 	defer reserved.Release()
 	before := found.Position()
 	before.Offset--
-	answer(w, r, http.StatusOK, sample(l, l.sample(feed.Summary{Sample: found, Before: s.feed.At(before)}, s.preferVerified)))
+	answer(w, r, http.StatusOK, pages.Sample(l, l.Sample(feed.Summary{Sample: found, Before: s.feed.At(before)}, s.preferVerified)))
 }
 
 // bytes answers GET /api/records/{topic}/{partition}/{offset}/{part} with the bytes of the message, the value in Kafka or

@@ -91,7 +91,7 @@ func TestOpeningARecordTakesLittleMemory(t *testing.T) {
 			}
 		}
 		// All of it is rendered while it is sent, which takes little memory at any moment.
-		f := safetext.Pretty([]byte(value), maxBytes)
+		f := safetext.Pretty([]byte(value), 1<<20)
 		high := &highWater{base: heap()}
 		if err := f.Preformatted().Render(t.Context(), high); err != nil {
 			t.Fatal(err)

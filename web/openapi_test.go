@@ -16,6 +16,7 @@ import (
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/limit"
 	"kafka-e2ee/web/openapi/openapitest"
+	"kafka-e2ee/web/podstatus"
 	"kafka-e2ee/web/problem"
 )
 
@@ -223,10 +224,10 @@ func TestOpenAPIDocumentIsComplete(t *testing.T) {
 		{"Record", "reject_reason", append(texts(feed.RejectReasons()), "")},
 		{"Record", "flags", flags},
 		{"Sender", "state", texts(feed.SenderStates())},
-		{"KeyState", "", texts(KeyStates())},
-		{"KeyInfo", "state", texts(KeyStates())},
-		{"Check", "result", texts([]CheckResult{CheckEqual, CheckDifferent, CheckNotChecked})},
-		{"Token", "state", append(texts([]AttestationState{AttestationChecked, AttestationUnchecked, AttestationFailed}), "")},
+		{"KeyState", "", texts(podstatus.KeyStates())},
+		{"KeyInfo", "state", texts(podstatus.KeyStates())},
+		{"Check", "result", texts([]podstatus.CheckResult{podstatus.CheckEqual, podstatus.CheckDifferent, podstatus.CheckNotChecked})},
+		{"Token", "state", append(texts([]podstatus.AttestationState{podstatus.AttestationChecked, podstatus.AttestationUnchecked, podstatus.AttestationFailed}), "")},
 		{"Problem", "type", codes},
 	} {
 		got := api.Enum(test.schema, test.property)

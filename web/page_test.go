@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/pages"
+	"kafka-e2ee/web/podstatus"
 	"kafka-e2ee/web/static"
 )
 
@@ -67,13 +69,13 @@ var then = time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 func staged(t testing.TB) *site {
 	s := newSite(t, 100)
 	s.feed.Now = func() time.Time { return then.Add(time.Minute) }
-	s.kafka = KafkaStatus{State: KafkaReading, Topic: "t", Assignment: Assignment{Assigned: 2, Total: 6, Lag: 17, Others: []Others{{Partitions: []int32{2, 3, 4, 5}, Since: then}}}}
+	s.kafka = podstatus.Kafka{State: podstatus.KafkaReading, Topic: "t", Assignment: podstatus.Assignment{Assigned: 2, Total: 6, Lag: 17, Others: []podstatus.Others{{Partitions: []int32{2, 3, 4, 5}, Since: then}}}}
 	for i, state := range feed.States() {
-		for _, format := range []string{formatRSA, "envelope"} {
-			if (state == feed.StatePlain || state == feed.StateTombstone || state == feed.StateRejected || state.IsBatch()) && format != formatRSA {
+		for _, format := range []string{"rsa", "envelope"} {
+			if (state == feed.StatePlain || state == feed.StateTombstone || state == feed.StateRejected || state.IsBatch()) && format != "rsa" {
 				continue
 			}
-			if state == feed.StateNeedsHeader && format == formatRSA {
+			if state == feed.StateNeedsHeader && format == "rsa" {
 				continue
 			}
 			r := rec(int64(100*i+len(format)), state, `{"message":"`+string(state)+`","n":1.50}`)
@@ -100,7 +102,7 @@ func staged(t testing.TB) *site {
 			if state != feed.StateNeedsHeader { // its header would name keys
 				r.NeededKeys, r.HeldKeys = []string{"needed"}, []string{"held"}
 			}
-			if state == feed.StateDecrypted && format != formatRSA {
+			if state == feed.StateDecrypted && format != "rsa" {
 				r.Sender, r.DataKey = feed.Sender{State: feed.SenderVerified, Name: "lab"}, feed.DataKey{ID: "data-key", SealedFor: 1, Counter: 7}
 				r.Flags = feed.Flags{Repeat: true, First: 3, Missing: 2, Moved: true}
 			}
@@ -110,46 +112,46 @@ func staged(t testing.TB) *site {
 	return s
 }
 
-func keyStates() map[string]KeyStatus {
-	attested := Attestation{
-		State: AttestationChecked, Compared: true, Issued: then, Expires: then.Add(8 * time.Hour),
-		Checks: []Check{
-			{"x-ms-sevsnpvm-vmpl", "", "0", CheckNotChecked},
-			{"x-ms-attestation-type", "sevsnpvm", "sevsnpvm", CheckEqual},
-			{"x-ms-sevsnpvm-hostdata", "aa11", "bb22", CheckDifferent},
+func keyStates() map[string]podstatus.Key {
+	attested := podstatus.Attestation{
+		State: podstatus.AttestationChecked, Compared: true, Issued: then, Expires: then.Add(8 * time.Hour),
+		Checks: []podstatus.Check{
+			{Claim: "x-ms-sevsnpvm-vmpl", Expected: "", Actual: "0", Result: podstatus.CheckNotChecked},
+			{Claim: "x-ms-attestation-type", Expected: "sevsnpvm", Actual: "sevsnpvm", Result: podstatus.CheckEqual},
+			{Claim: "x-ms-sevsnpvm-hostdata", Expected: "aa11", Actual: "bb22", Result: podstatus.CheckDifferent},
 		},
 	}
 	equal := attested
 	equal.Checks = attested.Checks[:2]
-	unchecked := Attestation{State: AttestationUnchecked, Reason: "no_signing_keys", Issued: then, Expires: then}
-	released := KeyStatus{State: KeyReleased, Attempts: 1, Held: []HeldKey{{"the-key", then}, {"the-key-before", then.Add(-time.Hour)}}, Keys: []KeyInfo{{Name: "demo", ID: "the-key", State: KeyReleased}}, Attestation: equal, Verify: "az rest --url 'https://v.example/keys/demo'"}
+	unchecked := podstatus.Attestation{State: podstatus.AttestationUnchecked, Reason: "no_signing_keys", Issued: then, Expires: then}
+	released := podstatus.Key{State: podstatus.KeyReleased, Attempts: 1, Held: []podstatus.HeldKey{{ID: "the-key", Since: then}, {ID: "the-key-before", Since: then.Add(-time.Hour)}}, Keys: []podstatus.KeyInfo{{Name: "demo", ID: "the-key", State: podstatus.KeyReleased}}, Attestation: equal, Verify: "az rest --url 'https://v.example/keys/demo'"}
 	held, failed := released, released
 	held.Reason, held.Step, held.Attestation = "no_role", "vault", unchecked
-	failed.Attestation = Attestation{State: AttestationFailed, Reason: "attestation"}
-	unexpected := KeyStatus{State: KeyUnexpected, Step: "key", Attempts: 7, Reason: "unexpected_key", NextAttempt: then.Add(45 * time.Second), ExpectedIDs: []string{"the-key", "the-next-key"}, Keys: []KeyInfo{{Name: "demo", State: KeyUnexpected, UnexpectedID: "a-foreign-key"}}, Attestation: equal, Verify: released.Verify}
+	failed.Attestation = podstatus.Attestation{State: podstatus.AttestationFailed, Reason: "attestation"}
+	unexpected := podstatus.Key{State: podstatus.KeyUnexpected, Step: "key", Attempts: 7, Reason: "unexpected_key", NextAttempt: then.Add(45 * time.Second), ExpectedIDs: []string{"the-key", "the-next-key"}, Keys: []podstatus.KeyInfo{{Name: "demo", State: podstatus.KeyUnexpected, UnexpectedID: "a-foreign-key"}}, Attestation: equal, Verify: released.Verify}
 	stillHeld := unexpected
-	stillHeld.Keys = []KeyInfo{{Name: "demo", ID: "the-key", State: KeyUnexpected, UnexpectedID: "a-foreign-key"}}
-	states := map[string]KeyStatus{
+	stillHeld.Keys = []podstatus.KeyInfo{{Name: "demo", ID: "the-key", State: podstatus.KeyUnexpected, UnexpectedID: "a-foreign-key"}}
+	states := map[string]podstatus.Key{
 		"unexpected":      unexpected,
 		"unexpected_held": stillHeld,
-		"not_configured":  {State: KeyNotConfigured},
-		"incomplete":      {State: KeyNotConfigured, Missing: []string{"SkrClientMAAEndpoint", "SkrClientAKVEndpoint"}},
-		"waiting":         {State: KeyWaiting, Attempts: 2, Reason: "not_ready", NextAttempt: then.Add(9 * time.Second)},
-		"unreachable":     {State: KeyUnreachable, URL: "http://127.0.0.1:9", Attempts: 3, Reason: "no_answer"},
-		"refused":         {State: KeyRefused, Step: "policy", ByPolicy: true, Attempts: 1, Reason: "policy", Attestation: attested, Verify: released.Verify},
-		"no_role":         {State: KeyRefused, Step: "vault", Attempts: 1, Reason: "no_role"},
-		"busy":            {State: KeyRefused, Pending: PendingBusy, Step: "vault", Attempts: 4, Reason: "throttled", NextAttempt: then.Add(9 * time.Second)},
-		"unavailable":     {State: KeyRefused, Pending: PendingUnavailable, Step: "attestation", Attempts: 4, Reason: "network"},
-		"no_identity":     {State: KeyRefused, Pending: PendingUnavailable, Step: "identity", Attempts: 4, Reason: "identity_provider"},
-		"no_proof":        {State: KeyRefused, Pending: PendingNoProof, Step: "attestation", Attempts: 4, Reason: "no_report"},
-		"starting":        {State: KeyUnreachable, Provider: "cdh", Pending: PendingStarting, Step: "sidecar", URL: "http://127.0.0.1:8006", Attempts: 1, Reason: "hub_starting"},
-		"elsewhere":       {State: KeyUnreachable, Pending: PendingElsewhere, Step: "sidecar", URL: "http://localhost:8080", Attempts: 1, Reason: "not_loopback"},
+		"not_configured":  {State: podstatus.KeyNotConfigured},
+		"incomplete":      {State: podstatus.KeyNotConfigured, Missing: []string{"SkrClientMAAEndpoint", "SkrClientAKVEndpoint"}},
+		"waiting":         {State: podstatus.KeyWaiting, Attempts: 2, Reason: "not_ready", NextAttempt: then.Add(9 * time.Second)},
+		"unreachable":     {State: podstatus.KeyUnreachable, URL: "http://127.0.0.1:9", Attempts: 3, Reason: "no_answer"},
+		"refused":         {State: podstatus.KeyRefused, Step: "policy", ByPolicy: true, Attempts: 1, Reason: "policy", Attestation: attested, Verify: released.Verify},
+		"no_role":         {State: podstatus.KeyRefused, Step: "vault", Attempts: 1, Reason: "no_role"},
+		"busy":            {State: podstatus.KeyRefused, Pending: podstatus.PendingBusy, Step: "vault", Attempts: 4, Reason: "throttled", NextAttempt: then.Add(9 * time.Second)},
+		"unavailable":     {State: podstatus.KeyRefused, Pending: podstatus.PendingUnavailable, Step: "attestation", Attempts: 4, Reason: "network"},
+		"no_identity":     {State: podstatus.KeyRefused, Pending: podstatus.PendingUnavailable, Step: "identity", Attempts: 4, Reason: "identity_provider"},
+		"no_proof":        {State: podstatus.KeyRefused, Pending: podstatus.PendingNoProof, Step: "attestation", Attempts: 4, Reason: "no_report"},
+		"starting":        {State: podstatus.KeyUnreachable, Provider: "cdh", Pending: podstatus.PendingStarting, Step: "sidecar", URL: "http://127.0.0.1:8006", Attempts: 1, Reason: "hub_starting"},
+		"elsewhere":       {State: podstatus.KeyUnreachable, Pending: podstatus.PendingElsewhere, Step: "sidecar", URL: "http://localhost:8080", Attempts: 1, Reason: "not_loopback"},
 		"released":        released,
 		"held":            held,
 		"unattested":      failed,
-		"from_file":       {State: KeyFromFile, Provider: "file", Attempts: 1},
-		"no_file":         {State: KeyWaiting, Provider: "file", Attempts: 1, Step: "key", Reason: "key_file"},
-		"data_hub":        {State: KeyRefused, Provider: "cdh", Step: "sidecar", Attempts: 1, Reason: "resource"},
+		"from_file":       {State: podstatus.KeyFromFile, Provider: "file", Attempts: 1},
+		"no_file":         {State: podstatus.KeyWaiting, Provider: "file", Attempts: 1, Step: "key", Reason: "key_file"},
+		"data_hub":        {State: podstatus.KeyRefused, Provider: "cdh", Step: "sidecar", Attempts: 1, Reason: "resource"},
 	}
 	for name, k := range states {
 		k.Since = then
@@ -194,9 +196,9 @@ func TestGoldenRecords(t *testing.T) {
 	s := staged(t)
 	list, _ := s.feed.Before(0)
 	for _, r := range list {
-		_, page, _ := s.get(t, href(r.Record)+"?part=1")
+		_, page, _ := s.get(t, pages.Href(r.Record)+"?part=1")
 		golden(t, fmt.Sprintf("record_%s_%d", r.State, r.Offset), page)
-		doc := s.doc(t, href(r.Record))
+		doc := s.doc(t, pages.Href(r.Record))
 		if doc.Find(testid("part-hex")).Length() > 0 || doc.Find(testid("headers")).First().Find("dt").Length() != len(r.Headers) || doc.Find(testid("part-json")).Length() > 1 {
 			t.Errorf("%s: %s", r.State, doc.Find(testid("record")).Text())
 		}
@@ -268,7 +270,7 @@ func TestCountsAddUp(t *testing.T) {
 func TestPermalinks(t *testing.T) {
 	s := newSite(t, 2)
 	long := rec(7, feed.StateDecrypted, strings.Repeat("x", 30<<10)+"the end")
-	for i := range initialHeaders + 5 {
+	for i := range 50 + 5 {
 		long.Headers = append(long.Headers, feed.Header{Key: fmt.Sprint("h", i), Value: []byte("v")})
 	}
 	s.feed.Append(long)
@@ -308,17 +310,17 @@ func TestKafkaStatusIsShown(t *testing.T) {
 	now := then.Add(time.Minute)
 	s.feed.Now = func() time.Time { return now }
 	for name, test := range map[string]struct {
-		status KafkaStatus
+		status podstatus.Kafka
 		text   string
 		away   bool
 	}{
-		"first":       {KafkaStatus{State: KafkaConnecting, Since: now}, "Connecting to Kafka since 03:03:01 UTC.", true},
-		"slow":        {KafkaStatus{State: KafkaConnecting, Since: then}, "since 03:02:01 UTC: no broker has answered yet. Check that BROKERS is right", true},
-		"unreachable": {KafkaStatus{State: KafkaUnreachable, Cause: KafkaCause{Code: "no_answer"}, Since: then}, "no broker answers. Check BROKERS.", true},
-		"refused":     {KafkaStatus{State: KafkaRefused, Cause: KafkaCause{Code: "topic_forbidden"}, Since: then}, "Kafka refuses this pod since 03:02:01 UTC: this user is not authorized for the topic. Check TOPIC, and the user's rights (ACLs).", true},
-		"no topic":    {KafkaStatus{State: KafkaNoTopic, Topic: "t"}, "Topic t does not exist.", true},
-		"history":     {KafkaStatus{State: KafkaReading, Topic: "t", History: History{Loaded: 3, All: 40}}, "Loading history, 3 of 40 partitions.", false},
-		"empty":       {KafkaStatus{State: KafkaReading, Topic: "t"}, "No records yet in t.", false},
+		"first":       {podstatus.Kafka{State: podstatus.KafkaConnecting, Since: now}, "Connecting to Kafka since 03:03:01 UTC.", true},
+		"slow":        {podstatus.Kafka{State: podstatus.KafkaConnecting, Since: then}, "since 03:02:01 UTC: no broker has answered yet. Check that BROKERS is right", true},
+		"unreachable": {podstatus.Kafka{State: podstatus.KafkaUnreachable, Cause: podstatus.KafkaCause{Code: "no_answer"}, Since: then}, "no broker answers. Check BROKERS.", true},
+		"refused":     {podstatus.Kafka{State: podstatus.KafkaRefused, Cause: podstatus.KafkaCause{Code: "topic_forbidden"}, Since: then}, "Kafka refuses this pod since 03:02:01 UTC: this user is not authorized for the topic. Check TOPIC, and the user's rights (ACLs).", true},
+		"no topic":    {podstatus.Kafka{State: podstatus.KafkaNoTopic, Topic: "t"}, "Topic t does not exist.", true},
+		"history":     {podstatus.Kafka{State: podstatus.KafkaReading, Topic: "t", History: podstatus.History{Loaded: 3, All: 40}}, "Loading history, 3 of 40 partitions.", false},
+		"empty":       {podstatus.Kafka{State: podstatus.KafkaReading, Topic: "t"}, "No records yet in t.", false},
 	} {
 		s.kafka = test.status
 		at := s.doc(t, "/").Find(testid("kafka"))
@@ -326,7 +328,7 @@ func TestKafkaStatusIsShown(t *testing.T) {
 			t.Errorf("%s: %s, away %v", name, at.Text(), away)
 		}
 	}
-	s.kafka = KafkaStatus{State: KafkaReading, Assignment: Assignment{Assigned: 2, Total: 6, Lag: 17}}
+	s.kafka = podstatus.Kafka{State: podstatus.KafkaReading, Assignment: podstatus.Assignment{Assigned: 2, Total: 6, Lag: 17}}
 	for range 10 {
 		s.feed.Append(rec(s.offset(), feed.StateMalformed, "x"))
 	}
@@ -337,9 +339,9 @@ func TestKafkaStatusIsShown(t *testing.T) {
 			t.Errorf("%s: got %q, want %s", id, got, want)
 		}
 	}
-	s.kafka.Assignment.Unreadable = []Unreadable{
-		{Partitions: []int32{1}, Cause: KafkaCause{Code: "leader_missing"}, Since: then},
-		{Partitions: []int32{2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}, Cause: KafkaCause{Code: "timeout", Peer: "10.0.0.1:9092"}, Since: then},
+	s.kafka.Assignment.Unreadable = []podstatus.Unreadable{
+		{Partitions: []int32{1}, Cause: podstatus.KafkaCause{Code: "leader_missing"}, Since: then},
+		{Partitions: []int32{2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}, Cause: podstatus.KafkaCause{Code: "timeout", Peer: "10.0.0.1:9092"}, Since: then},
 	}
 	for lang, want := range map[string][]string{
 		"en": {"13 cannot be read", "Partition 1 cannot be read since 03:02:01 UTC: a partition has no leader. Check the brokers: one may be down.", "Partitions 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, … (+2) cannot be read since 03:02:01 UTC: 10.0.0.1:9092 does not answer in time. Check BROKERS, or the brokers' advertised.listeners."},
@@ -357,11 +359,11 @@ func TestKafkaStatusIsShown(t *testing.T) {
 		}
 	}
 	s.kafka.Assignment.Unreadable = nil
-	s.kafka.Assignment.Others = []Others{{Partitions: []int32{2, 5}, Since: then}, {Partitions: []int32{1}, Since: then.Add(time.Second)}}
-	s.kafka.Unseen = []Unseen{{Partition: 0, From: 10, To: 27}}
+	s.kafka.Assignment.Others = []podstatus.Others{{Partitions: []int32{2, 5}, Since: then}, {Partitions: []int32{1}, Since: then.Add(time.Second)}}
+	s.kafka.Unseen = []podstatus.Unseen{{Partition: 0, From: 10, To: 27}}
 	const others = "other members of the group read partitions 2, 5 since 03:02:01 UTC · another member of the group reads partition 1 since 03:02:02 UTC · " +
 		"not seen: partition 0, offsets 10 to 27, which another member of the group has read"
-	for want, h := range map[string]History{
+	for want, h := range map[string]podstatus.History{
 		others + " · loading history, 3 of 40":                                   {Loaded: 3, All: 40},
 		"loading history, 3 of 40; the brokers of 2 do not answer, trying again": {Loaded: 3, All: 40, Failing: 2},
 		others: {Loaded: 40, All: 40},

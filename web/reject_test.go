@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/podstatus"
 )
 
 // Without this the content of a rejected record could be read at one of the addresses, or nobody would know what to do.
@@ -76,7 +77,7 @@ func TestOlderFormatIsToldFromAttacks(t *testing.T) {
 		s.feed.Append(&feed.Record{Topic: "t", Offset: offset, Timestamp: then, State: feed.StateRejected, Format: "rsa", Rejection: feed.Rejection{Reason: reason}})
 	}
 	strip := func() *selection { return s.doc(t, "/").Find(testid("alerts")) }
-	s.key.Held = []HeldKey{{ID: "id"}}
+	s.key.Held = []podstatus.HeldKey{{ID: "id"}}
 	for i := range 20 {
 		reject(int64(i), feed.RejectFormat)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/locale"
+	"kafka-e2ee/web/pages"
 )
 
 // Without this a viewer would trust a forged or copied record, or not notice that one is withheld.
@@ -81,20 +82,20 @@ func FuzzRow(f *testing.F) {
 	s := &Server{languages: languages}
 	f.Fuzz(func(t *testing.T, value, key []byte) {
 		for _, texts := range s.languages.All() {
-			w := localizer{texts}
+			w := pages.Localizer{Texts: texts}
 			for _, state := range feed.States() {
 				r := rec(1, state, "")
 				r.Stored, r.Key, r.Flags = value, key, feed.Flags{Repeat: true, First: 1 << 60, Missing: 1 << 60, Late: true, Moved: true, Unbound: true}
 				if state == feed.StateDecrypted {
 					r.Value = value
 				}
-				list := w.rows([]feed.Entry{{Record: r, Seq: 1 << 60}})
+				list := w.Rows([]feed.Entry{{Record: r, Seq: 1 << 60}})
 				var page strings.Builder
-				if err := rows(w, list).Render(t.Context(), &page); err != nil {
+				if err := pages.Rows(w, list).Render(t.Context(), &page); err != nil {
 					t.Fatal(err)
 				}
-				if took := page.Len() + list[0].size(); took > 2*rowBytes || list[0].size() > rowBytes {
-					t.Errorf("a row takes %d bytes, %d of them before it is rendered", took, list[0].size())
+				if took := page.Len() + list[0].Size(); took > 2*pages.RowBytes || list[0].Size() > pages.RowBytes {
+					t.Errorf("a row takes %d bytes, %d of them before it is rendered", took, list[0].Size())
 				}
 			}
 		}

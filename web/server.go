@@ -6,8 +6,8 @@
 //	err = site.HTTPServer().Serve(site.Listener(listener))
 //
 // The page is complete without JavaScript. With it, a stream of server-sent events keeps the page live. All viewers see
-// all records. The package knows nothing of Kafka, record formats or sidecars: it shows the states that it is given, in
-// its own words.
+// all records. The package knows nothing of Kafka, record formats or sidecars. It shows the states that it is given: package
+// pages has the words and the HTML for them, this one the addresses, the streams and the limits.
 //
 // Without Options.Access there is no sign-in and no TLS: whoever reaches the page reads the messages.
 package web
@@ -27,6 +27,7 @@ import (
 	"kafka-e2ee/web/limit"
 	"kafka-e2ee/web/locale"
 	"kafka-e2ee/web/openapi"
+	"kafka-e2ee/web/podstatus"
 	"kafka-e2ee/web/static"
 )
 
@@ -34,8 +35,8 @@ import (
 // optional.
 type Options struct {
 	Feed        *feed.Feed
-	Key         func() KeyStatus                  // called for each page; must not block
-	Kafka       func() KafkaStatus                // called for each page; must not block
+	Key         func() podstatus.Key              // called for each page; must not block
+	Kafka       func() podstatus.Kafka            // called for each page; must not block
 	Name        string                            // of the pod, for title and heading: confidential or ordinary (see locales), or any text; empty: none
 	Notices     []string                          // for the line at the top of the page: codes of texts (see locales), or texts
 	Token       func() (token string, there bool) // this pod's attestation token, for download
@@ -53,8 +54,8 @@ type Options struct {
 // Server serves the page, its stream and the API.
 type Server struct {
 	feed           *feed.Feed
-	key            func() KeyStatus
-	kafka          func() KafkaStatus
+	key            func() podstatus.Key
+	kafka          func() podstatus.Kafka
 	name           string
 	notices        []string
 	started        time.Time // the counts begin here

@@ -14,25 +14,26 @@ import (
 
 	"kafka-e2ee/web/access"
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/podstatus"
 )
 
 // site is a server with statuses that a test can change.
 type site struct {
 	*Server
 	http  *httptest.Server
-	key   KeyStatus
-	kafka KafkaStatus
+	key   podstatus.Key
+	kafka podstatus.Kafka
 
 	metrics *prometheus.Registry
 }
 
 func newSite(t testing.TB, size int) *site {
 	t.Helper()
-	s := &site{metrics: prometheus.NewRegistry(), kafka: KafkaStatus{State: KafkaReading, Topic: "t"}, key: KeyStatus{State: KeyUnreachable, URL: "http://localhost:8080", Attempts: 3, Reason: "no_answer", Keys: []KeyInfo{{Name: "demo", State: KeyUnreachable}}}}
+	s := &site{metrics: prometheus.NewRegistry(), kafka: podstatus.Kafka{State: podstatus.KafkaReading, Topic: "t"}, key: podstatus.Key{State: podstatus.KeyUnreachable, URL: "http://localhost:8080", Attempts: 3, Reason: "no_answer", Keys: []podstatus.KeyInfo{{Name: "demo", State: podstatus.KeyUnreachable}}}}
 	var err error
 	s.Server, err = New(Options{
-		Feed: feed.New(size), Key: func() KeyStatus { return s.key },
-		Kafka:      func() KafkaStatus { return s.kafka },
+		Feed: feed.New(size), Key: func() podstatus.Key { return s.key },
+		Kafka:      func() podstatus.Kafka { return s.kafka },
 		Registerer: s.metrics,
 	})
 	if err != nil {

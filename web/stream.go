@@ -14,6 +14,7 @@ import (
 
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/limit"
+	"kafka-e2ee/web/pages"
 )
 
 const (
@@ -24,10 +25,9 @@ const (
 	refreshEvery = time.Second            // for what changes with time alone, such as the rate
 	countTime    = 50 * time.Millisecond  // at most, in one update to all: the pages that remain get their counts with the next
 
-	firstRows = 200         // on a page when it is opened
-	maxRows   = 500         // on a page, and in one update
-	maxGone   = 2 * maxRows // in one update; if more rows leave the filter, the page gets all rows again
-	newRows   = 60          // of new records in one update: nobody reads more in a quarter of a second
+	firstRows = 200               // on a page when it is opened
+	maxGone   = 2 * pages.MaxRows // in one update; if more rows leave the filter, the page gets all rows again
+	newRows   = 60                // of new records in one update: nobody reads more in a quarter of a second
 )
 
 // update is an event of the stream, as the page's script reads it.
@@ -94,7 +94,7 @@ func (s *Server) flush(ctx context.Context) {
 	counted := time.Now().Add(countTime)
 	for to, g := range b.groups {
 		if parts[to.lang] == nil {
-			parts[to.lang] = s.parts(ctx, g.localizer)
+			parts[to.lang] = s.overview(g.localizer).Parts(ctx, g.localizer)
 		}
 		u := update{Parts: g.changed(parts[to.lang])}
 		selected := s.selectChanges(&u, to.filter, list, missed)
@@ -114,12 +114,12 @@ func (s *Server) flush(ctx context.Context) {
 
 // join adds a viewer. Its first event brings the page from the revision that it has, if known, to the present one, so that
 // it misses nothing. It fails if there is no memory for that event.
-func (s *Server) join(ctx context.Context, l localizer, f feed.Filter, after uint64, known bool) (audience, *viewer, bool) {
+func (s *Server) join(ctx context.Context, l pages.Localizer, f feed.Filter, after uint64, known bool) (audience, *viewer, bool) {
 	b, to := s.broadcaster, audience{l.Lang, f}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	// The next flush may send some of these changes again. A row replaces itself, but a count would count twice.
-	u := update{Parts: s.parts(ctx, l)}
+	u := update{Parts: s.overview(l).Parts(ctx, l)}
 	var list []feed.Entry
 	var rev uint64
 	if known {
@@ -160,7 +160,7 @@ func (s *Server) selectChanges(u *update, f feed.Filter, list []feed.Entry, miss
 		return u.reset(f, all)
 	}
 	for _, e := range gone {
-		u.Gone = append(u.Gone, rowID(e.Record))
+		u.Gone = append(u.Gone, pages.RowID(e.Record))
 	}
 	u.recount = len(gone) > 0 || slices.ContainsFunc(selected, feed.Entry.Replaces)
 	return selected
@@ -187,11 +187,11 @@ func missedSince(after, rev uint64, list []feed.Entry) int {
 }
 
 // event renders an update as a server-sent event.
-func (s *Server) event(ctx context.Context, l localizer, list []feed.Entry, rev uint64, u update) []byte {
+func (s *Server) event(ctx context.Context, l pages.Localizer, list []feed.Entry, rev uint64, u update) []byte {
 	kept, fresh := limitRows(list, u.Reset)
 	u.Skipped += len(list) - len(kept)
 	u.Count, u.Fresh = len(kept), fresh
-	u.Rows = render(func(out io.Writer) error { return rows(l, l.rows(kept)).Render(ctx, out) })
+	u.Rows = pages.Render(func(out io.Writer) error { return pages.Rows(l, l.Rows(kept)).Render(ctx, out) })
 	var event bytes.Buffer
 	event.Grow(len(u.Rows) + 4<<10)
 	event.WriteString("id: " + s.cursor(rev) + "\ndata: ")
@@ -211,35 +211,11 @@ func limitRows(list []feed.Entry, all bool) (kept []feed.Entry, fresh int) {
 		if e.IsNew() {
 			fresh++
 		}
-		if len(kept) < maxRows && (!e.IsNew() || all || fresh <= newRows) {
+		if len(kept) < pages.MaxRows && (!e.IsNew() || all || fresh <= newRows) {
 			kept = append(kept, e)
 		}
 	}
 	return kept, fresh
-}
-
-// parts renders the parts of the page above the rows.
-func (s *Server) parts(ctx context.Context, l localizer) map[string]string {
-	h := s.overview(l)
-	return map[string]string{
-		"banner":      render(func(out io.Writer) error { return banner(l, h.banner).Render(ctx, out) }),
-		"why":         render(func(out io.Writer) error { return why(l, h.banner).Render(ctx, out) }),
-		"alerts":      render(func(out io.Writer) error { return alerts(l, h.alerts, "").Render(ctx, out) }),
-		"attestation": render(func(out io.Writer) error { return attestation(l, h.attest).Render(ctx, out) }),
-		"sample":      render(func(out io.Writer) error { return sample(l, h.sample).Render(ctx, out) }),
-		"kafka":       render(func(out io.Writer) error { return kafka(h.kafka).Render(ctx, out) }),
-		"counts":      render(func(out io.Writer) error { return countsLine(h.counts).Render(ctx, out) }),
-		"stats":       render(func(out io.Writer) error { return stats(l, h.stats).Render(ctx, out) }),
-	}
-}
-
-// render returns what a component writes. It fails only if ctx has ended, and then nobody reads the result.
-func render(write func(io.Writer) error) string {
-	var b strings.Builder
-	if write(&b) != nil {
-		return ""
-	}
-	return b.String()
 }
 
 // events answers GET /api/events?after=CURSOR with server-sent events (HTML Living Standard, section 9.2). It takes the
@@ -250,7 +226,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		cursor = r.URL.Query().Get("after")
 	}
 	after, known := s.parseCursor(cursor)
-	to, v, ok := s.join(context.WithoutCancel(r.Context()), s.language(r), parseFilter(r.URL.Query()), after, known)
+	to, v, ok := s.join(context.WithoutCancel(r.Context()), s.language(r), pages.ParseFilter(r.URL.Query()), after, known)
 	if !ok {
 		s.tooBusy(w, r)
 		return

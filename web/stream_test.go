@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/pages"
 )
 
 // watched is an answer that records its time limit.
@@ -101,7 +102,7 @@ func (s *site) mustJoin(t *testing.T, f feed.Filter, after uint64, known bool) (
 	return s.joinIn(t, s.english(), f, after, known)
 }
 
-func (s *site) joinIn(t *testing.T, l localizer, f feed.Filter, after uint64, known bool) (audience, *viewer) {
+func (s *site) joinIn(t *testing.T, l pages.Localizer, f feed.Filter, after uint64, known bool) (audience, *viewer) {
 	t.Helper()
 	to, v, ok := s.join(t.Context(), l, f, after, known)
 	if !ok {
@@ -198,7 +199,7 @@ func TestUpdatesAreLimited(t *testing.T) {
 		t.Errorf("an update of 2000 new records has %d rows, %d new and %d skipped", f.Count, f.Fresh, f.Skipped)
 	}
 	decryptAll(s.feed, "decrypted")
-	if f := next(); f.Count != maxRows || f.Fresh != 0 || f.Skipped != 2000-maxRows {
+	if f := next(); f.Count != pages.MaxRows || f.Fresh != 0 || f.Skipped != 2000-pages.MaxRows {
 		t.Errorf("an update of 2000 changes has %d rows, %d new and %d skipped", f.Count, f.Fresh, f.Skipped)
 	}
 }
@@ -227,7 +228,7 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 func TestStreamIsFiltered(t *testing.T) {
 	s := newSite(t, 1000)
 	_, plain := s.mustJoin(t, feed.Filter{State: feed.StatePlain}, 0, false)
-	_, all := s.joinIn(t, localizer{s.languages.All()[1]}, feed.Filter{}, 0, false)
+	_, all := s.joinIn(t, pages.Localizer{Texts: s.languages.All()[1]}, feed.Filter{}, 0, false)
 	take(plain)
 	take(all)
 	s.feed.Append(rec(1, feed.StateDecrypted, "one"), rec(2, feed.StatePlain, "two"))

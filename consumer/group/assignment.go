@@ -11,7 +11,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"kafka-e2ee/kafkaconf"
-	"kafka-e2ee/web"
+	"kafka-e2ee/web/podstatus"
 )
 
 // assignment is the state of this member of the consumer group and of the partitions assigned to it. The page, /readyz,
@@ -29,14 +29,14 @@ type assignment struct {
 	joined     bool                      // a session is running
 	changed    time.Time                 // when the last session started or ended; zero before the first
 	failure    *failure                  // why there is no session, or none that lasts
-	shown      web.KafkaState            // what status returned last
+	shown      podstatus.KafkaState      // what status returned last
 	since      time.Time                 // when shown changed
 	notReading time.Time                 // since when shown is not KafkaReading; zero if it is
 }
 
 // failure is why something cannot be read.
 type failure struct {
-	state  web.KafkaState
+	state  podstatus.KafkaState
 	cause  kafkaconf.Cause
 	repeat bool // it has ended several sessions soon after they started
 }
@@ -64,7 +64,7 @@ const (
 )
 
 func newAssignment(topic string, explain func(error) kafkaconf.Cause) *assignment {
-	a := &assignment{topic: topic, explain: explain, now: time.Now, shown: web.KafkaConnecting}
+	a := &assignment{topic: topic, explain: explain, now: time.Now, shown: podstatus.KafkaConnecting}
 	a.since = a.now()
 	a.notReading = a.since
 	return a
@@ -177,22 +177,22 @@ func (a *assignment) setLag(partition int32, records int64) {
 }
 
 func (a *assignment) failureOf(err error) failure {
-	f := failure{state: web.KafkaUnreachable, cause: a.explain(err)}
+	f := failure{state: podstatus.KafkaUnreachable, cause: a.explain(err)}
 	switch {
 	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
-		f.state = web.KafkaNoTopic
+		f.state = podstatus.KafkaNoTopic
 	case f.cause.Refused:
-		f.state = web.KafkaRefused
+		f.state = podstatus.KafkaRefused
 	}
 	return f
 }
 
 // status returns the status that the page shows.
-func (a *assignment) status() web.KafkaStatus {
+func (a *assignment) status() podstatus.Kafka {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.now()
-	status := web.KafkaStatus{Topic: a.topic, State: web.KafkaReading}
+	status := podstatus.Kafka{Topic: a.topic, State: podstatus.KafkaReading}
 	if a.joined && a.failure != nil && now.Sub(a.changed) >= showFailureAfter {
 		a.failure = nil
 	}
@@ -200,7 +200,7 @@ func (a *assignment) status() web.KafkaStatus {
 	switch {
 	case failure != nil:
 	case !a.joined && (a.changed.IsZero() || now.Sub(a.changed) >= showRejoinAfter):
-		status.State = web.KafkaConnecting
+		status.State = podstatus.KafkaConnecting
 	default:
 		status.Assignment = a.current(now)
 		if n := status.Assignment.CountUnreadable(); n > 0 && n == len(a.partitions) {
@@ -209,7 +209,7 @@ func (a *assignment) status() web.KafkaStatus {
 	}
 	if failure != nil {
 		status.State = failure.state
-		if failure.state != web.KafkaNoTopic {
+		if failure.state != podstatus.KafkaNoTopic {
 			status.Cause = pageCause(failure.cause)
 		}
 	}
@@ -217,7 +217,7 @@ func (a *assignment) status() web.KafkaStatus {
 		a.shown, a.since = status.State, now
 	}
 	switch {
-	case status.State == web.KafkaReading:
+	case status.State == podstatus.KafkaReading:
 		a.notReading = time.Time{}
 	case a.notReading.IsZero():
 		a.notReading = now
@@ -226,13 +226,13 @@ func (a *assignment) status() web.KafkaStatus {
 	return status
 }
 
-func pageCause(c kafkaconf.Cause) web.KafkaCause {
-	return web.KafkaCause{Code: string(c.Code), Peer: c.Peer, Detail: c.Detail, What: c.What, Check: c.Hint}
+func pageCause(c kafkaconf.Cause) podstatus.KafkaCause {
+	return podstatus.KafkaCause{Code: string(c.Code), Peer: c.Peer, Detail: c.Detail, What: c.What, Check: c.Hint}
 }
 
 // current returns this member's partitions. It groups unreadable ones by their cause, in the order of the lowest number.
-func (a *assignment) current(now time.Time) web.Assignment {
-	current := web.Assignment{Assigned: len(a.partitions), Total: a.total, Others: a.others()}
+func (a *assignment) current(now time.Time) podstatus.Assignment {
+	current := podstatus.Assignment{Assigned: len(a.partitions), Total: a.total, Others: a.others()}
 	for _, id := range slices.Sorted(maps.Keys(a.partitions)) {
 		p := a.partitions[id]
 		current.Lag += p.lag
@@ -240,10 +240,10 @@ func (a *assignment) current(now time.Time) web.Assignment {
 			continue
 		}
 		cause := pageCause(p.failure.cause)
-		at := slices.IndexFunc(current.Unreadable, func(u web.Unreadable) bool { return u.Cause == cause })
+		at := slices.IndexFunc(current.Unreadable, func(u podstatus.Unreadable) bool { return u.Cause == cause })
 		if at < 0 {
 			at = len(current.Unreadable)
-			current.Unreadable = append(current.Unreadable, web.Unreadable{Cause: cause, Since: p.failingSince})
+			current.Unreadable = append(current.Unreadable, podstatus.Unreadable{Cause: cause, Since: p.failingSince})
 		}
 		u := &current.Unreadable[at]
 		u.Partitions = append(u.Partitions, id)
@@ -255,12 +255,12 @@ func (a *assignment) current(now time.Time) web.Assignment {
 }
 
 // others groups the partitions that other members read by the time since when they do.
-func (a *assignment) others() (others []web.Others) {
+func (a *assignment) others() (others []podstatus.Others) {
 	for _, id := range slices.Sorted(maps.Keys(a.away)) {
-		at := slices.IndexFunc(others, func(o web.Others) bool { return o.Since.Equal(a.away[id]) })
+		at := slices.IndexFunc(others, func(o podstatus.Others) bool { return o.Since.Equal(a.away[id]) })
 		if at < 0 {
 			at = len(others)
-			others = append(others, web.Others{Since: a.away[id]})
+			others = append(others, podstatus.Others{Since: a.away[id]})
 		}
 		others[at].Partitions = append(others[at].Partitions, id)
 	}
@@ -272,7 +272,7 @@ func (a *assignment) others() (others []web.Others) {
 func (a *assignment) worstFailure() *failure {
 	var worst *failure
 	for _, id := range slices.Sorted(maps.Keys(a.partitions)) {
-		if f := &a.partitions[id].failure; worst == nil || f.state == web.KafkaRefused && worst.state != web.KafkaRefused {
+		if f := &a.partitions[id].failure; worst == nil || f.state == podstatus.KafkaRefused && worst.state != podstatus.KafkaRefused {
 			worst = f
 		}
 	}

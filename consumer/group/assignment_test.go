@@ -10,7 +10,7 @@ import (
 
 	"github.com/IBM/sarama"
 
-	"kafka-e2ee/web"
+	"kafka-e2ee/web/podstatus"
 )
 
 // newTestAssignment makes an assignment with a clock of its own. wait advances the clock.
@@ -47,7 +47,7 @@ func TestAssignedPartitions(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	started := a.now()
-	if got, want := a.status().Assignment.Others, []web.Others{{Partitions: []int32{0, 2, 3, 5}, Since: started}}; fmt.Sprint(got) != fmt.Sprint(want) {
+	if got, want := a.status().Assignment.Others, []podstatus.Others{{Partitions: []int32{0, 2, 3, 5}, Since: started}}; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("with others: %v, want %v", got, want)
 	}
 	wait(time.Minute)
@@ -55,7 +55,7 @@ func TestAssignedPartitions(t *testing.T) {
 	if lost := a.startSession([]int32{4, 5}, 6); !slices.Equal(lost, []int32{1}) {
 		t.Errorf("lost %v", lost)
 	}
-	if got, want := a.status().Assignment.Others, []web.Others{{Partitions: []int32{0, 2, 3}, Since: started}, {Partitions: []int32{1}, Since: a.now()}}; fmt.Sprint(got) != fmt.Sprint(want) {
+	if got, want := a.status().Assignment.Others, []podstatus.Others{{Partitions: []int32{0, 2, 3}, Since: started}, {Partitions: []int32{1}, Since: a.now()}}; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("with others: %v, want %v", got, want)
 	}
 	if got := a.status().Assignment; got.Assigned != 2 || got.Lag != 5 {
@@ -208,7 +208,7 @@ func TestCauseIsSteady(t *testing.T) {
 		t.Error("a cause that is over is still shown")
 	}
 	a.partitionFailed(0, sarama.ErrUnsupportedVersion)
-	if got := a.status().State; got != web.KafkaRefused {
+	if got := a.status().State; got != podstatus.KafkaRefused {
 		t.Errorf("a refusal: %s", got)
 	}
 }

@@ -26,7 +26,7 @@ import (
 	"kafka-e2ee/consumer/fetchlimit"
 	"kafka-e2ee/consumer/query"
 	"kafka-e2ee/kafkaconf"
-	"kafka-e2ee/web"
+	"kafka-e2ee/web/podstatus"
 )
 
 // Handler handles the records of a member. A session is the time between two rebalances: its partitions do not change.
@@ -92,7 +92,7 @@ func (m *Member) partitionFetched(f fetchlimit.FetchedPartition) {
 }
 
 // Status returns the status that the page shows, without its history.
-func (m *Member) Status() web.KafkaStatus { return m.assignment.status() }
+func (m *Member) Status() podstatus.Kafka { return m.assignment.status() }
 
 // MaxRetryDelay is the longest delay before Kafka is tried again.
 const MaxRetryDelay = 15 * time.Second

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"kafka-e2ee/web"
+	"kafka-e2ee/web/podstatus"
 )
 
 const (
@@ -19,7 +19,7 @@ const (
 func (m *Member) logStatus(ctx context.Context) {
 	tick := time.NewTicker(statusInterval)
 	defer tick.Stop()
-	var shown, logged web.KafkaStatus
+	var shown, logged podstatus.Kafka
 	var loggedAt time.Time
 	for {
 		select {
@@ -36,11 +36,11 @@ func (m *Member) logStatus(ctx context.Context) {
 		case time.Since(loggedAt) < minLogInterval || sameStatus(status, logged) && time.Since(loggedAt) < logRepeatInterval:
 		case len(unreadable) > 0:
 			for _, u := range unreadable[:min(len(unreadable), maxCausesLogged)] {
-				m.cfg.Log.WarnContext(ctx, "partitions cannot be read", slog.Any("partitions", u.Partitions[:min(len(u.Partitions), web.MaxListed)]),
+				m.cfg.Log.WarnContext(ctx, "partitions cannot be read", slog.Any("partitions", u.Partitions[:min(len(u.Partitions), podstatus.MaxListed)]),
 					slog.Int("of", status.Assignment.Assigned), slog.Int("number", len(u.Partitions)), slog.String("cause", u.Cause.What), slog.String("hint", "check "+u.Cause.Check))
 			}
 			logged, loggedAt = status, time.Now()
-		case status.State == web.KafkaReading && len(logged.Assignment.Unreadable) > 0:
+		case status.State == podstatus.KafkaReading && len(logged.Assignment.Unreadable) > 0:
 			m.cfg.Log.InfoContext(ctx, "every partition is read again", slog.Int("partitions", status.Assignment.Assigned))
 			logged, loggedAt = status, time.Now()
 		}
@@ -48,9 +48,9 @@ func (m *Member) logStatus(ctx context.Context) {
 }
 
 // sameStatus compares statuses without their lag and times.
-func sameStatus(a, b web.KafkaStatus) bool {
+func sameStatus(a, b podstatus.Kafka) bool {
 	return a.State == b.State && a.Cause == b.Cause && a.Assignment.Assigned == b.Assignment.Assigned && a.Assignment.Total == b.Assignment.Total &&
-		slices.EqualFunc(a.Assignment.Unreadable, b.Assignment.Unreadable, func(a, b web.Unreadable) bool {
+		slices.EqualFunc(a.Assignment.Unreadable, b.Assignment.Unreadable, func(a, b podstatus.Unreadable) bool {
 			return a.Cause == b.Cause && slices.Equal(a.Partitions, b.Partitions)
 		})
 }

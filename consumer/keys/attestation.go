@@ -8,7 +8,7 @@ import (
 
 	"kafka-e2ee/skrclient"
 	"kafka-e2ee/skrclient/policy"
-	"kafka-e2ee/web"
+	"kafka-e2ee/web/podstatus"
 )
 
 const (
@@ -113,22 +113,22 @@ func (a *attestation) token() (string, bool) {
 }
 
 // status compares the latest token with the policy, for the page.
-func (a *attestation) status() web.Attestation {
+func (a *attestation) status() podstatus.Attestation {
 	latest := a.latest.Load()
 	if latest == nil {
-		return web.Attestation{}
+		return podstatus.Attestation{}
 	}
-	status := web.Attestation{State: web.AttestationChecked, Compared: a.policy != nil}
+	status := podstatus.Attestation{State: podstatus.AttestationChecked, Compared: a.policy != nil}
 	if failure := latest.failure(); failure != nil {
-		status.State, status.Reason = web.AttestationUnchecked, string(failure.Cause)
+		status.State, status.Reason = podstatus.AttestationUnchecked, string(failure.Cause)
 	}
 	if latest.token == nil {
-		status.State = web.AttestationFailed
+		status.State = podstatus.AttestationFailed
 		return status
 	}
 	status.Issued, status.Expires = latest.token.Issued, latest.token.Expires
 	for _, check := range latest.token.Compare(a.policy) {
-		status.Checks = append(status.Checks, web.Check{Claim: check.Claim, Expected: check.Expected, Actual: check.Actual, Result: web.CheckResult(check.Result)})
+		status.Checks = append(status.Checks, podstatus.Check{Claim: check.Claim, Expected: check.Expected, Actual: check.Actual, Result: podstatus.CheckResult(check.Result)})
 	}
 	return status
 }

@@ -11,13 +11,14 @@ import (
 	"kafka-e2ee/skrclient"
 	"kafka-e2ee/web"
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/podstatus"
 )
 
 // Without this the page would show a code in place of the reason why there is no key, or not say what to do.
 func TestPageExplainsEveryCause(t *testing.T) {
-	var key web.KeyStatus
+	var key podstatus.Key
 	server, err := web.New(web.Options{
-		Feed: feed.New(1), Key: func() web.KeyStatus { return key }, Kafka: func() web.KafkaStatus { return web.KafkaStatus{} },
+		Feed: feed.New(1), Key: func() podstatus.Key { return key }, Kafka: func() podstatus.Kafka { return podstatus.Kafka{} },
 		Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
@@ -28,7 +29,7 @@ func TestPageExplainsEveryCause(t *testing.T) {
 	for _, cause := range skrclient.Causes() {
 		english := ""
 		for _, lang := range []string{"en", "ja"} {
-			key = web.KeyStatus{State: web.KeyWaiting, Reason: string(cause)}
+			key = podstatus.Key{State: podstatus.KeyWaiting, Reason: string(cause)}
 			answer, err := http.Get(site.URL + "/?lang=" + lang)
 			if err != nil {
 				t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/skrclient"
-	"kafka-e2ee/web"
+	"kafka-e2ee/web/podstatus"
 )
 
 // maxKeys bounds the cost of a sidecar that releases a different key each time: the memory, and the work of trying
@@ -39,16 +39,16 @@ func addKeys(keyring, held []*rsa.PrivateKey) (all []*rsa.PrivateKey, dropped in
 
 // heldKeys lists a keyring, the newest key first. A key that was listed before keeps its time. After a restart all come at
 // once, in any order, so their ranks decide first: see ranksOf.
-func heldKeys(before []web.HeldKey, keyring []*rsa.PrivateKey, ranks map[string]int, now time.Time) []web.HeldKey {
-	list := make([]web.HeldKey, 0, len(keyring))
+func heldKeys(before []podstatus.HeldKey, keyring []*rsa.PrivateKey, ranks map[string]int, now time.Time) []podstatus.HeldKey {
+	list := make([]podstatus.HeldKey, 0, len(keyring))
 	for _, key := range slices.Backward(keyring) {
-		held := web.HeldKey{ID: envelope.KeyID(&key.PublicKey), Since: now}
-		if i := slices.IndexFunc(before, func(k web.HeldKey) bool { return k.ID == held.ID }); i >= 0 {
+		held := podstatus.HeldKey{ID: envelope.KeyID(&key.PublicKey), Since: now}
+		if i := slices.IndexFunc(before, func(k podstatus.HeldKey) bool { return k.ID == held.ID }); i >= 0 {
 			held = before[i]
 		}
 		list = append(list, held)
 	}
-	slices.SortStableFunc(list, func(a, b web.HeldKey) int { return cmp.Compare(ranks[a.ID], ranks[b.ID]) })
+	slices.SortStableFunc(list, func(a, b podstatus.HeldKey) int { return cmp.Compare(ranks[a.ID], ranks[b.ID]) })
 	return list
 }
 

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"kafka-e2ee/skrclient"
-	"kafka-e2ee/web"
+	"kafka-e2ee/web/podstatus"
 )
 
 // Config holds the callbacks of a [Requester]. All fields are required.
@@ -27,7 +27,7 @@ type Requester struct {
 	cfg         Config
 	keeper      *skrclient.Keeper // nil if no key is asked for
 	attestation *attestation      // nil if nothing can attest
-	fixed       web.KeyStatus     // the part of the status that never changes
+	fixed       podstatus.Key     // the part of the status that never changes
 	started     time.Time
 
 	// keyring holds the last maxKeys keys that were released to this process. After a rotation the vault releases the
@@ -37,8 +37,8 @@ type Requester struct {
 	names   []string       // of the keys that are asked for
 
 	mu           sync.Mutex
-	held         []web.HeldKey // what is in the keyring, the newest first
-	nextRefresh  time.Time     // when RefreshOnUnknownKey may ask again
+	held         []podstatus.HeldKey // what is in the keyring, the newest first
+	nextRefresh  time.Time           // when RefreshOnUnknownKey may ask again
 	refreshDelay time.Duration
 }
 
@@ -46,7 +46,7 @@ type Requester struct {
 func New(source *Source, cfg Config) (*Requester, error) {
 	k := &Requester{
 		cfg: cfg, started: time.Now(), names: source.names,
-		fixed: web.KeyStatus{Provider: source.Provider, URL: source.url(), Verify: source.verifyCommand(), ExpectedIDs: source.expectedIDs},
+		fixed: podstatus.Key{Provider: source.Provider, URL: source.url(), Verify: source.verifyCommand(), ExpectedIDs: source.expectedIDs},
 	}
 	if unset := source.unset(); len(unset) > 0 {
 		cfg.Log.Warn("no key is asked for, so what is encrypted stays so", slog.String("hint", "set "+strings.Join(unset, ", ")))

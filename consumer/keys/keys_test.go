@@ -15,7 +15,7 @@ import (
 	"kafka-e2ee/settings"
 	"kafka-e2ee/skrclient"
 	"kafka-e2ee/skrclient/skrtest"
-	"kafka-e2ee/web"
+	"kafka-e2ee/web/podstatus"
 )
 
 // open loads and opens settings, as the consumer does.
@@ -61,7 +61,7 @@ func TestIncompleteSettingsAreAState(t *testing.T) {
 			t.Fatal(err)
 		}
 		status := k.Status()
-		if status.State != web.KeyNotConfigured || strings.Join(status.Missing, " ") != test.want || !strings.Contains(log.String(), strings.Join(source.unset(), ", ")) {
+		if status.State != podstatus.KeyNotConfigured || strings.Join(status.Missing, " ") != test.want || !strings.Contains(log.String(), strings.Join(source.unset(), ", ")) {
 			t.Errorf("%s: %+v, log %s", name, status, log)
 		}
 	}
@@ -69,10 +69,10 @@ func TestIncompleteSettingsAreAState(t *testing.T) {
 
 // Without it a busy vault would look like one that refuses, or a refusal like a failure that passes by itself.
 func TestPending(t *testing.T) {
-	for cause, want := range map[skrclient.Cause]web.Pending{
-		skrclient.CauseThrottled: web.PendingBusy, skrclient.CauseNetwork: web.PendingUnavailable, skrclient.CauseHostNotFound: web.PendingUnavailable, skrclient.CauseServiceFailed: web.PendingUnavailable,
-		skrclient.CauseIdentityProvider: web.PendingUnavailable, skrclient.CauseUntrustedCertificate: web.PendingUnavailable, skrclient.CauseNoReport: web.PendingNoProof, skrclient.CauseNoCertificates: web.PendingNoProof,
-		skrclient.CauseHubStarting: web.PendingStarting, skrclient.CauseNotLoopback: web.PendingElsewhere,
+	for cause, want := range map[skrclient.Cause]podstatus.Pending{
+		skrclient.CauseThrottled: podstatus.PendingBusy, skrclient.CauseNetwork: podstatus.PendingUnavailable, skrclient.CauseHostNotFound: podstatus.PendingUnavailable, skrclient.CauseServiceFailed: podstatus.PendingUnavailable,
+		skrclient.CauseIdentityProvider: podstatus.PendingUnavailable, skrclient.CauseUntrustedCertificate: podstatus.PendingUnavailable, skrclient.CauseNoReport: podstatus.PendingNoProof, skrclient.CauseNoCertificates: podstatus.PendingNoProof,
+		skrclient.CauseHubStarting: podstatus.PendingStarting, skrclient.CauseNotLoopback: podstatus.PendingElsewhere,
 		skrclient.CausePolicy: "", skrclient.CauseNoRole: "", skrclient.CauseUnknownReason: "", skrclient.CauseAttestation: "",
 	} {
 		if got := pending(&skrclient.Error{Cause: cause}); got != want {
@@ -139,8 +139,8 @@ func TestUnexpectedKeyIsNotSet(t *testing.T) {
 		t.Errorf("%d keys are set, want the expected one", len(set))
 	}
 	status := k.Status()
-	if status.State != web.KeyUnexpected || status.Reason != string(skrclient.CauseUnexpectedKey) || !slices.Equal(status.ExpectedIDs, source.expectedIDs) ||
-		status.Keys[0] != (web.KeyInfo{Name: "demo", State: web.KeyUnexpected, UnexpectedID: envelope.KeyID(&foreign.PublicKey)}) {
+	if status.State != podstatus.KeyUnexpected || status.Reason != string(skrclient.CauseUnexpectedKey) || !slices.Equal(status.ExpectedIDs, source.expectedIDs) ||
+		status.Keys[0] != (podstatus.KeyInfo{Name: "demo", State: podstatus.KeyUnexpected, UnexpectedID: envelope.KeyID(&foreign.PublicKey)}) {
 		t.Errorf("got %+v", status)
 	}
 }

@@ -5,14 +5,14 @@ import (
 
 	"kafka-e2ee/envelope"
 	"kafka-e2ee/skrclient"
-	"kafka-e2ee/web"
+	"kafka-e2ee/web/podstatus"
 )
 
 // Status returns the status that the page shows.
-func (k *Requester) Status() web.KeyStatus {
+func (k *Requester) Status() podstatus.Key {
 	status := k.fixed
 	if k.keeper == nil {
-		status.State, status.Since = web.KeyNotConfigured, k.started
+		status.State, status.Since = podstatus.KeyNotConfigured, k.started
 		return status
 	}
 	s := k.keeper.Status()
@@ -30,7 +30,7 @@ func (k *Requester) Status() web.KeyStatus {
 	status.Held = slices.Clone(k.held)
 	k.mu.Unlock()
 	for _, key := range s.Keys {
-		info := web.KeyInfo{Name: key.Name, State: k.stateOf(key.State), UnexpectedID: key.UnexpectedID}
+		info := podstatus.KeyInfo{Name: key.Name, State: k.stateOf(key.State), UnexpectedID: key.UnexpectedID}
 		if private := key.Private(); private != nil {
 			info.ID = envelope.KeyID(&private.PublicKey)
 		}
@@ -39,37 +39,37 @@ func (k *Requester) Status() web.KeyStatus {
 	return status
 }
 
-func (k *Requester) stateOf(s skrclient.State) web.KeyState {
+func (k *Requester) stateOf(s skrclient.State) podstatus.KeyState {
 	switch s {
 	case skrclient.StateReleased:
 		if k.fixed.Provider == providerFile {
-			return web.KeyFromFile
+			return podstatus.KeyFromFile
 		}
-		return web.KeyReleased
+		return podstatus.KeyReleased
 	case skrclient.StateRefused:
-		return web.KeyRefused
+		return podstatus.KeyRefused
 	case skrclient.StateUnexpected:
-		return web.KeyUnexpected
+		return podstatus.KeyUnexpected
 	case skrclient.StateUnreachable:
-		return web.KeyUnreachable
+		return podstatus.KeyUnreachable
 	default:
-		return web.KeyWaiting
+		return podstatus.KeyWaiting
 	}
 }
 
 // pending returns why a failure may resolve itself. It is empty for a refusal, which only a person can change.
-func pending(failure *skrclient.Error) web.Pending {
+func pending(failure *skrclient.Error) podstatus.Pending {
 	switch failure.Cause {
 	case skrclient.CauseThrottled:
-		return web.PendingBusy
+		return podstatus.PendingBusy
 	case skrclient.CauseHostNotFound, skrclient.CauseNetwork, skrclient.CauseUntrustedCertificate, skrclient.CauseServiceFailed, skrclient.CauseIdentityProvider:
-		return web.PendingUnavailable
+		return podstatus.PendingUnavailable
 	case skrclient.CauseNoReport, skrclient.CauseNoCertificates:
-		return web.PendingNoProof
+		return podstatus.PendingNoProof
 	case skrclient.CauseHubStarting:
-		return web.PendingStarting
+		return podstatus.PendingStarting
 	case skrclient.CauseNotLoopback:
-		return web.PendingElsewhere
+		return podstatus.PendingElsewhere
 	default:
 		return ""
 	}

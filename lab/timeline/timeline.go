@@ -20,7 +20,7 @@ import (
 	"kafka-e2ee/lab/sidecar"
 	"kafka-e2ee/lab/vault"
 	"kafka-e2ee/skrclient/policy"
-	"kafka-e2ee/web"
+	"kafka-e2ee/web/podstatus"
 )
 
 // Timeline holds the steps of the first release of the key that the pod got last, and of the attempt after that. A pod that
@@ -183,11 +183,11 @@ func (t *Timeline) Steps() []console.Step {
 	if t.released != "" && !slices.ContainsFunc(steps[:], func(s console.Step) bool { return s.Failed }) {
 		steps = t.release
 	}
-	if steps[report].At.IsZero() && t.pod.State == string(web.KeyUnreachable) {
+	if steps[report].At.IsZero() && t.pod.State == string(podstatus.KeyUnreachable) {
 		steps[report].At, steps[report].Failed, steps[report].Wait = t.pod.Since, true, console.WaitSidecar
 	}
 	for i := range steps {
-		if steps[i].Failed && t.pod.State != string(web.KeyReleased) {
+		if steps[i].Failed && t.pod.State != string(podstatus.KeyReleased) {
 			steps[i].Reason = t.pod.Reason
 		}
 	}

@@ -1,4 +1,4 @@
-package web
+package pages
 
 import (
 	"slices"
@@ -27,7 +27,7 @@ type alertView struct {
 
 // alerts counts the problems since this process started. Unsigned records are one only if senders are trusted here. The
 // line is as severe as the worst of them.
-func (l localizer) alerts(summary feed.Summary, started time.Time, sendersTrusted, holdsKey bool) alertsView {
+func (l Localizer) alerts(summary feed.Summary, started time.Time, sendersTrusted, holdsKey bool) alertsView {
 	v := alertsView{Limits: l.limits(summary, sendersTrusted)}
 	for _, p := range feed.Problems() {
 		n := summary.Counts.Of(p)
@@ -60,7 +60,7 @@ func (l localizer) alerts(summary feed.Summary, started time.Time, sendersTruste
 
 // limits says which attacks nobody would notice here: those that the format of the sample cannot show, because its records
 // are neither counted nor signed, or a forgery, because no senders are trusted.
-func (l localizer) limits(summary feed.Summary, sendersTrusted bool) string {
+func (l Localizer) limits(summary feed.Summary, sendersTrusted bool) string {
 	switch format := uncounted(summary); {
 	case summary.Counts.Decrypted == 0:
 		return ""

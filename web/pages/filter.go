@@ -1,4 +1,4 @@
-package web
+package pages
 
 import (
 	"cmp"
@@ -10,9 +10,9 @@ import (
 	"kafka-e2ee/web/safetext"
 )
 
-// parseFilter reads a filter from the query of an address. It ignores what it does not know: a mistake in a link must not
+// ParseFilter reads a filter from the query of an address. It ignores what it does not know: a mistake in a link must not
 // hide records.
-func parseFilter(query url.Values) feed.Filter {
+func ParseFilter(query url.Values) feed.Filter {
 	var f feed.Filter
 	text := strings.ToValidUTF8(query.Get("q"), "")
 	if len(text) > feed.MaxText {
@@ -38,8 +38,8 @@ func parseFilter(query url.Values) feed.Filter {
 	return f
 }
 
-// filterQuery returns the query of a filter's address; empty if the filter selects all records.
-func filterQuery(f feed.Filter) url.Values {
+// FilterQuery returns the query of a filter's address; empty if the filter selects all records.
+func FilterQuery(f feed.Filter) url.Values {
 	query := url.Values{}
 	for name, value := range map[string]string{"q": f.Text, "state": string(f.State), "sender": string(f.Sender), "problem": string(f.Problem)} {
 		if value != "" {
@@ -49,8 +49,8 @@ func filterQuery(f feed.Filter) url.Values {
 	return query
 }
 
-// filterView is the form that the filter is set with.
-type filterView struct {
+// FilterView is the form that the filter is set with.
+type FilterView struct {
 	feed.Filter
 	Active          bool
 	Matches         string // how many of the searched records are selected
@@ -62,8 +62,9 @@ type choice struct {
 	Chosen      bool
 }
 
-func (l localizer) filter(f feed.Filter, selected, searched int) filterView {
-	v := filterView{Filter: f, Active: f != (feed.Filter{})}
+// Filter returns the form of a filter that selects some of the searched records.
+func (l Localizer) Filter(f feed.Filter, selected, searched int) FilterView {
+	v := FilterView{Filter: f, Active: f != (feed.Filter{})}
 	if v.Active {
 		v.Matches = l.T("filter.matches", "n", strconv.Itoa(selected), "m", strconv.Itoa(searched))
 	}

@@ -1,10 +1,11 @@
-package web
+package pages
 
 import (
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"maps"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"kafka-e2ee/skrclient"
 	"kafka-e2ee/web/feed"
 	"kafka-e2ee/web/locale"
+	"kafka-e2ee/web/podstatus"
 )
 
 // pluralForms are those that each language needs (CLDR): the texts with other forms than these would be wrong for some number.
@@ -27,8 +29,12 @@ var pluralForms = map[string][]string{"en": {"one", "other"}, "ja": {"other"}}
 // messages reads a file of texts.
 func messages(t *testing.T, lang string) map[string]*i18n.Message {
 	t.Helper()
-	path := "locales/" + lang + ".toml"
-	file, err := i18n.ParseMessageFileBytes([]byte(readFile(t, path)), path, map[string]i18n.UnmarshalFunc{"toml": toml.Unmarshal})
+	path := "../locales/" + lang + ".toml"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := i18n.ParseMessageFileBytes(text, path, map[string]i18n.UnmarshalFunc{"toml": toml.Unmarshal})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +93,7 @@ func families() map[string][]string {
 		"iss", "x-ms-attestation-type", "x-ms-compliance-status", "x-ms-sevsnpvm-hostdata", claimDebuggable, "x-ms-sevsnpvm-vmpl", "x-ms-sevsnpvm-launchmeasurement",
 		"x-ms-sevsnpvm-bootloader-svn", "x-ms-sevsnpvm-tee-svn", "x-ms-sevsnpvm-snpfw-svn", "x-ms-sevsnpvm-microcode-svn",
 	}
-	attestations := names(AttestationChecked, AttestationUnchecked, AttestationFailed)
+	attestations := names(podstatus.AttestationChecked, podstatus.AttestationUnchecked, podstatus.AttestationFailed)
 	return map[string][]string{
 		"error.":             {"host", "client_certificate", "password", "too_many_passwords", "too_many_streams", "too_busy", "too_many_requests", "cross_site", "no_such_address", "method", "no_token", "not_held", "no_such_part", "rejected", "export_off"},
 		"access.":            {"no_sign_in", "no_sign_in_no_tls"},
@@ -117,7 +123,7 @@ func families() map[string][]string {
 		"key.unreachable.":   {"skr", "cdh"},
 		"attestation.title.": attestations,
 		"card.measured_by.":  attestations,
-		"check.result.":      names(CheckEqual, CheckDifferent, CheckNotChecked),
+		"check.result.":      names(podstatus.CheckEqual, podstatus.CheckDifferent, podstatus.CheckNotChecked),
 		"kafka.cause.":       names(kafkaconf.Codes()...),
 		"key.cause.":         names(skrclient.Causes()...),
 		"key.hint.":          names(skrclient.Causes()...),
@@ -127,7 +133,7 @@ func families() map[string][]string {
 		"name.":              {"confidential", "ordinary"},
 		"problem.about.":     names(feed.Problems()...),
 		"problem.count.":     names(feed.Problems()...),
-		"notice.":            {"lab", "lab_ordinary", NoticeCredentialsInClear},
+		"notice.":            {"lab", "lab_ordinary", podstatus.NoticeCredentialsInClear},
 	}
 }
 
@@ -139,7 +145,7 @@ func names[S ~string](all ...S) []string {
 	return list
 }
 
-// usedIDs finds the ids that the package asks for, by T and by N.
+// usedIDs finds the ids that the pages and their server ask for, by T and by N.
 func usedIDs(t *testing.T) (plain, plural map[string]bool) {
 	t.Helper()
 	plain, plural = make(map[string]bool), make(map[string]bool)
@@ -147,6 +153,11 @@ func usedIDs(t *testing.T) (plain, plural map[string]bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	handlers, err := filepath.Glob("../*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append(files, handlers...)
 	known, used := families(), make(map[string]bool)
 	for _, path := range files {
 		if strings.HasSuffix(path, "_test.go") {
@@ -243,7 +254,7 @@ func TestPluralForms(t *testing.T) {
 			}
 		}
 	}
-	languages, err := locale.Read(locales)
+	languages, err := locale.Read(os.DirFS(".."))
 	if err != nil {
 		t.Fatal(err)
 	}

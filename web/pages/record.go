@@ -1,4 +1,4 @@
-package web
+package pages
 
 import (
 	"fmt"
@@ -10,14 +10,14 @@ import (
 	"kafka-e2ee/web/severity"
 )
 
-// recordView is an opened record.
-type recordView struct {
+// RecordView is an opened record, for [Record] and [RecordPage].
+type RecordView struct {
 	ID, Href, Place            string
 	State, Icon, Label, Why    string
 	Need                       string // what is needed to read it
 	Sender                     string
 	SenderSeverity, SenderIcon string
-	Flags                      []flagView
+	Flags                      []FlagView
 	Facts                      []fact
 	Time, Datetime             string
 	Views                      [2]contents // as a message, and as the value in Kafka
@@ -60,15 +60,15 @@ const (
 // limits bound how much of a record is shown.
 type limits struct{ bytes, headers int }
 
-// record returns the view of an opened record: the start of it, or all that a browser can show.
-func (l localizer) record(r *feed.Record, all bool) recordView {
+// Record returns the view of an opened record: the start of it, or all that a browser can show.
+func (l Localizer) Record(r *feed.Record, all bool) RecordView {
 	limit := limits{initialBytes, initialHeaders}
 	if all {
 		limit = limits{maxBytes, maxHeaders}
 	}
-	v := recordView{
-		ID: rowID(r), Href: href(r), All: href(r) + "?all=1", Place: fmt.Sprintf("%s / %d / %d", safetext.Visible(r.Topic), r.Partition, r.Offset),
-		Label: l.label(r), Why: l.why(r), Need: l.need(r), Sender: l.sender(r.Sender), Flags: l.flags(r), Facts: l.facts(r),
+	v := RecordView{
+		ID: RowID(r), Href: Href(r), All: Href(r) + "?all=1", Place: fmt.Sprintf("%s / %d / %d", safetext.Visible(r.Topic), r.Partition, r.Offset),
+		Label: l.label(r), Why: l.Why(r), Need: l.need(r), Sender: l.Sender(r.Sender), Flags: l.Flags(r), Facts: l.facts(r),
 	}
 	v.Time, v.Datetime = l.time(r)
 	v.State, v.Icon = recordSeverity(r)
@@ -81,7 +81,7 @@ func (l localizer) record(r *feed.Record, all bool) recordView {
 	return v
 }
 
-func (l localizer) contents(id string, r *feed.Record, limit limits, write func([]byte, int) safetext.Rendering) contents {
+func (l Localizer) contents(id string, r *feed.Record, limit limits, write func([]byte, int) safetext.Rendering) contents {
 	c := contents{ID: id, Name: l.T("view." + id), Key: l.part("key", r.Key, r, write(r.Key, limit.bytes))}
 	value := r.Stored
 	if id == "value" {
@@ -102,8 +102,8 @@ func (l localizer) contents(id string, r *feed.Record, limit limits, write func(
 	return c
 }
 
-func (l localizer) part(id string, value []byte, r *feed.Record, f safetext.Rendering) part {
-	p := part{Rendering: f, ID: id, Title: l.T("part." + id), Raw: "/api" + href(r) + "/" + id, Size: l.N("part.size", len(value), "kind", l.T("part.kind."+f.Kind))}
+func (l Localizer) part(id string, value []byte, r *feed.Record, f safetext.Rendering) part {
+	p := part{Rendering: f, ID: id, Title: l.T("part." + id), Raw: "/api" + Href(r) + "/" + id, Size: l.N("part.size", len(value), "kind", l.T("part.kind."+f.Kind))}
 	switch {
 	case id == "value" && r.State == feed.StateDecrypted && len(value) == 0:
 		p.Missing = l.T("record.missing.empty")
@@ -123,7 +123,7 @@ func (l localizer) part(id string, value []byte, r *feed.Record, f safetext.Rend
 }
 
 // need says what is needed to read a record that is not decrypted.
-func (l localizer) need(r *feed.Record) string {
+func (l Localizer) need(r *feed.Record) string {
 	switch r.State {
 	case feed.StateNoKey, feed.StateUnknownKey:
 		if len(r.NeededKeys) > 0 {
@@ -137,7 +137,7 @@ func (l localizer) need(r *feed.Record) string {
 	}
 }
 
-func (l localizer) facts(r *feed.Record) []fact {
+func (l Localizer) facts(r *feed.Record) []fact {
 	var list []fact
 	add := func(id, value string) {
 		if value != "" {
@@ -160,9 +160,9 @@ func (l localizer) facts(r *feed.Record) []fact {
 	return list
 }
 
-// goneView says that a record is not held, and how to read it from Kafka.
-type goneView struct {
-	layout
+// GoneView says that a record is not held, and how to read it from Kafka, for [Gone] and [GoneNote].
+type GoneView struct {
+	Layout
 	Place, Why, Command string
 }
 
@@ -175,9 +175,10 @@ func isTopicName(topic string) bool {
 	return topic != "" && strings.Trim(topic, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == ""
 }
 
-func (l localizer) gone(p feed.Position, held int) goneView {
+// Gone returns the view of a record that is not among those held, of which there are some.
+func (l Localizer) Gone(p feed.Position, held int) GoneView {
 	partition, offset := strconv.Itoa(int(p.Partition)), strconv.FormatInt(p.Offset, 10)
-	v := goneView{Place: safetext.Visible(p.Topic) + " / " + partition + " / " + offset, Why: l.N("gone.why", held)}
+	v := GoneView{Place: safetext.Visible(p.Topic) + " / " + partition + " / " + offset, Why: l.N("gone.why", held)}
 	if isTopicName(p.Topic) {
 		v.Command = "kcat -C -b " + anyBroker + " -t " + p.Topic + " -p " + partition + " -o " + offset + " -c 1 -e -D '' | base64"
 	}

@@ -1,4 +1,4 @@
-package web
+package pages
 
 import (
 	"cmp"
@@ -14,8 +14,8 @@ import (
 	"kafka-e2ee/web/severity"
 )
 
-// rowView is a record in the list. The page loads the rest of it when a viewer opens it.
-type rowView struct {
+// RowView is a record in the list, for [Rows]. The page loads the rest of it when a viewer opens it.
+type RowView struct {
 	ID, Seq, Href              string
 	State, Icon, Label, Why    string
 	Value                      safetext.Preview
@@ -23,7 +23,7 @@ type rowView struct {
 	Sender, Short              string
 	SenderSeverity, SenderIcon string
 	NamesSender                bool // see namesSender
-	Flags                      []flagView
+	Flags                      []FlagView
 	Chip                       chip   // of the key that it is encrypted for
 	OpenedWith                 string // the key's id; empty if the record was not decrypted
 	NewKey                     string // says that the rows below were decrypted with other keys; empty if they were not
@@ -31,8 +31,8 @@ type rowView struct {
 }
 
 // Flagged reports whether the row has a flag that is a warning.
-func (v rowView) Flagged() bool {
-	return slices.ContainsFunc(v.Flags, func(f flagView) bool { return f.Severity == severity.Bad })
+func (v RowView) Flagged() bool {
+	return slices.ContainsFunc(v.Flags, func(f FlagView) bool { return f.Severity == severity.Bad })
 }
 
 // formatRSA is the only format that names neither key nor sender.
@@ -49,9 +49,9 @@ func encryptedFor(r *feed.Record) string {
 	return r.KeyID
 }
 
-// markNewKeys marks the rows that were decrypted with a key for the first time, after others. What a record says of its key
+// MarkNewKeys marks the rows that were decrypted with a key for the first time, after others. What a record says of its key
 // does not count until it is decrypted: anyone can write that. The script does the same for later rows.
-func markNewKeys(rows []rowView, text string) {
+func MarkNewKeys(rows []RowView, text string) {
 	seen := make(map[string]bool)
 	for i := range slices.Backward(rows) { // the newest row is the first
 		if id := rows[i].OpenedWith; id != "" && !seen[id] {
@@ -64,12 +64,12 @@ func markNewKeys(rows []rowView, text string) {
 }
 
 // anySender reports whether the list needs the senders' column. The script adds it for later rows.
-func anySender(rows []rowView) bool {
-	return slices.ContainsFunc(rows, func(r rowView) bool { return r.NamesSender })
+func anySender(rows []RowView) bool {
+	return slices.ContainsFunc(rows, func(r RowView) bool { return r.NamesSender })
 }
 
 // label returns a record's state in a few words.
-func (l localizer) label(r *feed.Record) string {
+func (l Localizer) label(r *feed.Record) string {
 	switch {
 	case r.Unsupported.Reason != "":
 		return l.T("record.state.unsupported")
@@ -80,12 +80,12 @@ func (l localizer) label(r *feed.Record) string {
 	}
 }
 
-func (l localizer) row(r feed.Entry) rowView {
-	v := rowView{
-		ID: rowID(r.Record), Seq: strconv.FormatUint(r.Seq, 10), Href: href(r.Record),
-		Label: l.label(r.Record), Why: l.why(r.Record),
-		NamesSender: namesSender(r.Record), Sender: l.sender(r.Sender), Short: l.shortSender(r.Sender),
-		Flags: l.flags(r.Record), Key: safetext.PreviewKey(r.Key),
+func (l Localizer) row(r feed.Entry) RowView {
+	v := RowView{
+		ID: RowID(r.Record), Seq: strconv.FormatUint(r.Seq, 10), Href: Href(r.Record),
+		Label: l.label(r.Record), Why: l.Why(r.Record),
+		NamesSender: namesSender(r.Record), Sender: l.Sender(r.Sender), Short: l.shortSender(r.Sender),
+		Flags: l.Flags(r.Record), Key: safetext.PreviewKey(r.Key),
 		Place: fmt.Sprintf("%d / %d", r.Partition, r.Offset), Chip: newChip(encryptedFor(r.Record)),
 	}
 	if r.State == feed.StateDecrypted && r.KeyID != "" {
@@ -112,7 +112,7 @@ func (l localizer) row(r feed.Entry) rowView {
 const maxRowLarge = 40
 
 // missing returns the text for a record without a value, empty if it has one.
-func (l localizer) missing(r *feed.Record) string {
+func (l Localizer) missing(r *feed.Record) string {
 	switch {
 	case r.State.IsBatch():
 		return l.T("record.missing.not_unpacked")
@@ -125,11 +125,11 @@ func (l localizer) missing(r *feed.Record) string {
 	}
 }
 
-// rowBytes is an upper bound of the memory that a row takes.
-const rowBytes = 24 << 10
+// RowBytes is an upper bound of a row's Size, in bytes.
+const RowBytes = 24 << 10
 
-// size estimates the memory that a row takes.
-func (v rowView) size() int {
+// Size estimates the memory that a row takes, in bytes.
+func (v RowView) Size() int {
 	size := 512 + len(v.ID) + len(v.Href) + len(v.Why) + len(v.Value.Text) + len(v.Sender) + len(v.Short) + len(v.Key) + len(v.Place) + len(v.Chip.Full) + len(v.OpenedWith)
 	for _, flag := range v.Flags {
 		size += len(flag.Why)
@@ -137,18 +137,18 @@ func (v rowView) size() int {
 	return size
 }
 
-// rowID returns the HTML id of a record's row, by which the script replaces it.
-func rowID(r *feed.Record) string {
+// RowID returns the HTML id of a record's row, by which the script replaces it.
+func RowID(r *feed.Record) string {
 	return fmt.Sprintf("r-%s-%d-%d", r.Topic, r.Partition, r.Offset)
 }
 
-// href returns the address of a record's own page.
-func href(r *feed.Record) string {
+// Href returns the address of a record's own page.
+func Href(r *feed.Record) string {
 	return fmt.Sprintf("/records/%s/%d/%d", url.PathEscape(r.Topic), r.Partition, r.Offset)
 }
 
-// why explains a record's state.
-func (l localizer) why(r *feed.Record) string {
+// Why explains a record's state.
+func (l Localizer) Why(r *feed.Record) string {
 	return l.T("record.why."+whyID(r), "alg", r.Unsupported.Alg, "enc", r.Unsupported.Enc, "id", safetext.Visible(r.KeyID), "needs", needs(r), "ids", strings.Join(r.HeldKeys, ", "),
 		"format", safetext.Visible(r.Format), "others", safetext.Visible(strings.Join(r.Rejection.KeyIDs, ", ")),
 		"expires", seconds(r.DataKey.Expires), "offset", strconv.FormatInt(r.Offset, 10), "from", strconv.FormatInt(r.First, 10))
@@ -189,21 +189,22 @@ func rejectedID(r *feed.Record) string {
 // needs returns the ids of the keys that a record names.
 func needs(r *feed.Record) string { return safetext.Visible(strings.Join(r.NeededKeys, ", ")) }
 
-func (l localizer) rows(records []feed.Entry) []rowView {
-	rows := make([]rowView, len(records))
+// Rows returns the rows of records, in the same order.
+func (l Localizer) Rows(records []feed.Entry) []RowView {
+	rows := make([]RowView, len(records))
 	for i, r := range records {
 		rows[i] = l.row(r)
 	}
 	return rows
 }
 
-// sender says who wrote a record. A verified name comes from this pod's settings, never from the record.
-func (l localizer) sender(who feed.Sender) string {
+// Sender says who wrote a record. A verified name comes from this pod's settings, never from the record.
+func (l Localizer) Sender(who feed.Sender) string {
 	return l.T("sender.why."+senderID(who), "name", safetext.Visible(who.Name), "id", safetext.Visible(who.KeyID))
 }
 
 // shortSender is like sender, for the list.
-func (l localizer) shortSender(who feed.Sender) string {
+func (l Localizer) shortSender(who feed.Sender) string {
 	return l.T("sender.short."+senderID(who), "name", safetext.Visible(who.Name))
 }
 
@@ -218,13 +219,14 @@ func senderID(who feed.Sender) string {
 // otherReaders returns the ids of the keys of others who can read a record.
 func otherReaders(r *feed.Record) string { return safetext.Visible(strings.Join(r.OtherReaders, ", ")) }
 
-// flagView is a flag: its name in the API, in a word and in a sentence.
-type flagView struct{ Name, Short, Why, Severity string }
+// FlagView is a flag: its name in the API, in a word and in a sentence.
+type FlagView struct{ Name, Short, Why, Severity string }
 
-func (l localizer) flags(r *feed.Record) []flagView {
-	var list []flagView
+// Flags returns a record's flags, in an order that is always the same.
+func (l Localizer) Flags(r *feed.Record) []FlagView {
+	var list []FlagView
 	add := func(name, why string) {
-		list = append(list, flagView{name, l.T("flag.short." + name), why, severity.OfFlag(name)})
+		list = append(list, FlagView{name, l.T("flag.short." + name), why, severity.OfFlag(name)})
 	}
 	f := r.Flags
 	if f.Stale {
@@ -257,7 +259,7 @@ func (l localizer) flags(r *feed.Record) []flagView {
 }
 
 // Day is the date in the row's time.
-func (v rowView) Day() string { day, _, _ := strings.Cut(v.Time, " "); return day }
+func (v RowView) Day() string { day, _, _ := strings.Cut(v.Time, " "); return day }
 
 // Clock is the rest of the row's time.
-func (v rowView) Clock() string { _, clock, _ := strings.Cut(v.Time, " "); return clock }
+func (v RowView) Clock() string { _, clock, _ := strings.Cut(v.Time, " "); return clock }

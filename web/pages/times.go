@@ -1,4 +1,4 @@
-package web
+package pages
 
 import (
 	"strconv"
@@ -27,29 +27,17 @@ func clock(t, now time.Time) string {
 	return t.Format("15:04:05 UTC")
 }
 
-func rfc3339(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+// RFC3339 writes a time in UTC with milliseconds (RFC 3339).
+func RFC3339(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
 
 // time returns a record's time for a reader, and in RFC 3339 if it is a date.
-func (l localizer) time(r *feed.Record) (text, datetime string) {
+func (l Localizer) time(r *feed.Record) (text, datetime string) {
 	switch {
 	case !r.HasTime():
 		return l.T("time.none"), ""
 	case !r.HasDate():
 		return l.T("time.number", "n", strconv.FormatInt(r.Timestamp.UnixMilli(), 10)), ""
 	default:
-		return utc(r.Timestamp), rfc3339(r.Timestamp)
+		return utc(r.Timestamp), RFC3339(r.Timestamp)
 	}
-}
-
-// timeJSON returns a record's time in RFC 3339, nil if it is not a date, and in milliseconds since 1970, nil if it has none.
-func timeJSON(r *feed.Record) (date *string, ms *int64) {
-	if r.HasTime() {
-		n := r.Timestamp.UnixMilli()
-		ms = &n
-	}
-	if r.HasDate() {
-		text := rfc3339(r.Timestamp)
-		date = &text
-	}
-	return date, ms
 }

@@ -1,4 +1,10 @@
-package web
+// Package podstatus describes what a pod waits for and holds: its keys, and its part of the topic.
+//
+//	key := podstatus.Key{State: podstatus.KeyReleased, Since: time.Now()}
+//
+// Whoever asks for keys and reads from Kafka fills it in, and the pages say it in words. Causes are codes, and nothing in it
+// is secret.
+package podstatus
 
 import (
 	"fmt"
@@ -29,8 +35,8 @@ func KeyStates() []KeyState {
 	return []KeyState{KeyNotConfigured, KeyWaiting, KeyUnreachable, KeyRefused, KeyReleased, KeyFromFile, KeyUnexpected}
 }
 
-// KeyStatus is the status of key release at one moment.
-type KeyStatus struct {
+// Key is the status of key release at one moment.
+type Key struct {
 	State       KeyState
 	Keys        []KeyInfo
 	Held        []HeldKey // the keys that records are decrypted with, the newest first
@@ -98,8 +104,8 @@ type Check struct {
 	Result           CheckResult
 }
 
-// differs returns the first check that explains a refusal, nil if there is none.
-func (k KeyStatus) differs() *Check {
+// Differs returns the first check that explains a refusal, nil if there is none.
+func (k Key) Differs() *Check {
 	if k.State != KeyRefused || !k.ByPolicy {
 		return nil
 	}
@@ -144,8 +150,8 @@ func KafkaStates() []KafkaState {
 	return []KafkaState{KafkaConnecting, KafkaReading, KafkaUnreachable, KafkaRefused, KafkaNoTopic}
 }
 
-// KafkaStatus is the status of Kafka at one moment.
-type KafkaStatus struct {
+// Kafka is the status of Kafka at one moment.
+type Kafka struct {
 	State    KafkaState
 	Topic    string
 	MirrorOf string     // the topic that Topic is a copy of, if it is one
@@ -217,13 +223,13 @@ const MaxListed = 10
 // Listed names the partitions in English, at most MaxListed.
 func (u Unreadable) Listed() string {
 	if len(u.Partitions) == 1 {
-		return "partition " + numbers(u.Partitions)
+		return "partition " + Numbers(u.Partitions)
 	}
-	return "partitions " + numbers(u.Partitions)
+	return "partitions " + Numbers(u.Partitions)
 }
 
-// numbers returns the partitions' numbers, at most MaxListed.
-func numbers(partitions []int32) string {
+// Numbers returns the partitions' numbers, at most MaxListed.
+func Numbers(partitions []int32) string {
 	var list []string
 	for _, id := range partitions[:min(len(partitions), MaxListed)] {
 		list = append(list, strconv.Itoa(int(id)))

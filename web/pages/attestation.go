@@ -1,4 +1,4 @@
-package web
+package pages
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"kafka-e2ee/web/podstatus"
 	"kafka-e2ee/web/safetext"
 )
 
@@ -35,29 +36,29 @@ type claimView struct {
 // claimDebuggable is the claim that says whether the host can look into the pod.
 const claimDebuggable = "x-ms-sevsnpvm-is-debuggable"
 
-// claim is the name of a claim in plain words. A claim without one keeps its own name.
-func (l localizer) claim(name string) string {
+// Claim is the name of a claim in plain words. A claim without one keeps its own name.
+func (l Localizer) Claim(name string) string {
 	return cmp.Or(l.T("claim.name."+name), safetext.Visible(name))
 }
 
 // remedy says what to do if a claim differs.
-func (l localizer) remedy(claim string) string {
+func (l Localizer) remedy(claim string) string {
 	return cmp.Or(l.T("claim.todo."+claim), l.T("claim.todo.any"))
 }
 
-func (l localizer) attestation(k KeyStatus, now time.Time) attestationView {
+func (l Localizer) attestation(k podstatus.Key, now time.Time) attestationView {
 	a := k.Attestation
 	if a.State == "" {
 		return attestationView{}
 	}
-	v := attestationView{Shown: true, Open: k.differs() != nil, Title: l.T("attestation.title." + string(a.State))}
-	if v.Note = l.T("attestation.after"); k.State != KeyReleased && k.State != KeyUnexpected {
+	v := attestationView{Shown: true, Open: k.Differs() != nil, Title: l.T("attestation.title." + string(a.State))}
+	if v.Note = l.T("attestation.after"); k.State != podstatus.KeyReleased && k.State != podstatus.KeyUnexpected {
 		v.Note = l.T("attestation.refused")
 	}
 	if a.Reason != "" {
-		v.Problem = joinSentences(l.cause(a.Reason), l.hint(a.Reason))
+		v.Problem = joinSentences(l.Cause(a.Reason), l.hint(a.Reason))
 	}
-	for _, result := range []CheckResult{CheckDifferent, CheckEqual, CheckNotChecked} { // the most important first
+	for _, result := range []podstatus.CheckResult{podstatus.CheckDifferent, podstatus.CheckEqual, podstatus.CheckNotChecked} { // the most important first
 		for _, check := range a.Checks {
 			if check.Result == result {
 				v.Claims = append(v.Claims, l.claimView(check))
@@ -65,26 +66,27 @@ func (l localizer) attestation(k KeyStatus, now time.Time) attestationView {
 		}
 	}
 	v.Expected, v.Measured, v.Match = l.expected(a), l.measured(a, now), l.match(a)
-	if a.State != AttestationFailed {
+	if a.State != podstatus.AttestationFailed {
 		v.Download = l.T("attestation.download")
 	}
 	return v
 }
 
-func (l localizer) claimView(check Check) claimView {
+func (l Localizer) claimView(check podstatus.Check) claimView {
 	c := claimView{
-		ID: "claim-" + check.Claim, Claim: safetext.Visible(check.Claim), Name: l.claim(check.Claim), Result: l.T("check.result." + string(check.Result)),
+		ID: "claim-" + check.Claim, Claim: safetext.Visible(check.Claim), Name: l.Claim(check.Claim), Result: l.T("check.result." + string(check.Result)),
 		Expected: cmp.Or(safetext.Visible(check.Expected), l.T("check.nothing")), Actual: cmp.Or(safetext.Visible(check.Actual), l.T("check.unstated")),
-		About: l.T("claim.about." + check.Claim), Open: check.Result == CheckDifferent,
+		About: l.T("claim.about." + check.Claim), Open: check.Result == podstatus.CheckDifferent,
 	}
 	c.Severity, c.Icon = checkSeverity(check.Result)
-	if check.Result == CheckDifferent {
+	if check.Result == podstatus.CheckDifferent {
 		c.Remedy = l.remedy(check.Claim)
 	}
 	return c
 }
 
-func (a Attestation) results(result CheckResult) (names []string) {
+// results returns the claims whose checks have a result.
+func results(a podstatus.Attestation, result podstatus.CheckResult) (names []string) {
 	for _, check := range a.Checks {
 		if check.Result == result {
 			names = append(names, check.Claim)
@@ -93,7 +95,7 @@ func (a Attestation) results(result CheckResult) (names []string) {
 	return names
 }
 
-func (l localizer) expected(a Attestation) card {
+func (l Localizer) expected(a podstatus.Attestation) card {
 	c := card{Title: l.T("card.expected"), Severity: "neutral", Answer: l.T("card.expected_nothing"), More: l.T("attestation.alone")}
 	if a.Compared {
 		n := 0
@@ -107,9 +109,9 @@ func (l localizer) expected(a Attestation) card {
 	return c
 }
 
-func (l localizer) measured(a Attestation, now time.Time) card {
+func (l Localizer) measured(a podstatus.Attestation, now time.Time) card {
 	c := card{Title: l.T("card.measured"), Severity: "neutral"}
-	if a.State == AttestationFailed {
+	if a.State == podstatus.AttestationFailed {
 		c.Answer = l.T("card.measured_by.failed")
 		return c
 	}
@@ -118,22 +120,22 @@ func (l localizer) measured(a Attestation, now time.Time) card {
 	return c
 }
 
-func (l localizer) match(a Attestation) card {
-	equal, differ := a.results(CheckEqual), a.results(CheckDifferent)
+func (l Localizer) match(a podstatus.Attestation) card {
+	equal, differ := results(a, podstatus.CheckEqual), results(a, podstatus.CheckDifferent)
 	c := card{Title: l.T("card.match")}
 	switch {
 	case len(differ) > 0:
 		names := make([]string, len(differ))
 		for i, claim := range differ {
-			names[i] = l.claim(claim)
+			names[i] = l.Claim(claim)
 		}
-		c.Severity, c.Icon = checkSeverity(CheckDifferent)
+		c.Severity, c.Icon = checkSeverity(podstatus.CheckDifferent)
 		c.Answer, c.More = l.N("card.match_no", len(differ), "all", strconv.Itoa(len(equal)+len(differ))), strings.Join(names, " · ")
 	case len(equal) > 0:
-		c.Severity, c.Icon = checkSeverity(CheckEqual)
+		c.Severity, c.Icon = checkSeverity(podstatus.CheckEqual)
 		c.Answer, c.More = l.N("card.match_yes", len(equal)), l.T("card.match_vault")
 	default:
-		c.Severity, c.Icon = checkSeverity(CheckNotChecked)
+		c.Severity, c.Icon = checkSeverity(podstatus.CheckNotChecked)
 		c.Answer = l.T("card.match_unknown")
 	}
 	return c

@@ -1,63 +1,55 @@
-package web
+package pages
 
 import (
 	"strconv"
 	"unicode/utf8"
 
 	"kafka-e2ee/web/feed"
+	"kafka-e2ee/web/podstatus"
 	"kafka-e2ee/web/safetext"
 	"kafka-e2ee/web/severity"
 	"kafka-e2ee/web/static"
 )
 
-// pageView is the main page.
-type pageView struct {
-	layout
-	cursor     string // where its event stream starts; empty on a page of older records, which has none
-	overview   overview
-	connection connectionView
-	filter     filterView
-	selected   int // records, by the filter
-	searched   int
-	rows       []rowView
-	older      string // the address of the records before these, if any
-	newest     string // the address of the newest records, on a page of older ones
-	exports    bool   // whether the records can be taken away as a file
+// PageView is the main page, for [Page].
+type PageView struct {
+	Layout
+	Cursor     string // where its event stream starts; empty on a page of older records, which has none
+	Overview   Overview
+	Connection ConnectionView
+	Filter     FilterView
+	Selected   int // records, by the filter
+	Searched   int
+	Rows       []RowView
+	Older      string // the address of the records before these, if any
+	Newest     string // the address of the newest records, on a page of older ones
+	Exports    bool   // whether the records can be taken away as a file
 }
 
-// layout is the part that all pages share.
-type layout struct {
-	localizer
-	title        string
-	heading      string
-	notice       string
-	languages    []languageLink
-	publicNotice string // who can see the page
-	assets       static.Files
+// Layout is the part that all pages share: titles, notices and links, in one language.
+type Layout struct {
+	Localizer
+	Title        string
+	Heading      string
+	Notice       string
+	Languages    []LanguageLink
+	PublicNotice string // who can see the page
+	Files        static.Files
 }
 
-// overview is the part above the rows. The stream replaces its parts one by one.
-type overview struct {
+// Overview is the part above the rows. The stream replaces its parts one by one.
+type Overview struct {
 	banner bannerView
 	attest attestationView
-	sample sampleView
+	sample SampleView
 	alerts alertsView
 	counts string
 	kafka  kafkaView
 	stats  []statsItem
 }
 
-func (s *Server) overview(l localizer) overview {
-	summary, key, kafka := s.feed.Summary(s.preferVerified), s.key(), s.kafka()
-	return overview{
-		banner: l.banner(key, summary.At), attest: l.attestation(key, summary.At), sample: l.sample(summary, s.preferVerified),
-		alerts: l.alerts(summary, s.started, s.preferVerified, len(key.Held) > 0 || summary.Counts.Decrypted > 0), counts: l.counts(summary.Counts),
-		kafka: l.kafka(kafka, summary.Empty, summary.At), stats: l.stats(kafka, summary),
-	}
-}
-
 // counts says how many records there are of each kind. Each record counts once.
-func (l localizer) counts(c feed.Counts) string {
+func (l Localizer) counts(c feed.Counts) string {
 	text := l.T("records.counts", "decrypted", strconv.Itoa(c.Decrypted), "locked", strconv.Itoa(c.Locked), "failed", strconv.Itoa(c.Failed), "plain", strconv.Itoa(c.Plain))
 	if c.Tombstones > 0 {
 		text += " · " + l.T("records.counts_null", "n", strconv.Itoa(c.Tombstones))
@@ -69,11 +61,11 @@ func (l localizer) counts(c feed.Counts) string {
 }
 
 // keySeverity returns the severity of a state of key release, and its icon.
-func keySeverity(state KeyState) (name, icon string) {
+func keySeverity(state podstatus.KeyState) (name, icon string) {
 	switch state {
-	case KeyReleased:
+	case podstatus.KeyReleased:
 		return severity.Good, "✓"
-	case KeyWaiting, KeyNotConfigured, KeyUnreachable:
+	case podstatus.KeyWaiting, podstatus.KeyNotConfigured, podstatus.KeyUnreachable:
 		return severity.Wait, "⊘"
 	default:
 		return severity.Bad, "⚠"
@@ -81,11 +73,11 @@ func keySeverity(state KeyState) (name, icon string) {
 }
 
 // checkSeverity returns the severity of a claim's comparison, and its icon.
-func checkSeverity(result CheckResult) (name, icon string) {
+func checkSeverity(result podstatus.CheckResult) (name, icon string) {
 	switch result {
-	case CheckEqual:
+	case podstatus.CheckEqual:
 		return severity.Good, "✓"
-	case CheckNotChecked:
+	case podstatus.CheckNotChecked:
 		return severity.Neutral, "–"
 	default:
 		return severity.Bad, "⚠"
@@ -100,8 +92,8 @@ func recordSeverity(r *feed.Record) (name, icon string) {
 	return severity.OfRecord(r.State, r.Rejection.Reason)
 }
 
-// sampleView is one record as Kafka stores it and as this pod sees it.
-type sampleView struct {
+// SampleView is one record as Kafka stores it and as this pod sees it, for [Sample].
+type SampleView struct {
 	Found        bool
 	Stored, Seen safetext.Preview
 	Skipped      string // says how much is left out at the start
@@ -115,19 +107,21 @@ type sampleView struct {
 	None         string // in place of a sample
 }
 
-func (l localizer) sample(summary feed.Summary, preferVerified bool) sampleView {
+// Sample returns the summary's sample, or why there is none. If senders are trusted here (preferVerified), it names the
+// sender of a record that is not verified.
+func (l Localizer) Sample(summary feed.Summary, preferVerified bool) SampleView {
 	r, before := summary.Sample, summary.Before
 	switch {
 	case summary.Empty:
-		return sampleView{None: l.T("sample.none")}
+		return SampleView{None: l.T("sample.none")}
 	case r == nil:
-		return sampleView{None: l.T("sample.all_rejected")}
+		return SampleView{None: l.T("sample.all_rejected")}
 	}
 	place := l.T("sample.place", "partition", strconv.Itoa(int(r.Partition)), "offset", strconv.FormatInt(r.Offset, 10))
 	if r.State == feed.StateRejected { // a viewer has opened it
-		return sampleView{None: l.T("sample.rejected"), Place: place}
+		return SampleView{None: l.T("sample.rejected"), Place: place}
 	}
-	v := sampleView{Found: true, Seen: safetext.NewPreview(r.Shown()), Label: l.label(r), Place: place}
+	v := SampleView{Found: true, Seen: safetext.NewPreview(r.Shown()), Label: l.label(r), Place: place}
 	same := 0
 	if before != nil && r.State != feed.StatePlain && r.Format != formatRSA {
 		same = safetext.SharedStart(r.Stored, before.Stored)
@@ -161,9 +155,20 @@ func columns() []string {
 // shortcuts are the keys that the page's script knows.
 func shortcuts() []string { return []string{"/", "p", "j", "k", "Enter", "t", "z", "?", "Esc"} }
 
+// MaxRows is how many rows a page shows, and one update has.
+const MaxRows = 500
+
 // exportHref returns the address of a file of the records in view.
-func (v pageView) exportHref(format string) string {
-	query := filterQuery(v.filter.Filter)
+func (v PageView) exportHref(format string) string {
+	query := FilterQuery(v.Filter.Filter)
 	query.Set("format", format)
 	return "/api/export?" + query.Encode()
+}
+
+// ConnectionView says which way the viewer came, and how to check what the page cannot prove.
+type ConnectionView struct {
+	Way      string
+	Unproven string // what the page cannot prove
+	Command  string // that checks it from outside; empty if there is none
+	Source   string // where to take the command's program and file from
 }

@@ -1,4 +1,4 @@
-package web
+package pages
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"kafka-e2ee/web/podstatus"
 	"kafka-e2ee/web/safetext"
 )
 
@@ -23,56 +24,56 @@ type heldView struct {
 }
 
 // bannerID returns the state that the banner shows, which is more specific than the API's.
-func (k KeyStatus) bannerID() string {
+func bannerID(k podstatus.Key) string {
 	switch {
-	case k.State == KeyReleased && k.Reason != "":
+	case k.State == podstatus.KeyReleased && k.Reason != "":
 		return "held"
-	case (k.State == KeyRefused || k.State == KeyUnreachable) && k.Pending != "":
+	case (k.State == podstatus.KeyRefused || k.State == podstatus.KeyUnreachable) && k.Pending != "":
 		return string(k.Pending)
-	case k.State == KeyWaiting && k.Provider == "file" && k.Reason != "":
+	case k.State == podstatus.KeyWaiting && k.Provider == "file" && k.Reason != "":
 		return "no_file"
-	case k.State == KeyNotConfigured && len(k.Missing) > 0:
+	case k.State == podstatus.KeyNotConfigured && len(k.Missing) > 0:
 		return "incomplete"
 	}
 	return string(k.State)
 }
 
-func (l localizer) banner(k KeyStatus, now time.Time) bannerView {
-	id, provider := k.bannerID(), cmp.Or(k.Provider, "skr")
+func (l Localizer) banner(k podstatus.Key, now time.Time) bannerView {
+	id, provider := bannerID(k), cmp.Or(k.Provider, "skr")
 	via, missing := l.T("key.via."+provider), strings.Join(k.Missing, ", ")
 	v := bannerView{
 		ID:    id,
 		Title: l.T("key.state."+id, "url", k.URL, "step", l.T("key.step."+k.Step, "via", via), "via", via, "time", clock(k.Since, now)),
-		Why:   l.cause(k.Reason), Todo: l.T("key.todo."+id, "names", missing), Tried: l.attempts(k, now),
+		Why:   l.Cause(k.Reason), Todo: l.T("key.todo."+id, "names", missing), Tried: l.attempts(k, now),
 	}
 	v.Severity, v.Icon = keySeverity(k.State)
 	switch id {
-	case string(PendingBusy), string(PendingUnavailable), string(PendingNoProof), string(PendingStarting):
+	case string(podstatus.PendingBusy), string(podstatus.PendingUnavailable), string(podstatus.PendingNoProof), string(podstatus.PendingStarting):
 		v.Severity, v.Icon = "wait", "◔"
 	case "incomplete":
 		v.Why = l.T("key.why.incomplete", "names", missing)
 	case "no_file":
 		v.Severity, v.Icon = "bad", "⚠"
-	case string(KeyWaiting):
+	case string(podstatus.KeyWaiting):
 		v.Icon = "◔"
-	case string(KeyUnreachable):
+	case string(podstatus.KeyUnreachable):
 		v.Title = l.T("key.nobody." + provider)
 		v.Why = l.T("key.unreachable."+provider, "url", safetext.Visible(k.URL)) // the title tells the cause
-	case string(KeyRefused):
+	case string(podstatus.KeyRefused):
 		v.Title = l.T("key.refused."+k.Step, "via", via)
-	case string(KeyUnexpected):
+	case string(podstatus.KeyUnexpected):
 		v.Why = joinSentences(v.Why, l.unexpected(k))
-	case string(KeyReleased):
+	case string(podstatus.KeyReleased):
 		v.Reported = l.T("key.reported."+provider, "time", clock(k.Since, now))
 	}
-	check := k.differs()
+	check := k.Differs()
 	if check != nil {
 		v.Why, v.Todo = l.difference(*check), l.remedy(check.Claim)
 	}
-	if v.Todo == "" || k.State == KeyWaiting && k.Reason != "" {
+	if v.Todo == "" || k.State == podstatus.KeyWaiting && k.Reason != "" {
 		v.Todo = l.hint(k.Reason)
 	}
-	if k.State != KeyNotConfigured {
+	if k.State != podstatus.KeyNotConfigured {
 		v.Again = l.T("key.check_again")
 	}
 	switch {
@@ -87,7 +88,7 @@ func (l localizer) banner(k KeyStatus, now time.Time) bannerView {
 		v.When = l.T("key.tried.since", "time", clock(k.Since, now))
 	}
 	if check != nil {
-		v.When += " · " + l.T("key.why.differs", "claim", l.claim(check.Claim))
+		v.When += " · " + l.T("key.why.differs", "claim", l.Claim(check.Claim))
 	}
 	for _, key := range k.Held {
 		v.Keys = append(v.Keys, heldView{newChip(key.ID), key.ID, l.T("key.held_since", "time", utc(key.Since))})
@@ -95,8 +96,14 @@ func (l localizer) banner(k KeyStatus, now time.Time) bannerView {
 	return v
 }
 
+// KeyReason says what the banner says in one paragraph, for programs. They keep it, so its times have dates.
+func (l Localizer) KeyReason(k podstatus.Key) string {
+	v := l.banner(k, time.Time{})
+	return joinSentences(v.Title+".", asSentence(v.Reported), v.Why, v.Todo)
+}
+
 // unexpected names the keys that were released and are not used, those that are expected, and says what remains in use.
-func (l localizer) unexpected(k KeyStatus) string {
+func (l Localizer) unexpected(k podstatus.Key) string {
 	var released []string
 	held := ""
 	for _, key := range k.Keys {
@@ -110,8 +117,8 @@ func (l localizer) unexpected(k KeyStatus) string {
 	return joinSentences(l.T("key.why.unexpected", "released", strings.Join(released, ", "), "expected", strings.Join(k.ExpectedIDs, ", ")), held)
 }
 
-// unproven says what the page cannot prove, before the command that checks it from outside.
-func (l localizer) unproven(k KeyStatus) string {
+// Unproven says what the page cannot prove, before the command that checks it from outside.
+func (l Localizer) Unproven(k podstatus.Key) string {
 	provider := cmp.Or(k.Provider, "skr")
 	if provider == "skr" && k.Verify == "" {
 		return l.T("key.unproven.none")
@@ -119,22 +126,22 @@ func (l localizer) unproven(k KeyStatus) string {
 	return l.T("key.unproven." + provider)
 }
 
-// cause says why there is no key or no token. A code without a text stands for itself.
-func (l localizer) cause(code string) string { return cmp.Or(l.T("key.cause."+code), code) }
+// Cause says why there is no key or no token. A code without a text stands for itself.
+func (l Localizer) Cause(code string) string { return cmp.Or(l.T("key.cause."+code), code) }
 
 // hint says what to do about a cause.
-func (l localizer) hint(code string) string { return l.T("key.hint." + code) }
+func (l Localizer) hint(code string) string { return l.T("key.hint." + code) }
 
 // difference says how a claim differs from what the release policy demands.
-func (l localizer) difference(c Check) string {
+func (l Localizer) difference(c podstatus.Check) string {
 	if c.Claim == claimDebuggable && c.Expected == "false" && c.Actual == "true" {
 		return l.T("key.why.debugging")
 	}
-	return l.T("key.why.claim", "claim", l.claim(c.Claim), "expected", safetext.Visible(c.Expected), "measured", cmp.Or(safetext.Visible(c.Actual), l.T("check.unstated")))
+	return l.T("key.why.claim", "claim", l.Claim(c.Claim), "expected", safetext.Visible(c.Expected), "measured", cmp.Or(safetext.Visible(c.Actual), l.T("check.unstated")))
 }
 
 // attempts returns a text with the start of the state, the number of attempts and the time of the next one.
-func (l localizer) attempts(k KeyStatus, now time.Time) string {
+func (l Localizer) attempts(k podstatus.Key, now time.Time) string {
 	text := l.T("key.tried.since", "time", utc(k.Since))
 	if k.Attempts > 0 {
 		text += " · " + l.N("key.tried.attempts", k.Attempts)
