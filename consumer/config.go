@@ -37,6 +37,7 @@ type Config struct {
 	WebHistory int    `envconfig:"WEB_HISTORY" default:"1000" desc:"number of records kept for the page, 1 to 100000; together they take at most 32 MiB with their ciphertext"`
 	WebName    string `envconfig:"WEB_NAME" desc:"the pod's name, as the page's title and heading; confidential and ordinary select translated texts; at most 60 bytes"`
 	WebNotice  string `envconfig:"WEB_NOTICE" desc:"a line of text to show at the top of the page; lab and lab_ordinary select translated texts"`
+	WebVerify  string `envconfig:"WEB_VERIFY_COMMAND" desc:"command that the page shows to verify WEB_ATTESTED_ADDR from outside, if viewers need another port, as behind a load balancer, or further options; at most 500 bytes; empty: verify, with the first of WEB_HOSTS and the port of WEB_ATTESTED_ADDR"`
 	WebExport  bool   `envconfig:"WEB_EXPORT" default:"false" desc:"true: the page offers the records that its filter selects as a file (JSON lines, CSV), and the log says who takes one; false: there is no such file"`
 	Access     access.Settings
 	health.Config
@@ -62,6 +63,9 @@ const maxHistory = 100_000
 
 // maxName bounds WEB_NAME, in bytes: it must fit on one line of the page.
 const maxName = 60
+
+// maxCommand bounds WEB_VERIFY_COMMAND, in bytes.
+const maxCommand = 500
 
 // Load reads the settings through lookup, usually os.LookupEnv, and checks them. The error names every variable that is
 // wrong, and no value. Do not change the result: Run does not check it again.
@@ -93,6 +97,9 @@ func (c Config) check() (*inputs, error) {
 	}
 	if c.WebHistory < 1 || c.WebHistory > maxHistory {
 		problem("WEB_HISTORY", "must be 1 to %d", maxHistory)
+	}
+	if len(c.WebVerify) > maxCommand {
+		problem("WEB_VERIFY_COMMAND", "must have at most %d bytes", maxCommand)
 	}
 	if len(c.WebName) > maxName {
 		problem("WEB_NAME", "must have at most %d bytes", maxName)

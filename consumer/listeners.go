@@ -90,11 +90,11 @@ func newAttestedPage(cfg Config, metrics *metrics, onChange func(), log *slog.Lo
 }
 
 // option is what the web server needs to know, nil without an attested address.
-func (p attestedPage) option() *web.Attested {
+func (p attestedPage) option(cfg *Config) *web.Attested {
 	if p.tokens == nil {
 		return nil
 	}
-	return &web.Attested{Key: p.key, Document: p.tokens, Ready: p.tokens.Ready}
+	return &web.Attested{Key: p.key, Document: p.tokens, Ready: p.tokens.Ready, Addr: cfg.Access.AttestedAddr, Command: cfg.WebVerify}
 }
 
 // setKeys decrypts with the keys, and then has their ids attested.

@@ -92,7 +92,7 @@ func Run(ctx context.Context, cfg Config, build Build, log *slog.Logger) error {
 	}
 	site, err := web.New(web.Options{
 		Feed: records, Key: keyRequester.Status, Kafka: kafkaStatus, Name: cfg.WebName, Notices: notices, Registerer: metrics.registry,
-		Token: keyRequester.Token, RefreshKeys: keyRequester.Refresh, Access: cfg.Access, Attested: attested.option(), Log: log,
+		Token: keyRequester.Token, RefreshKeys: keyRequester.Refresh, Access: cfg.Access, Attested: attested.option(&cfg), Log: log,
 		Export: cfg.WebExport, PreferVerified: len(cfg.inputs.opener.TrustedSenders) > 0,
 	})
 	if err != nil {

@@ -125,7 +125,8 @@ func (d *demo) feed() string {
 func podEnvironment(cfg consumer.Config) map[string]string {
 	return map[string]string{
 		"SkrClientKID": cfg.Keys.Names, "EXPECTED_KEY_IDS": cfg.Keys.ExpectedIDs, "SKR_URL": cfg.Keys.SkrURL, "WEB_ATTESTED_ADDR": cfg.Access.AttestedAddr,
-		"TRUSTED_SENDERS": cfg.TrustedSenders, "REQUIRE_FORMAT": cfg.RequireFormat, "REQUIRE_SENDER": cfg.RequireSender,
+		"WEB_VERIFY_COMMAND": cfg.WebVerify,
+		"TRUSTED_SENDERS":    cfg.TrustedSenders, "REQUIRE_FORMAT": cfg.RequireFormat, "REQUIRE_SENDER": cfg.RequireSender,
 		"ALLOWED_READERS": cfg.AllowedReaders, "REQUIRE_FRESH": strconv.FormatBool(cfg.RequireFresh),
 	}
 }

@@ -55,6 +55,7 @@ func TestContainersGetTheSameSettings(t *testing.T) {
 	for _, chosen := range []formats.Format{formats.RSA, formats.Unsigned, formats.Envelope, formats.JWE} {
 		pod := d.podConfig(chosen)
 		pod.Keys.SkrURL, pod.Access.AttestedAddr = "http://127.0.0.1:8080", ":3343"
+		pod.WebVerify = verifyContainer
 		environment := podEnvironment(pod)
 		for name, value := range map[string]string{ // compose.yaml's
 			"WEB_HOSTS": "localhost,127.0.0.1", "BROKERS": "kafka:9092", "TOPIC": broker.Topic, "SkrClientMAAEndpoint": pod.Keys.MAAEndpoint, "SkrClientAKVEndpoint": pod.Keys.AKVEndpoint,
@@ -69,7 +70,7 @@ func TestContainersGetTheSameSettings(t *testing.T) {
 		got.Keys.Provider, got.Keys.HubURL = pod.Keys.Provider, pod.Keys.HubURL // defaults
 		for what, pair := range map[string][2]any{
 			"keys": {got.Keys, pod.Keys}, "senders": {got.TrustedSenders, pod.TrustedSenders}, "format": {got.RequireFormat, pod.RequireFormat}, "sender": {got.RequireSender, pod.RequireSender},
-			"readers": {got.AllowedReaders, pod.AllowedReaders}, "fresh": {got.RequireFresh, pod.RequireFresh}, "attested": {got.Access.AttestedAddr, pod.Access.AttestedAddr},
+			"verify": {got.WebVerify, pod.WebVerify}, "readers": {got.AllowedReaders, pod.AllowedReaders}, "fresh": {got.RequireFresh, pod.RequireFresh}, "attested": {got.Access.AttestedAddr, pod.Access.AttestedAddr},
 		} {
 			if !reflect.DeepEqual(pair[0], pair[1]) {
 				t.Errorf("%s: %s: in a container %+v, in one process %+v", chosen, what, pair[0], pair[1])

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -417,6 +419,38 @@ func TestRotationsWhileTheScenarioBeginsAgain(t *testing.T) {
 	})
 	if err := context.Cause(d.ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// Without this the pods' pages would offer commands that fail in the lab: without its port and root, or to ask a vault that
+// nobody can reach.
+func TestPodsOfferTheCommandThatWorksHere(t *testing.T) {
+	d, _ := startDemo(t, Config{Format: string(formats.RSA)})
+	page := func(addr string) string {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/proof", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return ""
+		}
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		if err != nil {
+			return ""
+		}
+		return string(text)
+	}
+	a := d.Addresses()
+	for addr, offers := range map[string]bool{a.Confidential: true, a.Ordinary: false} {
+		eventually(t, addr+" is served", func() bool {
+			text := page(addr)
+			if text != "" && (strings.Contains(text, a.Verify) != offers || strings.Contains(text, "vault.lab.example")) {
+				t.Errorf("%s offers %s", addr, text)
+			}
+			return text != ""
+		})
 	}
 }
 

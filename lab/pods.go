@@ -61,6 +61,9 @@ func (d *demo) restartPods(plan scenario.Scenario, chosen formats.Format) error 
 		if d.borrowed != nil { // other pods may have the short names
 			cfg.Group = d.borrowed.Group(name)
 		}
+		if name == confidentialName { // it shows the console's command
+			cfg.WebVerify = d.Addresses().Verify
+		}
 		pods[name] = cfg
 	}
 	if err := d.startPods(pods); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"kafka-e2ee/web/access"
 	"kafka-e2ee/web/pages"
+	"kafka-e2ee/web/safetext"
 )
 
 // Attested is the page's second address, over TLS with a key that belongs to this process. Viewers can verify that an
@@ -15,6 +16,8 @@ type Attested struct {
 	Key      *access.AttestedKey
 	Document http.Handler // answers GET /.well-known/attestation
 	Ready    func() bool  // whether there is an attestation for the key; must not block
+	Addr     string       // that the page is served at, for its port
+	Command  string       // that verifies the page from outside; empty: made from the first host and the port
 }
 
 // AttestedListener wraps the listener of the attested address, which the HTTPServer serves as well: with TLS, and with a
@@ -42,12 +45,12 @@ func (s *Server) serveDocument(next http.Handler) http.Handler {
 func (s *Server) connection(l pages.Localizer, r *http.Request) pages.ConnectionView {
 	key := s.key()
 	if _, attested := access.AttestedSPKI(r.Context()); attested && s.attested.Ready() {
-		return pages.ConnectionView{Way: l.T("connection.attested"), Command: s.verifyCommand(), Source: l.T("connection.source")}
+		return pages.ConnectionView{Way: l.T("connection.attested"), Command: s.verifyCommand(), Source: s.verifySource(l)}
 	}
 	way := s.way(r)
 	view := pages.ConnectionView{Way: l.T("connection." + way), Unproven: l.Unproven(key), Command: key.Verify}
 	if way != "no_attestation" && s.attested != nil && s.attested.Ready() {
-		view.Unproven, view.Command, view.Source = l.T("connection.elsewhere"), s.verifyCommand(), l.T("connection.source")
+		view.Unproven, view.Command, view.Source = l.T("connection.elsewhere"), s.verifyCommand(), s.verifySource(l)
 	}
 	return view
 }
@@ -71,9 +74,23 @@ func (s *Server) verifyCommand() string {
 	if s.attested == nil {
 		return ""
 	}
+	if s.attested.Command != "" {
+		return safetext.Visible(s.attested.Command)
+	}
 	host := s.hosts[0]
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
+	if _, port, err := net.SplitHostPort(s.attested.Addr); err == nil && port != "443" {
+		host += ":" + port
+	}
 	return "verify -policy FILE https://" + host
+}
+
+// verifySource says where to take the command's program and files from, and what the page cannot know of the address.
+func (s *Server) verifySource(l pages.Localizer) string {
+	if s.attested != nil && s.attested.Command != "" {
+		return l.T("connection.source_given")
+	}
+	return l.T("connection.source")
 }

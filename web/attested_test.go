@@ -73,6 +73,24 @@ func visit(t *testing.T, method, url, host string) (status int, text string) {
 	return response.StatusCode, string(body)
 }
 
+// A viewer would copy a command to which nothing answers, or that lacks what it needs.
+func TestVerifyCommandHasThePort(t *testing.T) {
+	s := newSite(t, 10)
+	s.hosts = []string{"pod.example"}
+	for _, test := range []struct{ addr, command, want, source string }{
+		{":3443", "", "verify -policy FILE https://pod.example:3443", "The port is the pod's own"},
+		{"127.0.0.1:443", "", "verify -policy FILE https://pod.example", "The port is the pod's own"},
+		{":3443", "verify -ca F https://pod.example\u202e", "verify -ca F https://pod.example⟨U+202E⟩", "from this pod's settings"},
+	} {
+		s.attested = &Attested{Addr: test.addr, Command: test.command, Ready: func() bool { return true }}
+		for _, path := range []string{"/", "/proof"} {
+			if text := s.doc(t, path).Text(); !strings.Contains(text, test.want+"Copy") && !strings.Contains(text, test.want+"\n") || !strings.Contains(text, test.source) {
+				t.Errorf("%s, %s: %s does not say %s and %s: %s", test.addr, test.command, path, test.want, test.source, text)
+			}
+		}
+	}
+}
+
 // A viewer would believe that a connection is safe which is not, or would verify the host that an attacker names.
 func TestThePageSaysWhichWayTheViewerCame(t *testing.T) {
 	ready := true

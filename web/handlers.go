@@ -89,7 +89,7 @@ func beforeQuery(query url.Values) uint64 {
 func (s *Server) proof(w http.ResponseWriter, r *http.Request) {
 	p := s.layout(w, r)
 	p.Title = pages.JoinTitle(p.Name(s.name), p.T("proof.title"))
-	answer(w, r, http.StatusOK, pages.Proof(pages.ProofView{Layout: p, Command: s.key().Verify, Verify: s.verifyCommand()}))
+	answer(w, r, http.StatusOK, pages.Proof(pages.ProofView{Layout: p, Command: s.key().Verify, Verify: s.verifyCommand(), Source: s.verifySource(p.Localizer)}))
 }
 
 // record answers GET /records/{topic}/{partition}/{offset} with the record's page. With ?part=1 it answers with the part

@@ -88,7 +88,7 @@ func TestVerifyCommand(t *testing.T) {
 	if got := open(t, skr).verifyCommand(); got != want {
 		t.Errorf("got %s", got)
 	}
-	for _, none := range []map[string]string{nil, {"KEY_PROVIDER": "cdh", "SkrClientKID": "a/b/c"}, {"KEY_PROVIDER": "file", "KEY_FILE": "f"}} {
+	for _, none := range []map[string]string{nil, {"SkrClientKID": "demo", "SkrClientMAAEndpoint": "m.example", "SkrClientAKVEndpoint": "vault.lab.example"}, {"KEY_PROVIDER": "cdh", "SkrClientKID": "a/b/c"}, {"KEY_PROVIDER": "file", "KEY_FILE": "f"}} {
 		if got := open(t, none).verifyCommand(); got != "" {
 			t.Errorf("%v: got %s", none, got)
 		}
