@@ -559,7 +559,7 @@ func release(v view) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				if i == 0 {
+				if i == 0 && len(v.Keys) > 1 {
 					var templ_7745c5c3_Var35 string
 					templ_7745c5c3_Var35, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("key.current", "id", id))
 					if templ_7745c5c3_Err != nil {
