@@ -20,7 +20,7 @@ func TestCountsSayOfWhichRecords(t *testing.T) {
 	records.Append(&feed.Record{Topic: "t", State: feed.StateDecrypted, Format: "envelope", Value: []byte("x"), Flags: feed.Flags{Repeat: true}})
 	rsa := &feed.Record{Topic: "t", Offset: 1, State: feed.StateDecrypted, Format: "rsa", Value: []byte("z")}
 	summary := feed.Summary{Sample: rsa, Counts: records.Summary(true).Counts}
-	for i, want := range []string{"Replays and gaps are counted among other records only: the format rsa", "重複や欠落の件数は、別の形式のレコードのものです。"} {
+	for i, want := range []string{"Replays and gaps are of other records: the format rsa shows none", "重複や欠落の件数は、別の形式のレコードのものです。"} {
 		if got := (Localizer{languages.All()[i]}).alerts(summary, time.Now(), true, true).Limits; !strings.HasPrefix(got, want) {
 			t.Errorf("a format that shows no replay, beside replays: %s", got)
 		}
