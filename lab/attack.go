@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"kafka-e2ee/lab/attacks"
@@ -73,7 +74,11 @@ func (d *demo) observation(seen attacks.Observation) console.Observation {
 		Records: positions(seen.Records), Noticed: positions(seen.Noticed), Took: seen.Took,
 	}
 	for _, r := range seen.Read {
-		o.Read = append(o.Read, console.Reading{Position: console.Position(r.Position), Text: string(r.Start)})
+		sent, ok := d.Sent(r.From.Partition, r.From.Offset)
+		o.Read = append(o.Read, console.Reading{
+			Position: console.Position(r.Position), Text: string(r.Start),
+			Resealed: ok && r.From != r.Position && strings.HasPrefix(sent, string(r.Start)),
+		})
 	}
 	for _, w := range seen.Withheld {
 		text, _ := d.Sent(w.Partition, w.Offset)

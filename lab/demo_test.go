@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"kafka-e2ee/lab/attacks"
 	"kafka-e2ee/lab/broker"
 	"kafka-e2ee/lab/console"
 	"kafka-e2ee/lab/formats"
@@ -297,7 +298,7 @@ func TestAttacksSayWhatIsLost(t *testing.T) {
 			t.Errorf("the operator has read %q, the producer wrote %q", r.Text, sent)
 		}
 	}
-	if len(o.Read) == 0 || !strings.HasPrefix(said, "  READ BY KAFKA'S OPERATOR, REFUSED (envelope): ") || strings.Contains(said, "Azure") {
+	if len(o.Read) == 0 || !strings.HasPrefix(said, "  READ BY KAFKA'S OPERATOR, REFUSED (envelope, signed): ") || strings.Contains(said, "Azure") {
 		t.Errorf("%+v, the terminal says %q", o, said)
 	}
 	o, said = attackTyped(t, d, "drop")
@@ -310,6 +311,25 @@ func TestAttacksSayWhatIsLost(t *testing.T) {
 	}
 }
 
+// Without this the console would say that the producer never wrote the message that Kafka's operator has opened and encrypted
+// again, or say so of a message of the operator's own.
+func TestResealedMessageIsTheProducers(t *testing.T) {
+	d, _ := startDemo(t, Config{Format: string(formats.RSA)})
+	o := attack(t, d, "reader")
+	if len(o.Read) == 0 {
+		t.Fatalf("the operator has read nothing: %+v", o)
+	}
+	for _, r := range o.Read {
+		if !r.Resealed || !strings.HasPrefix(r.Text, "Msg ") {
+			t.Errorf("of a message that the producer encrypted the demo says %+v", r)
+		}
+	}
+	forged := d.observation(attacks.Observation{Read: []attacks.Reading{{From: attacks.Position{Offset: 1 << 40}, Start: []byte("the operator's own")}}})
+	if forged.Read[0].Resealed {
+		t.Error("a message that the producer did not encrypt is taken for its own")
+	}
+}
+
 // Without this a presenter at the terminal would not notice that another format makes the pods accept what they refused.
 func TestTerminalSaysWhatPodsRequire(t *testing.T) {
 	d, _ := startDemo(t, Config{Format: string(formats.Envelope)})
@@ -319,7 +339,7 @@ func TestTerminalSaysWhatPodsRequire(t *testing.T) {
 	const added = "require the format envelope, a trusted signature, no other reader, a fresh data key: what they showed before may be refused"
 	for _, want := range []string{
 		"both pods restart, and then " + lifted, "records have the format rsa from now on; the pods read all of them again, and " + lifted,
-		"both pods restart, and then " + added, "records have the format envelope from now on; the pods read all of them again, and " + added,
+		"both pods restart, and then " + added, "records have the format envelope, signed from now on; the pods read all of them again, and " + added,
 	} {
 		if said := printed.text.String(); !strings.Contains(said, want) {
 			t.Errorf("the terminal does not say %q:\n%s", want, said)

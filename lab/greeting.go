@@ -27,7 +27,7 @@ const greeting = `
                      kcat -C -b %s -t %s
 
   sandbox            %s   for your own programs, in any language: a public key, a signing key that
-                     the pods trust if the format is jwe or envelope, the release policy. This gives a shell
+                     the pods trust if the format is jwe or "envelope, signed", the release policy. This gives a shell
                      what examples/README.md needs. Create a topic of your own first, unless your client does so by itself:
                      %s
 
@@ -40,8 +40,8 @@ const greeting = `
 
 func printGreeting(d *demo, first choice) {
 	a := d.Addresses()
-	plan, _ := scenario.Find(first.scenario)                                                                                                                                                                                                                                    //nolint:errcheck // it was checked
-	fmt.Fprintf(d.out, greeting, first.format, a.Console, a.Confidential, plan.Summary, provenance(plan, first.format), a.Attested, a.Verify, a.Ordinary, ciphertext(first.format), a.Broker, a.Broker, a.Topic, a.Folder, a.Sandbox, metricsLine(a.Metrics), d.logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
+	plan, _ := scenario.Find(first.scenario)                                                                                                                                                                                                                                            //nolint:errcheck // it was checked
+	fmt.Fprintf(d.out, greeting, first.format.Label(), a.Console, a.Confidential, plan.Summary, provenance(plan, first.format), a.Attested, a.Verify, a.Ordinary, ciphertext(first.format), a.Broker, a.Broker, a.Topic, a.Folder, a.Sandbox, metricsLine(a.Metrics), d.logFile.Name()) //nolint:errcheck // a closed terminal is not our failure
 }
 
 func metricsLine(metrics []console.Metrics) string {

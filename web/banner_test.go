@@ -27,7 +27,7 @@ func TestKeyThatWasAskedForAgain(t *testing.T) {
 		}
 	}
 	s.key.Confirmed = then.Add(time.Minute)
-	if en, ja := when("en"), when("ja"); !strings.Contains(en, "Reported by the sidecar at 2026-05-04 03:02:01 UTC · asked again at 2026-05-04 03:03:01 UTC") || !strings.Contains(ja, "2026-05-04 03:03:01 UTC に再確認") {
+	if en, ja := when("en"), when("ja"); !strings.Contains(en, "Reported by the sidecar at 2026-05-04 03:02:01 UTC · the pod asked again at 2026-05-04 03:03:01 UTC") || !strings.Contains(ja, "ポッドが 2026-05-04 03:03:01 UTC に再確認") {
 		t.Errorf("asked again: %s; %s", en, ja)
 	}
 	if _, body, _ := s.get(t, "/api/key"); !strings.Contains(body, `"confirmed":"2026-05-04T03:03:01.000Z"`) {

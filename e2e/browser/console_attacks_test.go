@@ -47,7 +47,7 @@ func TestConsoleTellsWhatAttacksDid(t *testing.T) {
 
 	attack("forge", "attack refused:")
 	forged := c.position()
-	for lang, says := range map[string]string{"ja": "今後は不要: envelope、署名", "en": "The pods restart, and accept any record. No longer required: envelope, signature"} {
+	for lang, says := range map[string]string{"ja": "今後は不要: envelope 形式、署名", "en": "The pods restart and accept any record. No longer required: envelope format, a signature"} {
 		c.Visit(inLanguage(lab.Console+"/", lang))
 		c.wait("the console says what a switch changes", func() bool {
 			chrome.Eval[bool](view, `document.getElementById("format-envelope-unsigned").dispatchEvent(new MouseEvent("mouseover", { bubbles: true })), true`)
@@ -63,7 +63,7 @@ func TestConsoleTellsWhatAttacksDid(t *testing.T) {
 	c.choose("r-" + strings.Replace(forged, "/", "-", 1) + "-button")
 	c.wait("the forgery opens, and is remembered as one", func() bool {
 		seen := c.Text(chrome.TestID("column-confidential"))
-		return c.position() == forged && strings.Contains(seen, "Decrypted") && strings.Contains(seen, "forge with envelope: refused")
+		return c.position() == forged && strings.Contains(seen, "Decrypted") && strings.Contains(seen, "forge with envelope, signed: refused")
 	})
 	if column := chrome.Eval[string](view, `document.querySelector('[data-testid="column-confidential"]').className`); strings.Contains(column, "good") {
 		t.Errorf("a forgery that was refused is %q now", column)

@@ -196,7 +196,7 @@ func consoleBeside(t *testing.T, d *demo) {
 		pod.Wait("the console shows the topic", func() bool { return strings.Contains(string(pod.Get(l.Console)), harness.Topic+"-") })
 		for n, attack := range []string{"replay", "rewind"} {
 			l.Type(t, "/"+attack)
-			pod.Wait(attack+" has an outcome", func() bool { return strings.Count(l.Output(), "(envelope): ") > n })
+			pod.Wait(attack+" has an outcome", func() bool { return strings.Count(l.Output(), "(envelope, signed): ") > n })
 		}
 		l.Type(t, "from the audience")
 		pod.Wait("the line is read", func() bool {

@@ -72,12 +72,13 @@ type Observation struct {
 
 // Reading is a record that the operator has decrypted with a private key of their own.
 type Reading struct {
-	Position        // where the record is now
-	Start    []byte // of the message, at most readingBytes
+	Position          // where the record is now
+	From     Position // where the producer had written it: elsewhere, if the operator has encrypted it again
+	Start    []byte   // of the message, at most readingBytes
 }
 
-func newReading(at Position, message []byte) Reading {
-	return Reading{at, bytes.Clone(message[:min(len(message), readingBytes)])}
+func newReading(at, from Position, message []byte) Reading {
+	return Reading{at, from, bytes.Clone(message[:min(len(message), readingBytes)])}
 }
 
 // readingBytes is how much of a message is kept.

@@ -77,7 +77,9 @@ func (o *operator) intercept(ctx context.Context, opener *envelope.Opener, key *
 			continue
 		}
 		var messages map[int][]byte
+		var held []stored
 		written, err := h.replace(ctx, partition, func(records []stored) (out []stored, err error) {
+			held = slices.Clone(records)
 			out, messages, err = o.reseal(records, opener, sealer)
 			return out, err
 		})
@@ -87,7 +89,7 @@ func (o *operator) intercept(ctx context.Context, opener *envelope.Opener, key *
 		for i, at := range written {
 			if message, ok := messages[i]; ok {
 				sealed = append(sealed, at)
-				o.readings = append(o.readings, newReading(at, message))
+				o.readings = append(o.readings, newReading(at, held[i].Position, message))
 			}
 		}
 	}
@@ -134,7 +136,7 @@ func (o *operator) readWithKey(opener *envelope.Opener, key *rsa.PublicKey, add 
 			message, ok := o.open(opener, r)
 			switch {
 			case ok:
-				if read = append(read, newReading(r.Position, message)); len(read) == 1 {
+				if read = append(read, newReading(r.Position, r.Position, message)); len(read) == 1 {
 					if err := restore(); err != nil {
 						return nil, err
 					}

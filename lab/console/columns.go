@@ -19,7 +19,8 @@ type recordView struct {
 	Mode  mode
 	Held  countdown // until when a moment stays
 
-	Attack, AttackedAt string // of the attacked record, while it stays
+	Attack    string // of the attacked record, while it stays
+	Restarted bool   // the pods were, and with that a record was let go
 
 	Position     string
 	Plain        columnView
@@ -61,12 +62,13 @@ func (c *Console) recordView(l localizer, records, settled []storedRecord, reach
 	if attacked, _ := c.demo.Attacked(); attacked.Running {
 		c.selection.endAttacked()
 	}
+	restarted := c.selection.restarted(c.restarted())
 	at, mode := c.selection.show(settled[len(settled)-1].position, c.moments(settled)...)
-	v := recordView{at: at, Mode: mode, Position: at.String()}
+	v := recordView{at: at, Mode: mode, Restarted: restarted && mode == modeNewest, Position: at.String()}
 	if m, until, held := c.selection.held(); held {
 		v.Held = newCountdown("", until)
 		if m.mode == modeAttacked {
-			v.Attack, v.AttackedAt = m.attack, seconds(m.at)
+			v.Attack = m.attack
 		}
 	}
 	r, found := findRecord(records, at)
@@ -81,6 +83,15 @@ func (c *Console) recordView(l localizer, records, settled []storedRecord, reach
 	return v
 }
 
+// restarted returns when the pods were, for another scenario or format.
+func (c *Console) restarted() time.Time {
+	at := c.demo.Scenario().Began
+	if last, ok := c.demo.Switched(); ok && last.At.After(at) {
+		return last.At
+	}
+	return at
+}
+
 // moments returns the latest moments whose records are there.
 func (c *Console) moments(records []storedRecord) []moment {
 	var all []moment
@@ -92,7 +103,12 @@ func (c *Console) moments(records []storedRecord) []moment {
 	if typed, ok := c.demo.Typed(); ok {
 		add(moment{mode: modeTyped, record: position{typed.Partition, typed.Offset}, at: typed.At})
 	}
-	if attacked, ok := c.demo.Attacked(); ok && len(attacked.Seen.Records) > 0 {
+	attacked, _ := c.demo.Attacked()
+	switch {
+	case len(attacked.Seen.Withheld) > 0: // the one that is lost, and not one of those around it
+		lost := attacked.Seen.Withheld[0]
+		add(moment{modeAttacked, position{lost.Partition, lost.Offset}, attacked.Ended, attacked.Attack.Name})
+	case len(attacked.Seen.Records) > 0:
 		add(moment{modeAttacked, c.mostSevere(records, attacked.Seen.Records), attacked.Ended, attacked.Attack.Name})
 	}
 	return all
@@ -141,6 +157,9 @@ func (c *Console) plain(l localizer, r storedRecord) columnView {
 	if ok {
 		v := columnView{Severity: "bad", Icon: "⚠", Label: l.T("plain.copied", "position", position{wrote.Partition, wrote.Offset}.String()), Note: l.T("plain.copied_more")}
 		return message(v, wrote.Text)
+	}
+	if read, ok := c.readAt(r.position); ok && read.Resealed {
+		return message(columnView{Severity: "bad", Icon: "⚠", Label: l.T("plain.resealed"), Note: l.T("plain.resealed_more")}, read.Text)
 	}
 	if text, sent := c.demo.Sent(r.partition, r.offset); sent {
 		return message(columnView{Severity: "bad", Icon: "⚠", Label: l.T("plain.other"), Note: l.T("plain.other_more")}, text)
@@ -201,14 +220,22 @@ func (l localizer) ciphertext(v columnView, r storedRecord) columnView {
 // operator is what Kafka's operators see of the value: what is stored, or the message, if a private key of their own has
 // decrypted it.
 func (c *Console) operator(l localizer, r storedRecord) columnView {
-	at := Position{r.partition, r.offset}
+	if read, ok := c.readAt(r.position); ok {
+		return message(columnView{Severity: "bad", Icon: "⚠", Label: l.T("stored.read"), Note: l.T("stored.read_more")}, read.Text)
+	}
+	return l.stored(r)
+}
+
+// readAt returns what Kafka's operator has read of the record at a position. It is false if they have not read it.
+func (c *Console) readAt(p position) (Reading, bool) {
+	at := Position{p.partition, p.offset}
 	attack, _ := c.demo.AttackedAt(at)
 	for _, read := range attack.Read {
 		if read.Position == at {
-			return message(columnView{Severity: "bad", Icon: "⚠", Label: l.T("stored.read"), Note: l.T("stored.read_more")}, read.Text)
+			return read, true
 		}
 	}
-	return l.stored(r)
+	return Reading{}, false
 }
 
 // stored is what Kafka's operators see of the value without a key.

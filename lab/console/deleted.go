@@ -52,7 +52,7 @@ func (l *storedLog) copyOf(r storedRecord) (at position, ok bool) {
 
 // notShown says why a pod does not show a record, as far as Kafka and the pod tell.
 func (c *Console) notShown(l localizer, p *pod, r storedRecord) columnView {
-	v := columnView{Severity: "neutral", Icon: "–", Size: "words"}
+	v := columnView{Severity: "neutral", Icon: dash, Size: "words"}
 	switch {
 	case r.deleted && c.withheld(r.position):
 		v.Severity, v.Icon, v.Label, v.Text = "bad", "✗", l.T("pod.withheld"), l.T("pod.withheld_more")

@@ -2,6 +2,7 @@ package console
 
 import (
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -44,8 +45,8 @@ func TestDeletedRecordIsNotAwaited(t *testing.T) {
 		severity, label, text string
 	}{
 		"withheld":            {withheld, "bad", "Withheld from this pod", "Kafka's operator deleted it before this pod read it."},
-		"written again":       {rewritten, "neutral", "Missing from the topic", "Somebody deleted it here. The same bytes are at 0/2 now."},
-		"deleted":             {deleted, "neutral", "Missing from the topic", "Kafka does not hold it any more, and this pod has not read it."},
+		"written again":       {rewritten, "neutral", "Deleted from Kafka", "Somebody deleted it here. The same bytes are at 0/2 now."},
+		"deleted":             {deleted, "neutral", "Deleted from Kafka", "Kafka does not hold it any more, and this pod has not read it."},
 		"there, and not read": {waiting, "neutral", "Not read yet", ""},
 		"the copy, not read":  {again, "neutral", "Not read yet", ""},
 	} {
@@ -55,6 +56,20 @@ func TestDeletedRecordIsNotAwaited(t *testing.T) {
 				t.Errorf("%s: %+v", name, got)
 			}
 		}
+	}
+	// The attack is over: the columns show what it took away, and not a record beside it.
+	c.selection.resume()
+	d.mu.Lock()
+	d.attacked = Attacked{Attack: AttackInfo{Name: "drop"}, Ended: time.Now(), Seen: Observation{
+		Attack: "drop", Records: []Position{{0, rewritten.Offset}, {0, again.Offset}}, Withheld: []Withheld{{Position: Position{0, withheld.Offset}}},
+	}}
+	d.mu.Unlock()
+	eventually(t, "the record that the attack took away is shown", func() bool {
+		s := english(c).Record
+		return s.Mode == modeAttacked && s.at == position{0, withheld.Offset} && s.Confidential.Label == "Withheld from this pod"
+	})
+	if got := english(c).Legend; len(got) != 1 || got[0] != "Deleted from Kafka" {
+		t.Errorf("the dashes among the records are explained by %q", got)
 	}
 	// What a pod has read before stays what it is.
 	d.confidential.shows(deleted, "decrypted", "read before", nil)

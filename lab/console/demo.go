@@ -222,6 +222,9 @@ type Observation struct {
 type Reading struct {
 	Position
 	Text string // start of the message
+	// Resealed is set if the producer had encrypted this message, for the operator's key, and the operator has encrypted it
+	// again for the pod.
+	Resealed bool
 }
 
 // Withheld is a record of the producer that Kafka's operator has deleted before anyone read it.

@@ -38,6 +38,7 @@ type fakeDemo struct {
 	again    time.Time
 	keys     []string
 	began    time.Time // of the scenario
+	events   []Event
 	board    map[string]map[string]Observation
 	seen     []Observation // whose records are in the topic
 	switched *Switch
@@ -201,7 +202,7 @@ func (d *fakeDemo) Scenarios() []ScenarioInfo {
 }
 
 func (d *fakeDemo) Scenario() Scenario {
-	return Scenario{ScenarioInfo: ScenarioInfo{Name: d.scenario}, Began: d.began}
+	return Scenario{ScenarioInfo: ScenarioInfo{Name: d.scenario}, Began: d.began, Events: d.events}
 }
 
 func (d *fakeDemo) Attacks() []AttackInfo {

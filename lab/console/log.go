@@ -9,8 +9,9 @@ import (
 type logCell struct {
 	ID, Position    string
 	Severity, Icon  string
-	State           string
-	Shown           bool // in the columns
+	Label           string // the state
+	State           string // with what else is known
+	Shown           bool   // in the columns
 	Typed, Attacked bool
 	NewKey          string // start of its key's id, if the record is the first one for a new version of the key
 }
@@ -31,7 +32,7 @@ func (c *Console) logView(l localizer, records []storedRecord, shown position) [
 			Attacked: slices.Contains(attacked.Seen.Records, Position{r.partition, r.offset}) || attacked.Seen.withheld(r.position),
 		}
 		s := c.seenSince(l, r)
-		cell.Severity, cell.Icon, cell.State = s.Severity, s.Icon, s.Label
+		cell.Severity, cell.Icon, cell.Label, cell.State = s.Severity, s.Icon, s.Label, s.Label
 		if len(s.Flags) > 0 {
 			cell.State += ", " + s.Flags[0]
 		}
@@ -60,4 +61,17 @@ func (c *Console) firstOfKeys(records []storedRecord) map[position]string {
 		known[shown.KeyID] = true
 	}
 	return firsts
+}
+
+// dash is the icon of a record that a pod does not show and never will.
+const dash = "–"
+
+// legend says what the dashes among the cells mean.
+func legend(cells []logCell) (words []string) {
+	for _, cell := range cells {
+		if cell.Icon == dash && !slices.Contains(words, cell.Label) {
+			words = append(words, cell.Label)
+		}
+	}
+	return words
 }

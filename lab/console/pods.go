@@ -19,7 +19,17 @@ type pod struct {
 	feed    string
 	next    uint64
 	records map[position]podapi.Record
+	opened  opened
 }
+
+// opened counts the records that turned from ciphertext to plaintext, one shortly after the other: the pod got their key.
+type opened struct {
+	count int
+	at    time.Time // of the last one
+}
+
+// openedTogether is how long after each other records open that one key opens.
+const openedTogether = 3 * time.Second
 
 func newPod(address, host string) *pod {
 	return &pod{api: podapi.New(address, host), records: make(map[position]podapi.Record)}
@@ -71,10 +81,17 @@ func (p *pod) keep(answer podapi.Answer) {
 		// The pod was started again and knows nothing yet: the next answer holds all that it has.
 		p.feed, p.next = "", 0
 		clear(p.records)
+		p.opened = opened{}
 		return
 	}
 	p.feed, p.next = answer.Feed, answer.Next
 	for _, r := range answer.Records {
+		if before := p.records[position{r.Partition, r.Offset}]; r.State == "decrypted" && (before.State == "no_key" || before.State == "unknown_key") {
+			if time.Since(p.opened.at) > openedTogether {
+				p.opened.count = 0
+			}
+			p.opened.count, p.opened.at = p.opened.count+1, time.Now()
+		}
 		p.records[position{r.Partition, r.Offset}] = r
 	}
 	for at, r := range p.records {
@@ -85,6 +102,13 @@ func (p *pod) keep(answer podapi.Answer) {
 			delete(p.records, at)
 		}
 	}
+}
+
+// justOpened returns how many records opened when the pod got the newest key that opened any since the pod started.
+func (p *pod) justOpened() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.opened.count
 }
 
 // older returns how many of the newest changes are after a record's.

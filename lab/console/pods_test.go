@@ -40,6 +40,9 @@ func TestPodSaysItItself(t *testing.T) {
 	d.confidential.shows(record, "decrypted", "text", nil)
 	eventually(t, "the record's new state is there", func() bool { return state(stored) == "decrypted" })
 
+	if got := p.justOpened(); got != 1 {
+		t.Errorf("%d records are said to have opened when the key came, want 1", got)
+	}
 	other := stored
 	other.at = other.at.Add(1e6)
 	if got := state(other); got != "" {
@@ -50,6 +53,9 @@ func TestPodSaysItItself(t *testing.T) {
 	d.confidential.mu.Unlock()
 	eventually(t, "what it said before the restart is gone", func() bool { return state(stored) == "" })
 	d.confidential.shows(record, "no_key", "ciphertext", nil)
+	if got := p.justOpened(); got != 0 {
+		t.Errorf("of a pod that has just started %d records are said to have opened", got)
+	}
 	eventually(t, "what it says after the restart is there", func() bool { return state(stored) == "no_key" })
 }
 

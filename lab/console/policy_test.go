@@ -22,8 +22,8 @@ func TestPolicyIsSaid(t *testing.T) {
 	const how = "Point at an attack to read what it does. Press it: it is really done."
 	d.format = "envelope"
 	for format, want := range map[string]string{
-		"envelope": "The pods require envelope, signature, no other reader, fresh key.",
-		"rsa":      "The pods restart, and accept any record. No longer required: envelope, signature, no other reader, fresh key. Old refusals may open.",
+		"envelope": "The pods require of each record: envelope format, a signature, no other reader, a fresh key.",
+		"rsa":      "The pods restart and accept any record. No longer required: envelope format, a signature, no other reader, a fresh key. Old refusals may open.",
 	} {
 		if got := requires(format); got != want {
 			t.Errorf("before a switch to %s: %q, want %q", format, got, want)
@@ -38,13 +38,13 @@ func TestPolicyIsSaid(t *testing.T) {
 	d.mu.Lock()
 	d.switched = &Switch{"envelope", time.Now()}
 	d.mu.Unlock()
-	if got := hint(); got != "The pods accept any record. No longer required: envelope, signature, no other reader, fresh key. Old refusals may open." {
+	if got := hint(); got != "The pods accept any record. No longer required: envelope format, a signature, no other reader, a fresh key. Old refusals may open." {
 		t.Errorf("after the switch: %q", got)
 	}
-	if got := requires("envelope"); got != "The pods restart, and require envelope, signature, no other reader, fresh key. Older records may be refused." {
+	if got := requires("envelope"); got != "The pods restart, and require of each record: envelope format, a signature, no other reader, a fresh key. Older records may be refused." {
 		t.Errorf("before the switch back: %q", got)
 	}
-	if got := requires("envelope-unsigned"); got != "The pods restart, and accept any record." {
+	if got := requires("envelope-unsigned"); got != "The pods restart and accept any record." {
 		t.Errorf("before a switch that changes no policy: %q", got)
 	}
 	d.began = time.Now().Add(time.Second)

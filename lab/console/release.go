@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ type scenarioView struct {
 
 type scenarioChoice struct {
 	Name, Label string
+	Summary     string // what it does
 	Current     bool
 }
 
@@ -34,7 +36,7 @@ func (c *Console) scenarioView(l localizer) scenarioView {
 		chosen = cmp.Or(*wanted, chosen)
 	}
 	for _, s := range c.demo.Scenarios() {
-		v.All = append(v.All, scenarioChoice{s.Name, l.or("scenario."+s.Name+".name", s.Name), s.Name == chosen})
+		v.All = append(v.All, scenarioChoice{s.Name, l.or("scenario."+s.Name+".name", s.Name), l.or("scenario."+s.Name+".summary", s.Summary), s.Name == chosen})
 	}
 	for _, e := range current.Events {
 		if !e.Done {
@@ -85,14 +87,20 @@ type stepView struct {
 
 type diffLine struct{ Class, Text string }
 
-func stepViews(l localizer, steps []Step) []stepView {
+func (c *Console) stepViews(l localizer, steps []Step) []stepView {
 	var views []stepView
+	announced := slices.ContainsFunc(c.demo.Scenario().Events, func(e Event) bool { return !e.Done })
+	got := false // the key, in the step before
 	for _, s := range steps {
 		v := stepView{
 			Name: s.Name, Label: l.or("step."+s.Name, s.Name), Severity: "neutral", Icon: "·", Result: l.T("release.not_reached"), Failed: s.Failed,
 			Reason: s.Reason, ReasonLang: "en", Differs: l.T("release.differs", "claim", l.or("claim."+s.Claim, s.Claim)), Expected: s.Expected, Measured: s.Measured, Diff: diffLines(s.Diff),
 		}
-		if wait := l.T("wait." + s.Wait); wait != "" {
+		wait := l.T("wait." + s.Wait)
+		if s.Wait == WaitSidecar && announced {
+			wait = l.T("wait.sidecar_soon")
+		}
+		if wait != "" {
 			v.Reason, v.ReasonLang = wait, l.Lang
 		}
 		switch {
@@ -102,7 +110,10 @@ func stepViews(l localizer, steps []Step) []stepView {
 			v.Severity, v.Icon, v.Result = "bad", "✗", l.T("release.failed")
 		case !s.At.IsZero():
 			v.Severity, v.Icon, v.Result = "good", "✓", l.T("release.done")
+		case s.Name == StepOpen && got && len(c.demo.Keys()) > 1: // the pod opens records, with the keys before this one
+			v.Severity, v.Icon, v.Result, v.Time = "wait", "…", l.T("release.waits"), l.T("release.of_new_key")
 		}
+		got = s.Name == StepKey && !s.Failed && !s.At.IsZero()
 		if !s.At.IsZero() {
 			v.Time = clock(s.At)
 		}

@@ -43,6 +43,22 @@ func TestChangesOfKeyAndScenarioAreSeen(t *testing.T) {
 	if page := get(t, base+"/"); strings.Count(page, "← new key") != 1 {
 		t.Error("nothing is said of the new key between the records")
 	}
+	d.timeline = []Step{{Name: StepKey, At: time.Now()}, {Name: StepOpen}}
+	if got := english(c).Steps[1]; got.Severity != "wait" || got.Time != "of the new key" {
+		t.Errorf("records open with the key before, and the step that no record of the new one has reached is %+v", got)
+	}
+	d.timeline = []Step{{Name: StepReport, At: time.Now(), Failed: true, Wait: WaitSidecar}}
+	if got := english(c).Steps[0]; got.Reason != "This pod has no sidecar that could get the key." {
+		t.Errorf("without a sidecar: %+v", got)
+	}
+	d.events = []Event{{At: time.Now().Add(time.Minute)}}
+	if got := english(c).Steps[0]; got.Reason != "The pod's sidecar has not started yet. Only it can get the key." {
+		t.Errorf("before the sidecar starts: %+v", got)
+	}
+	if page := get(t, base+"/"); !strings.Contains(page, `<pre id="verify-command"`) || !strings.Contains(page, "So verify the pod from outside:") {
+		t.Error("beside a failure the command that verifies the pod is missing")
+	}
+	d.timeline, d.events = nil, nil
 	d.mu.Lock()
 	d.attacked = Attacked{Attack: AttackInfo{"move", ""}, Ended: time.Now(), Seen: Observation{Outcome: "refused", Detail: "2 × undecryptable; rejected (sender), unheard-of"}}
 	d.mu.Unlock()

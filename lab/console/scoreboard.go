@@ -18,8 +18,7 @@ type attacksView struct {
 
 type formatColumn struct {
 	Name, Label string
-	Policy      string // Label with what the pods require
-	Requires    string // the same in a sentence, before it is chosen
+	Requires    string // what the pods require, in a sentence, before it is chosen
 	Current     bool
 }
 
@@ -66,7 +65,7 @@ func (c *Console) attacksView(l localizer) attacksView {
 		formats = append(formats, format)
 	}
 	for _, f := range formats {
-		v.Formats = append(v.Formats, formatColumn{f, l.or("format."+f, f), l.or("attacks.format."+f, f), c.policy(l, f), f == format})
+		v.Formats = append(v.Formats, formatColumn{f, l.or("format."+f, f), c.policy(l, f), f == format})
 	}
 	for _, a := range c.demo.Attacks() {
 		row := attackRow{Name: a.Name, Short: l.T("attack." + a.Name + ".short"), Tries: l.or("attack."+a.Name+".tries", a.Tries), Running: last.Running && last.Attack.Name == a.Name}
@@ -93,6 +92,7 @@ func (c *Console) attacksView(l localizer) attacksView {
 	case v.Last.Name == "":
 	case last.Running:
 		v.Last.Outcome = outcomeCell{Severity: "wait", Icon: "…", Words: l.T("attacks.waits")}
+		v.Last.Detail, v.Last.DetailLang = l.T("attack."+last.Attack.Name+".waits"), l.Lang
 	case last.Err != nil:
 		v.Last.Outcome = outcomeCell{Severity: "bad", Icon: "⚠", Words: l.T("outcome.failed")}
 		v.Last.Detail, v.Last.DetailLang = l.problem(last.Err)

@@ -48,7 +48,7 @@ func TestAttackIsReported(t *testing.T) {
 	if failed := post(t, base, "/scenario?lang=ja", url.Values{"scenario": {"tampered"}}); !strings.HasPrefix(failed, "攻撃または変更が実行中") || english(c).Scenario.All[0].Current == false {
 		t.Errorf("a change during an attack: %q", failed)
 	}
-	const why = "Grey buttons wait until the attack replay has ended."
+	const why = "Attack replay runs. Grey buttons work again after it."
 	if page := get(t, base+"/"); strings.Count(page, `aria-disabled="true" aria-describedby="waits" title="`+why) < 10 || !strings.Contains(page, ">"+why+"</p>") {
 		t.Error("the buttons of scenarios, formats and data do not say why they cannot be pressed, or not where all can read it")
 	}
@@ -116,11 +116,11 @@ func TestReadIsNotHarmless(t *testing.T) {
 	d.ordinary.shows(r, "no_key", "", nil)
 	at := Position{r.Partition, r.Offset}
 	for outcome, want := range map[string]struct{ severity, cell, became string }{
-		"refused":     {"wait", "read; refused", "Kafka's operator could read it; the pod refused it:"},
-		"flagged":     {"wait", "read; flagged", "Kafka's operator could read it; the pod flagged it:"},
+		"refused":     {"wait", "operator read it; pod refused it", "Kafka's operator could read it; the pod refused it:"},
+		"flagged":     {"wait", "operator read it; pod flagged it", "Kafka's operator could read it; the pod flagged it:"},
 		"not_noticed": {"bad", "NOT NOTICED", "Kafka's operator could read it; NOT NOTICED:"},
 	} {
-		o := Observation{Attack: "reader", Format: "rsa", Outcome: outcome, Records: []Position{at}, Read: []Reading{{at, "what the operator's key opened"}}}
+		o := Observation{Attack: "reader", Format: "rsa", Outcome: outcome, Records: []Position{at}, Read: []Reading{{Position: at, Text: "what the operator's key opened", Resealed: true}}}
 		d.mu.Lock()
 		d.seen, d.board = []Observation{o}, map[string]map[string]Observation{"reader": {"rsa": o}}
 		d.attacked = Attacked{Attack: AttackInfo{Name: "reader"}, Ended: time.Now(), Seen: o}
@@ -136,6 +136,9 @@ func TestReadIsNotHarmless(t *testing.T) {
 		}
 	}
 	eventually(t, "the record is shown", func() bool { s := english(c).Record; return s.Found && s.Confidential.Label == "Record rejected" })
+	if s := english(c).Record.Plain; s.Label != "Wrote this text" || s.Text != "what the operator's key opened" || !strings.Contains(s.Note, "encrypted it again for the pod") {
+		t.Errorf("of the producer's own message, which the operator encrypted again, the producer's column says %+v", s)
+	}
 	if s := english(c).Record.Stored; s.Severity != "bad" || s.Label != "Can read this record" || s.Text != "what the operator's key opened" {
 		t.Errorf("the operator's column is %+v", s)
 	}
@@ -188,14 +191,14 @@ func TestOutcomeStays(t *testing.T) {
 		return english(c).Record.Confidential
 	}
 	eventually(t, "the records are shown", func() bool { return shown(r).Label == "Decrypted" && shown(other).Label == "Decrypted" })
-	if s := shown(r); s.Severity != "wait" || s.Attack != "forge with envelope: refused" || s.AttackSeverity != "good" {
+	if s := shown(r); s.Severity != "wait" || s.Attack != "forge with envelope, signed: refused" || s.AttackSeverity != "good" {
 		t.Errorf("the forgery's column is %+v", s)
 	}
 	if s := shown(other); s.Severity != "good" { // the pod has not warned of that one
 		t.Errorf("the other record's column is %+v", s)
 	}
 	for _, cell := range english(c).Log {
-		if cell.Position == at.String() && (cell.Severity != "wait" || !strings.Contains(cell.State, "forge with envelope: refused")) {
+		if cell.Position == at.String() && (cell.Severity != "wait" || !strings.Contains(cell.State, "forge with envelope, signed: refused")) {
 			t.Errorf("in the list the forgery is %+v", cell)
 		}
 	}

@@ -19,6 +19,7 @@ type selection struct {
 	seen   time.Time // of the newest moment that was shown
 	until  time.Time // if a moment is shown
 	shown  moment    // of modeTyped and modeAttacked
+	lifted time.Time // when the pods were restarted, if that let go of a record
 }
 
 type mode string
@@ -77,6 +78,17 @@ func (s *selection) endAttacked() {
 	if s.mode == modeAttacked {
 		s.mode = modeNewest
 	}
+}
+
+// restarted lets go of a record that was chosen, or held, before the pods were restarted: what becomes of the newest ones is
+// what everybody wants to see then. A frozen one stays. It reports whether it has just done so.
+func (s *selection) restarted(at time.Time) (recently bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if (s.mode == modeSelected || s.holds()) && s.seen.Before(at) {
+		s.mode, s.lifted = modeNewest, at
+	}
+	return s.mode == modeNewest && s.lifted.Equal(at) && !at.IsZero() && s.now().Sub(at) < holdTime
 }
 
 // freeze holds the record that is shown, or lets the newest be shown again.

@@ -102,3 +102,37 @@ func TestRecordStaysWhenAsked(t *testing.T) {
 		t.Errorf("a console opened later holds an old line: offset %d (%s)", at, mode)
 	}
 }
+
+// Without this a record that somebody chose would stand still while the pods restart: nothing of the change would be seen.
+func TestRestartLetsGo(t *testing.T) {
+	now := time.Now()
+	s := &selection{now: func() time.Time { return now }, mode: modeNewest}
+	began := now.Add(-time.Hour)
+	if s.restarted(began) {
+		t.Error("nothing was chosen, and a restart is said to have let it go")
+	}
+	s.selectRecord(position{0, 3})
+	if s.restarted(began); s.mode != modeSelected {
+		t.Errorf("a restart from before the choice: %s", s.mode)
+	}
+	now = now.Add(time.Second)
+	began = now
+	if said := s.restarted(began); !said || s.mode != modeNewest {
+		t.Errorf("chosen before the restart: %s, said %t", s.mode, said)
+	}
+	now = now.Add(time.Second)
+	s.selectRecord(position{0, 4})
+	if said := s.restarted(began); said || s.mode != modeSelected {
+		t.Errorf("chosen after the restart: %s, said %t", s.mode, said)
+	}
+	s.freeze()
+	now = now.Add(time.Second)
+	if said := s.restarted(now); said || s.mode != modeFrozen {
+		t.Errorf("frozen: %s, said %t", s.mode, said)
+	}
+	s.freeze()
+	now = now.Add(time.Minute)
+	if s.restarted(began) {
+		t.Error("a restart long ago is still spoken of")
+	}
+}

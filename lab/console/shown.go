@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"encoding/base64"
 	"slices"
 
@@ -49,6 +50,7 @@ func (c *Console) seenSince(l localizer, r storedRecord) columnView {
 		return v
 	}
 	outcome := l.outcome(attack)
+	outcome.Words = cmp.Or(l.T("outcome."+attack.Outcome), outcome.Words) // what the operator has read is in their own column
 	v.Attack = l.T("column.attack", "attack", attack.Attack, "outcome", outcome.Words)
 	if attack.Format != c.demo.Format() {
 		v.Attack = l.T("column.attack_then", "attack", attack.Attack, "format", l.or("format."+attack.Format, attack.Format), "outcome", outcome.Words)

@@ -2,6 +2,8 @@ package console
 
 import (
 	"cmp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,10 +29,12 @@ type view struct {
 
 	Record   recordView
 	Log      []logCell
+	Legend   []string // what the dashes in the log mean
 	Scenario scenarioView
 	Steps    []stepView
 	Keys     []string // that the confidential pod holds, the newest first
 	Released string   // when, in the words of the pod's own page
+	Opened   string   // how many records the key opened that the pod had shown as ciphertext
 	Attacks  attacksView
 }
 
@@ -45,12 +49,16 @@ func (c *Console) view(l localizer) view {
 	settled := c.settled(records)
 	v.Record = c.recordView(l, records, settled, reachable)
 	v.Log = c.logView(l, settled, v.Record.at)
+	v.Legend = legend(v.Log)
 	v.Scenario = c.scenarioView(l)
-	v.Steps = stepViews(l, c.demo.Timeline())
+	v.Steps = c.stepViews(l, c.demo.Timeline())
 	for _, id := range c.demo.Keys() {
 		v.Keys = append(v.Keys, shortKey(id))
 	}
 	v.Released = c.released(l)
+	if n := c.confidential.justOpened(); n > 0 {
+		v.Opened = l.T("key.opened", "n", strconv.Itoa(n))
+	}
 	v.Attacks = c.attacksView(l)
 	return v
 }
@@ -70,10 +78,18 @@ func (c *Console) waits(l localizer) string {
 	return ""
 }
 
-// disabled are the attributes of a button that cannot be pressed now, and says why. It stays in reach of the keyboard.
-func (v view) disabled(now bool) templ.OrderedAttributes {
-	if !now {
+// Failed reports whether a step of the key's release failed.
+func (v view) Failed() bool {
+	return slices.ContainsFunc(v.Steps, func(s stepView) bool { return s.Failed })
+}
+
+// pressable are the attributes of a button: what it does, or why it cannot be pressed now. It stays in reach of the keyboard.
+func (v view) pressable(disabled bool, does string) templ.OrderedAttributes {
+	switch {
+	case !disabled && does == "":
 		return templ.OrderedAttributes{{Key: "aria-disabled", Value: "false"}}
+	case !disabled:
+		return templ.OrderedAttributes{{Key: "aria-disabled", Value: "false"}, {Key: "title", Value: does}}
 	}
 	return templ.OrderedAttributes{{Key: "aria-disabled", Value: "true"}, {Key: "aria-describedby", Value: "waits"}, {Key: "title", Value: cmp.Or(v.Waits, v.T("problem.busy"))}}
 }

@@ -39,6 +39,18 @@ func (f Format) Records() envelope.Format {
 	return envelope.Format(f)
 }
 
+// Label returns the name that people read, on the console and in the terminal. Commands take the format itself.
+func (f Format) Label() string {
+	switch f {
+	case Unsigned:
+		return "envelope, unsigned"
+	case Envelope:
+		return "envelope, signed"
+	default:
+		return string(f)
+	}
+}
+
 // Signed reports whether the producer signs its records.
 func (f Format) Signed() bool { return f == Envelope || f == JWE }
 

@@ -8,6 +8,7 @@ import (
 
 	"kafka-e2ee/lab/attacks"
 	"kafka-e2ee/lab/console"
+	"kafka-e2ee/lab/formats"
 )
 
 // attack says what will be tried, tries it, and says what became of it. It returns before that: the lines that
@@ -36,7 +37,7 @@ func became(o console.Observation) string {
 	if len(o.Read) > 0 {
 		text = "READ BY KAFKA'S OPERATOR, " + text
 	}
-	text += fmt.Sprintf(" (%s): %s, after %s", o.Format, o.Detail, o.Took.Round(time.Millisecond))
+	text += fmt.Sprintf(" (%s): %s, after %s", formats.Format(o.Format).Label(), o.Detail, o.Took.Round(time.Millisecond))
 	for _, w := range o.Withheld {
 		text += fmt.Sprintf("; record %d/%d is missing, before %d/%d", w.Partition, w.Offset, w.Next.Partition, w.Next.Offset)
 	}

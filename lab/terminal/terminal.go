@@ -153,6 +153,6 @@ func (t *Terminal) changeFormat(ctx context.Context, name string) error {
 	if err := t.demo.SetFormat(ctx, name); err != nil {
 		return err
 	}
-	t.say("records have the format %s from now on; the pods read all of them again, and %s", name, policy)
+	t.say("records have the format %s from now on; the pods read all of them again, and %s", formats.Format(name).Label(), policy)
 	return nil
 }

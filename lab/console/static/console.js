@@ -4,7 +4,9 @@
   const byId = (id) => document.getElementById(id);
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const status = byId("status"), lost = byId("lost"), problem = byId("problem");
-  let said = byId("attack-line").cloneNode(true); // what the server says of the last attack
+  // The lines that describe a button before it is pressed: what the server says in their place, and by the part they are in.
+  const lines = { attacks: "attack-line", scenario: "waits" }, said = {};
+  for (const id of Object.values(lines)) said[id] = byId(id).cloneNode(true);
 
   const parse = (html) => {
     const t = document.createElement("template");
@@ -38,6 +40,7 @@
     shownID = shown?.id;
   };
 
+  let refocusing = false, pointed; // the id of the button under the pointer
   const put = (id, html) => {
     const old = byId(id), fresh = parse(html);
     const focused = old.contains(document.activeElement) && document.activeElement.id;
@@ -47,12 +50,21 @@
       const shown = old.querySelector(".shown");
       wasInView = shown && outside(old.querySelector(".cells"), shown) === 0;
     }
+    const described = lines[id] && old.querySelector("[data-described]");
     old.replaceWith(fresh);
     if (id === "log") keepInView(fresh, scrolled);
     if (id === "release") offerCopy();
-    if (focused) byId(focused)?.focus({ preventScroll: true });
+    if (focused) {
+      refocusing = true;
+      byId(focused)?.focus({ preventScroll: true });
+      refocusing = false;
+    }
+    if (lines[id]) {
+      const line = byId(lines[id]), news = line.textContent !== said[line.id].textContent;
+      said[line.id] = line.cloneNode(true);
+      if (described && !news) line.replaceWith(described); // news of the server's take its place
+    }
     if (id === "attacks") {
-      said = byId("attack-line").cloneNode(true);
       const became = fresh.querySelector(".became");
       if (became && became.textContent !== old.querySelector(".became")?.textContent) status.textContent = byId("attack-line").textContent;
     }
@@ -65,6 +77,7 @@
     for (const [id, html] of Object.entries(parts)) put(id, html);
     count();
     measure();
+    fade();
   };
   const press = (e) => {
     clearTimeout(releasing);
@@ -83,6 +96,13 @@
   document.addEventListener("keydown", (e) => { if (e.key === " ") press(e); });
   for (const event of ["click", "pointerup", "pointercancel", "keyup"]) document.addEventListener(event, release);
   window.addEventListener("blur", release);
+
+  // Ciphertext that does not fit fades at its end.
+  const fade = () => {
+    for (const t of document.querySelectorAll(".text.cipher")) t.classList.toggle("cut", t.scrollHeight > t.clientHeight + 4);
+  };
+  window.addEventListener("resize", fade);
+  fade();
 
   const count = () => {
     for (const c of document.querySelectorAll(".countdown")) {
@@ -135,22 +155,27 @@
     tell(failed);
   });
 
-  // What an attack does, or another format, is said before it is started.
-  const say = (e) => {
-    const button = e.target.closest?.("button[data-tries]"), line = byId("attack-line");
-    if (!button || button.getAttribute("aria-disabled") === "true") {
-      if (line.dataset.before) line.replaceWith(said.cloneNode(true));
-      return;
-    }
-    line.dataset.before = "1";
+  // What an attack, a format or a scenario does is said before it is started. A button that is replaced under the pointer, or
+  // that gets the focus back, is no other one: what the server has said since stays.
+  const describe = (target) => {
+    for (const id of Object.values(lines)) if (byId(id).dataset.described) byId(id).replaceWith(said[id].cloneNode(true));
+    const button = target.closest?.("button[data-tries]");
+    if (!button || button.getAttribute("aria-disabled") === "true") return;
+    const line = byId(button.dataset.line);
+    line.dataset.described = "1";
     line.replaceChildren(button.dataset.tries);
     if (!button.dataset.name) return;
     const name = document.createElement("strong");
     name.textContent = button.dataset.name + ": ";
     line.prepend(name);
   };
-  document.addEventListener("mouseover", say);
-  document.addEventListener("focusin", say);
+  document.addEventListener("mouseover", (e) => {
+    const id = e.target.closest?.("button[data-tries]")?.id;
+    if (id === pointed) return;
+    pointed = id;
+    describe(e.target);
+  });
+  document.addEventListener("focusin", (e) => { if (!refocusing) describe(e.target); });
 
   document.addEventListener("keydown", (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey || e.repeat || e.target.closest("input")) return;
