@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync"
 	"syscall"
 )
 
@@ -18,12 +19,24 @@ const (
 	lastPort  = 30_000
 )
 
+// chosen is the port that UnusedAddr chose last. Each program begins elsewhere and goes on from there: what one part of it
+// was given and does not use yet is given to no other part, and hardly ever to another program.
+var chosen = struct {
+	sync.Mutex
+	port int
+}{port: firstPort + rand.IntN(lastPort-firstPort)} //nolint:gosec // any port will do
+
 // UnusedAddr returns a loopback address with a free port. The attestation
 // service's port is part of its name, so it must be known before the service
 // starts.
 func UnusedAddr(ctx context.Context) (string, error) {
+	chosen.Lock()
+	defer chosen.Unlock()
 	for {
-		addr := net.JoinHostPort("localhost", strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort))) //nolint:gosec // any port will do
+		if chosen.port++; chosen.port >= lastPort {
+			chosen.port = firstPort
+		}
+		addr := net.JoinHostPort("localhost", strconv.Itoa(chosen.port))
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 		switch {
 		case err == nil:
