@@ -21,7 +21,7 @@ const (
 
 // chosen is the port that UnusedAddr chose last. Each program begins elsewhere and goes on from there: what one part of it
 // was given and does not use yet is given to no other part, and hardly ever to another program.
-var chosen = struct {
+var chosen = struct { //nolint:gochecknoglobals // ports belong to the whole program
 	sync.Mutex
 	port int
 }{port: firstPort + rand.IntN(lastPort-firstPort)} //nolint:gosec // any port will do
