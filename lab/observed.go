@@ -46,7 +46,7 @@ func (d *demo) AttackedAt(at console.Position) (console.Observation, bool) {
 	d.observed.mu.Lock()
 	defer d.observed.mu.Unlock()
 	for _, o := range slices.Backward(d.observed.recent) {
-		if slices.Contains(o.Records, at) || slices.ContainsFunc(o.Withheld, func(w console.Withheld) bool { return w.Position == at }) {
+		if o.Concerns(at) {
 			return o, true
 		}
 	}

@@ -9,11 +9,12 @@ import (
 	"unicode/utf8"
 
 	"kafka-e2ee/web/safetext"
+	"kafka-e2ee/web/severity"
 )
 
 // recordView is one record in four columns.
 type recordView struct {
-	at    position
+	at    Position
 	Found bool
 	None  string // in place of a record
 	Mode  mode
@@ -63,7 +64,7 @@ func (c *Console) recordView(l localizer, records, settled []storedRecord, reach
 		c.selection.endAttacked()
 	}
 	restarted := c.selection.restarted(c.restarted())
-	at, mode := c.selection.show(settled[len(settled)-1].position, c.moments(settled)...)
+	at, mode := c.selection.show(settled[len(settled)-1].Position, c.moments(settled)...)
 	v := recordView{at: at, Mode: mode, Restarted: restarted && mode == modeNewest, Position: at.String()}
 	if m, until, held := c.selection.held(); held {
 		v.Held = newCountdown("", until)
@@ -101,13 +102,13 @@ func (c *Console) moments(records []storedRecord) []moment {
 		}
 	}
 	if typed, ok := c.demo.Typed(); ok {
-		add(moment{mode: modeTyped, record: position{typed.Partition, typed.Offset}, at: typed.At})
+		add(moment{mode: modeTyped, record: typed.Position, at: typed.At})
 	}
 	attacked, _ := c.demo.Attacked()
 	switch {
 	case len(attacked.Seen.Withheld) > 0: // the one that is lost, and not one of those around it
 		lost := attacked.Seen.Withheld[0]
-		add(moment{modeAttacked, position{lost.Partition, lost.Offset}, attacked.Ended, attacked.Attack.Name})
+		add(moment{modeAttacked, lost.Position, attacked.Ended, attacked.Attack.Name})
 	case len(attacked.Seen.Records) > 0:
 		add(moment{modeAttacked, c.mostSevere(records, attacked.Seen.Records), attacked.Ended, attacked.Attack.Name})
 	}
@@ -115,13 +116,13 @@ func (c *Console) moments(records []storedRecord) []moment {
 }
 
 // mostSevere returns the first record that the confidential pod warns of, or the first.
-func (c *Console) mostSevere(records []storedRecord, attacked []Position) position {
+func (c *Console) mostSevere(records []storedRecord, attacked []Position) Position {
 	for _, at := range attacked {
-		if r, found := findRecord(records, position{at.Partition, at.Offset}); found && c.seen(c.english(), c.confidential, r).Severity == "bad" {
-			return r.position
+		if r, found := findRecord(records, at); found && c.seen(c.english(), c.confidential, r).Severity == severity.Bad {
+			return r.Position
 		}
 	}
-	return position{attacked[0].Partition, attacked[0].Offset}
+	return attacked[0]
 }
 
 // settleTime is how long a record waits for the pods, before it is shown without them.
@@ -139,9 +140,9 @@ func (c *Console) settled(records []storedRecord) []storedRecord {
 	return records
 }
 
-func findRecord(records []storedRecord, at position) (storedRecord, bool) {
+func findRecord(records []storedRecord, at Position) (storedRecord, bool) {
 	for _, r := range records {
-		if r.position == at {
+		if r.Position == at {
 			return r, true
 		}
 	}
@@ -151,24 +152,24 @@ func findRecord(records []storedRecord, at position) (storedRecord, bool) {
 // plain is what the producer encrypted: as this record, as the record that somebody copied, or as another one that was here.
 func (c *Console) plain(l localizer, r storedRecord) columnView {
 	wrote, ok := c.demo.Wrote(r.sum)
-	if ok && (position{wrote.Partition, wrote.Offset}) == r.position {
-		return message(columnView{Severity: "neutral", Icon: "✎", Label: l.T("plain.sent")}, wrote.Text)
+	if ok && wrote.Position == r.Position {
+		return message(columnView{Severity: severity.Neutral, Icon: "✎", Label: l.T("plain.sent")}, wrote.Text)
 	}
 	if ok {
-		v := columnView{Severity: "bad", Icon: "⚠", Label: l.T("plain.copied", "position", position{wrote.Partition, wrote.Offset}.String()), Note: l.T("plain.copied_more")}
+		v := columnView{Severity: severity.Bad, Icon: "⚠", Label: l.T("plain.copied", "position", wrote.String()), Note: l.T("plain.copied_more")}
 		return message(v, wrote.Text)
 	}
-	if read, ok := c.readAt(r.position); ok && read.Resealed {
-		return message(columnView{Severity: "bad", Icon: "⚠", Label: l.T("plain.resealed"), Note: l.T("plain.resealed_more")}, read.Text)
+	if read, ok := c.readAt(r.Position); ok && read.Resealed {
+		return message(columnView{Severity: severity.Bad, Icon: "⚠", Label: l.T("plain.resealed"), Note: l.T("plain.resealed_more")}, read.Text)
 	}
-	if text, sent := c.demo.Sent(r.partition, r.offset); sent {
-		return message(columnView{Severity: "bad", Icon: "⚠", Label: l.T("plain.other"), Note: l.T("plain.other_more")}, text)
+	if text, sent := c.demo.Sent(r.Partition, r.Offset); sent {
+		return message(columnView{Severity: severity.Bad, Icon: "⚠", Label: l.T("plain.other"), Note: l.T("plain.other_more")}, text)
 	}
 	never := "plain.never"
 	if wrote.Forgot {
 		never = "plain.unknown"
 	}
-	return columnView{Severity: "bad", Icon: "⚠", Label: l.T(never), Text: l.T(never + "_more"), Size: "words"}
+	return columnView{Severity: severity.Bad, Icon: "⚠", Label: l.T(never), Text: l.T(never + "_more"), Size: "words"}
 }
 
 // message shows a text, the larger the shorter. Of a JSON object it shows one member a line.
@@ -220,15 +221,14 @@ func (l localizer) ciphertext(v columnView, r storedRecord) columnView {
 // operator is what Kafka's operators see of the value: what is stored, or the message, if a private key of their own has
 // decrypted it.
 func (c *Console) operator(l localizer, r storedRecord) columnView {
-	if read, ok := c.readAt(r.position); ok {
-		return message(columnView{Severity: "bad", Icon: "⚠", Label: l.T("stored.read"), Note: l.T("stored.read_more")}, read.Text)
+	if read, ok := c.readAt(r.Position); ok {
+		return message(columnView{Severity: severity.Bad, Icon: "⚠", Label: l.T("stored.read"), Note: l.T("stored.read_more")}, read.Text)
 	}
 	return l.stored(r)
 }
 
 // readAt returns what Kafka's operator has read of the record at a position. It is false if they have not read it.
-func (c *Console) readAt(p position) (Reading, bool) {
-	at := Position{p.partition, p.offset}
+func (c *Console) readAt(at Position) (Reading, bool) {
 	attack, _ := c.demo.AttackedAt(at)
 	for _, read := range attack.Read {
 		if read.Position == at {
@@ -240,7 +240,7 @@ func (c *Console) readAt(p position) (Reading, bool) {
 
 // stored is what Kafka's operators see of the value without a key.
 func (l localizer) stored(r storedRecord) columnView {
-	v := columnView{Severity: "neutral", Icon: "≡", Label: l.T("stored.text")}
+	v := columnView{Severity: severity.Neutral, Icon: "≡", Label: l.T("stored.text")}
 	switch {
 	case r.null:
 		v.Label, v.Text, v.Size = l.T("stored.null"), l.T("stored.null_more"), "words"

@@ -7,6 +7,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"kafka-e2ee/web/severity"
 )
 
 // startsEvery is how often Kafka is asked where the partitions begin.
@@ -40,22 +42,22 @@ func (l *storedLog) begin(starts map[int32]int64) {
 }
 
 // copyOf returns where else in its partition Kafka holds a record's bytes. It is false if it does not.
-func (l *storedLog) copyOf(r storedRecord) (at position, ok bool) {
+func (l *storedLog) copyOf(r storedRecord) (at Position, ok bool) {
 	records, _ := l.newest()
 	for _, other := range records {
-		if other.sum == r.sum && other.partition == r.partition && other.offset > r.offset && !other.deleted {
-			return other.position, true
+		if other.sum == r.sum && other.Partition == r.Partition && other.Offset > r.Offset && !other.deleted {
+			return other.Position, true
 		}
 	}
-	return position{}, false
+	return Position{}, false
 }
 
 // notShown says why a pod does not show a record, as far as Kafka and the pod tell.
 func (c *Console) notShown(l localizer, p *pod, r storedRecord) columnView {
-	v := columnView{Severity: "neutral", Icon: dash, Size: "words"}
+	v := columnView{Severity: severity.Neutral, Icon: dash, Size: "words"}
 	switch {
-	case r.deleted && c.withheld(r.position):
-		v.Severity, v.Icon, v.Label, v.Text = "bad", "✗", l.T("pod.withheld"), l.T("pod.withheld_more")
+	case r.deleted && c.withheld(r.Position):
+		v.Severity, v.Icon, v.Label, v.Text = severity.Bad, "✗", l.T("pod.withheld"), l.T("pod.withheld_more")
 	case r.deleted:
 		v.Label, v.Text = l.T("pod.deleted"), l.T("pod.deleted_more")
 		if at, ok := c.stored.copyOf(r); ok {
@@ -70,16 +72,7 @@ func (c *Console) notShown(l localizer, p *pod, r storedRecord) columnView {
 }
 
 // withheld reports whether an attack has let the record at a position disappear.
-func (c *Console) withheld(at position) bool {
-	attack, _ := c.demo.AttackedAt(Position{at.partition, at.offset})
+func (c *Console) withheld(at Position) bool {
+	attack, _ := c.demo.AttackedAt(at)
 	return attack.withheld(at)
-}
-
-func (o Observation) withheld(at position) bool {
-	for _, w := range o.Withheld {
-		if w.Position == (Position{at.partition, at.offset}) {
-			return true
-		}
-	}
-	return false
 }

@@ -15,7 +15,7 @@ func TestDeletedRecordIsNotAwaited(t *testing.T) {
 	withheld, rewritten := d.write(0, ciphertext(1)), d.write(0, ciphertext(2))
 	again, deleted, waiting := d.write(0, rewritten.Value), d.write(1, ciphertext(3)), d.write(2, ciphertext(4))
 	shown := func(r *kgo.Record) recordView {
-		c.selection.selectRecord(position{r.Partition, r.Offset})
+		c.selection.selectRecord(Position{r.Partition, r.Offset})
 		return english(c).Record
 	}
 	eventually(t, "the pods answer, and the records are read", func() bool {
@@ -66,7 +66,7 @@ func TestDeletedRecordIsNotAwaited(t *testing.T) {
 	d.mu.Unlock()
 	eventually(t, "the record that the attack took away is shown", func() bool {
 		s := english(c).Record
-		return s.Mode == modeAttacked && s.at == position{0, withheld.Offset} && s.Confidential.Label == "Withheld from this pod"
+		return s.Mode == modeAttacked && s.at == Position{0, withheld.Offset} && s.Confidential.Label == "Withheld from this pod"
 	})
 	if got := english(c).Legend; len(got) != 1 || got[0] != "Deleted from Kafka" {
 		t.Errorf("the dashes among the records are explained by %q", got)

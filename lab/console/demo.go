@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -140,10 +141,9 @@ type Written struct {
 
 // Typed is a message that a person typed, as Kafka stored it.
 type Typed struct {
-	Partition int32
-	Offset    int64
-	Text      string
-	At        time.Time // when Kafka had stored it
+	Position
+	Text string
+	At   time.Time // when Kafka had stored it
 }
 
 // ScenarioInfo describes a scenario.
@@ -216,6 +216,15 @@ type Observation struct {
 	Read     []Reading  // what Kafka's operator has read, whatever the pod made of it
 	Withheld []Withheld
 	Took     time.Duration
+}
+
+// Concerns reports whether the attack wrote, changed or withheld the record at a position.
+func (o Observation) Concerns(at Position) bool {
+	return slices.Contains(o.Records, at) || o.withheld(at)
+}
+
+func (o Observation) withheld(at Position) bool {
+	return slices.ContainsFunc(o.Withheld, func(w Withheld) bool { return w.Position == at })
 }
 
 // Reading is a record that Kafka's operator has decrypted with a private key of their own.

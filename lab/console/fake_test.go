@@ -27,7 +27,7 @@ type fakeDemo struct {
 	client    *kgo.Client
 
 	mu       sync.Mutex
-	sent     map[position]string
+	sent     map[Position]string
 	wrote    map[[sha256.Size]byte]Written
 	typed    *Typed
 	data     string
@@ -96,7 +96,7 @@ func newFakeDemo(t testing.TB) *fakeDemo {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	d := &fakeDemo{t: t, client: client, sent: make(map[position]string), wrote: make(map[[sha256.Size]byte]Written), data: DataMsg, scenario: "good", format: "rsa", limit: 318, confidential: &fakePod{feed: "a"}, ordinary: &fakePod{feed: "b"}}
+	d := &fakeDemo{t: t, client: client, sent: make(map[Position]string), wrote: make(map[[sha256.Size]byte]Written), data: DataMsg, scenario: "good", format: "rsa", limit: 318, confidential: &fakePod{feed: "a"}, ordinary: &fakePod{feed: "b"}}
 	pod := func(p *fakePod) string {
 		server := httptest.NewServer(p)
 		t.Cleanup(server.Close)
@@ -134,7 +134,7 @@ func (d *fakeDemo) seals(text string) *kgo.Record {
 	d.mu.Unlock()
 	r := d.write(0, ciphertext(n))
 	d.mu.Lock()
-	d.sent[position{r.Partition, r.Offset}] = text
+	d.sent[Position{r.Partition, r.Offset}] = text
 	d.wrote[sha256.Sum256(r.Value)] = Written{Position: Position{r.Partition, r.Offset}, Text: text}
 	d.mu.Unlock()
 	d.confidential.shows(r, "decrypted", text, nil)
@@ -154,7 +154,7 @@ func (d *fakeDemo) Send(_ context.Context, line string) error {
 	r := d.seals(line)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.typed = &Typed{r.Partition, r.Offset, line, time.Now()}
+	d.typed = &Typed{Position{r.Partition, r.Offset}, line, time.Now()}
 	return nil
 }
 
@@ -170,7 +170,7 @@ func (d *fakeDemo) Typed() (Typed, bool) {
 func (d *fakeDemo) Sent(partition int32, offset int64) (string, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	text, ok := d.sent[position{partition, offset}]
+	text, ok := d.sent[Position{partition, offset}]
 	return text, ok
 }
 

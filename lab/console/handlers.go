@@ -119,25 +119,22 @@ func (c *Console) changeSelection(r *http.Request) error {
 }
 
 // String returns PARTITION/OFFSET, as parsePosition reads it.
-func (at position) String() string {
-	return strconv.Itoa(int(at.partition)) + "/" + strconv.FormatInt(at.offset, 10)
+func (at Position) String() string {
+	return strconv.Itoa(int(at.Partition)) + "/" + strconv.FormatInt(at.Offset, 10)
 }
 
-// String returns PARTITION/OFFSET, too.
-func (at Position) String() string { return position{at.Partition, at.Offset}.String() }
-
 // parsePosition reads PARTITION/OFFSET.
-func parsePosition(text string) (position, error) {
+func parsePosition(text string) (Position, error) {
 	partition, offset, _ := strings.Cut(text, "/")
 	p, err := strconv.ParseInt(partition, 10, 32)
 	if err != nil {
-		return position{}, errors.New("want freeze, newest or PARTITION/OFFSET")
+		return Position{}, errors.New("want freeze, newest or PARTITION/OFFSET")
 	}
 	o, err := strconv.ParseInt(offset, 10, 64)
 	if err != nil {
-		return position{}, errors.New("want freeze, newest or PARTITION/OFFSET")
+		return Position{}, errors.New("want freeze, newest or PARTITION/OFFSET")
 	}
-	return position{int32(p), o}, nil
+	return Position{int32(p), o}, nil
 }
 
 func (c *Console) page(w http.ResponseWriter, r *http.Request) {

@@ -19,7 +19,7 @@ type logCell struct {
 // shownCells is how many records the strip holds.
 const shownCells = 60
 
-func (c *Console) logView(l localizer, records []storedRecord, shown position) []logCell {
+func (c *Console) logView(l localizer, records []storedRecord, shown Position) []logCell {
 	var cells []logCell
 	typed, isTyped := c.demo.Typed()
 	attacked, _ := c.demo.Attacked()
@@ -27,9 +27,9 @@ func (c *Console) logView(l localizer, records []storedRecord, shown position) [
 	firsts := c.firstOfKeys(records)
 	for _, r := range slices.Backward(records) {
 		cell := logCell{
-			ID: "r-" + strconv.Itoa(int(r.partition)) + "-" + strconv.FormatInt(r.offset, 10), Position: r.String(), Shown: r.position == shown,
-			Typed:    isTyped && r.position == position{typed.Partition, typed.Offset},
-			Attacked: slices.Contains(attacked.Seen.Records, Position{r.partition, r.offset}) || attacked.Seen.withheld(r.position),
+			ID: "r-" + strconv.Itoa(int(r.Partition)) + "-" + strconv.FormatInt(r.Offset, 10), Position: r.String(), Shown: r.Position == shown,
+			Typed:    isTyped && r.Position == typed.Position,
+			Attacked: attacked.Seen.Concerns(r.Position),
 		}
 		s := c.seenSince(l, r)
 		cell.Severity, cell.Icon, cell.Label, cell.State = s.Severity, s.Icon, s.Label, s.Label
@@ -39,7 +39,7 @@ func (c *Console) logView(l localizer, records []storedRecord, shown position) [
 		if s.Attack != "" {
 			cell.State += ", " + s.Attack
 		}
-		if key, ok := firsts[r.position]; ok {
+		if key, ok := firsts[r.Position]; ok {
 			cell.NewKey = shortKey(key)
 		}
 		cells = append(cells, cell)
@@ -48,15 +48,15 @@ func (c *Console) logView(l localizer, records []storedRecord, shown position) [
 }
 
 // firstOfKeys returns the first record of each key that the confidential pod opened records with, but for the oldest key.
-func (c *Console) firstOfKeys(records []storedRecord) map[position]string {
-	firsts, known := make(map[position]string), make(map[string]bool)
+func (c *Console) firstOfKeys(records []storedRecord) map[Position]string {
+	firsts, known := make(map[Position]string), make(map[string]bool)
 	for _, r := range records {
 		shown, ok, _ := c.confidential.at(r)
 		if !ok || shown.State != "decrypted" || shown.KeyID == "" || known[shown.KeyID] {
 			continue
 		}
 		if len(known) > 0 {
-			firsts[r.position] = shown.KeyID
+			firsts[r.Position] = shown.KeyID
 		}
 		known[shown.KeyID] = true
 	}

@@ -76,7 +76,7 @@ func TestFourColumns(t *testing.T) {
 	record := d.seals("Msg 2: Azure Confidential Computing")
 	eventually(t, "the newest record is in all columns", func() bool {
 		s := english(c).Record
-		return s.Position == position{record.Partition, record.Offset}.String() && s.Confidential.Text != "" && s.Ordinary.Text != ""
+		return s.Position == Position{record.Partition, record.Offset}.String() && s.Confidential.Text != "" && s.Ordinary.Text != ""
 	})
 	s := english(c).Record
 	if s.Plain.Text != "Msg 2: Azure Confidential Computing" || s.Confidential.Text != s.Plain.Text || s.Confidential.Severity != "good" {
@@ -156,7 +156,7 @@ func TestWarningsAreSeen(t *testing.T) {
 			r := d.write(0, ciphertext(int(time.Now().UnixNano()%1000)))
 			d.confidential.shows(r, tc.state, "forged", tc.more)
 			d.ordinary.shows(r, "no_key", "", nil)
-			at := position{r.Partition, r.Offset}.String()
+			at := Position{r.Partition, r.Offset}.String()
 			eventually(t, "the record is shown", func() bool { s := english(c).Record; return s.Position == at && s.Confidential.Label != "Not read yet" })
 			s := english(c).Record
 			if !tc.check(s) {
@@ -178,14 +178,14 @@ func TestProducerOwnsItsBytes(t *testing.T) {
 	shows := func(r *kgo.Record) columnView {
 		d.confidential.shows(r, "decrypted", "", nil)
 		d.ordinary.shows(r, "no_key", "", nil)
-		at := position{r.Partition, r.Offset}.String()
-		c.selection.selectRecord(position{r.Partition, r.Offset})
+		at := Position{r.Partition, r.Offset}.String()
+		c.selection.selectRecord(Position{r.Partition, r.Offset})
 		eventually(t, "the record is shown", func() bool { s := english(c).Record; return s.Position == at && s.Found })
 		return english(c).Record.Plain
 	}
 	replayed, moved := d.write(0, first.Value), d.write(1, second.Value)
 	d.mu.Lock()
-	d.sent[position{0, 3}] = "third"
+	d.sent[Position{0, 3}] = "third"
 	d.mu.Unlock()
 	swapped, instead := d.write(2, first.Value), d.write(0, []byte("instead of the third"))
 	for name, tc := range map[string]struct {

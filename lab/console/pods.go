@@ -18,7 +18,7 @@ type pod struct {
 	answers bool
 	feed    string
 	next    uint64
-	records map[position]podapi.Record
+	records map[Position]podapi.Record
 	opened  opened
 }
 
@@ -32,7 +32,7 @@ type opened struct {
 const openedTogether = 3 * time.Second
 
 func newPod(address, host string) *pod {
-	return &pod{api: podapi.New(address, host), records: make(map[position]podapi.Record)}
+	return &pod{api: podapi.New(address, host), records: make(map[Position]podapi.Record)}
 }
 
 // follow asks the pod until ctx ends.
@@ -86,13 +86,13 @@ func (p *pod) keep(answer podapi.Answer) {
 	}
 	p.feed, p.next = answer.Feed, answer.Next
 	for _, r := range answer.Records {
-		if before := p.records[position{r.Partition, r.Offset}]; r.State == "decrypted" && (before.State == "no_key" || before.State == "unknown_key") {
+		if before := p.records[Position{r.Partition, r.Offset}]; r.State == "decrypted" && (before.State == "no_key" || before.State == "unknown_key") {
 			if time.Since(p.opened.at) > openedTogether {
 				p.opened.count = 0
 			}
 			p.opened.count, p.opened.at = p.opened.count+1, time.Now()
 		}
-		p.records[position{r.Partition, r.Offset}] = r
+		p.records[Position{r.Partition, r.Offset}] = r
 	}
 	for at, r := range p.records {
 		if len(p.records) <= 2*keptRecords {
@@ -118,7 +118,7 @@ func (p *pod) older(r podapi.Record) uint64 { return p.next - min(r.Rev, p.next)
 func (p *pod) at(r storedRecord) (shown podapi.Record, ok, answers bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	shown, ok = p.records[r.position]
+	shown, ok = p.records[r.Position]
 	// In a recreated topic another record can be at the same position.
 	same := ok && (shown.Millis == nil || *shown.Millis == r.at.UnixMilli())
 	return shown, same, p.answers
@@ -130,7 +130,7 @@ func (p *pod) passed(r storedRecord) bool {
 	defer p.mu.Unlock()
 	for at, shown := range p.records {
 		// One of a former topic, which was deleted, is at a later position, too, but not of a later time.
-		if at.partition == r.partition && at.offset > r.offset && shown.Millis != nil && *shown.Millis > r.at.UnixMilli() {
+		if at.Partition == r.Partition && at.Offset > r.Offset && shown.Millis != nil && *shown.Millis > r.at.UnixMilli() {
 			return true
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"kafka-e2ee/web/severity"
 )
 
 type scenarioView struct {
@@ -93,7 +95,7 @@ func (c *Console) stepViews(l localizer, steps []Step) []stepView {
 	got := false // the key, in the step before
 	for _, s := range steps {
 		v := stepView{
-			Name: s.Name, Label: l.or("step."+s.Name, s.Name), Severity: "neutral", Icon: "·", Result: l.T("release.not_reached"), Failed: s.Failed,
+			Name: s.Name, Label: l.or("step."+s.Name, s.Name), Severity: severity.Neutral, Icon: "·", Result: l.T("release.not_reached"), Failed: s.Failed,
 			Reason: s.Reason, ReasonLang: "en", Differs: l.T("release.differs", "claim", l.or("claim."+s.Claim, s.Claim)), Expected: s.Expected, Measured: s.Measured, Diff: diffLines(s.Diff),
 		}
 		wait := l.T("wait." + s.Wait)
@@ -105,13 +107,13 @@ func (c *Console) stepViews(l localizer, steps []Step) []stepView {
 		}
 		switch {
 		case s.Failed && s.Wait != "":
-			v.Severity, v.Icon, v.Result = "wait", "…", l.T("release.waits")
+			v.Severity, v.Icon, v.Result = severity.Wait, "…", l.T("release.waits")
 		case s.Failed:
-			v.Severity, v.Icon, v.Result = "bad", "✗", l.T("release.failed")
+			v.Severity, v.Icon, v.Result = severity.Bad, "✗", l.T("release.failed")
 		case !s.At.IsZero():
-			v.Severity, v.Icon, v.Result = "good", "✓", l.T("release.done")
+			v.Severity, v.Icon, v.Result = severity.Good, "✓", l.T("release.done")
 		case s.Name == StepOpen && got && len(c.demo.Keys()) > 1: // the pod opens records, with the keys before this one
-			v.Severity, v.Icon, v.Result, v.Time = "wait", "…", l.T("release.waits"), l.T("release.of_new_key")
+			v.Severity, v.Icon, v.Result, v.Time = severity.Wait, "…", l.T("release.waits"), l.T("release.of_new_key")
 		}
 		got = s.Name == StepKey && !s.Failed && !s.At.IsZero()
 		if !s.At.IsZero() {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"kafka-e2ee/web/safetext"
+	"kafka-e2ee/web/severity"
 )
 
 type attacksView struct {
@@ -57,7 +58,7 @@ func (c *Console) attacksView(l localizer) attacksView {
 	v := attacksView{Running: last.Running, Hint: cmp.Or(c.switched(l), l.T("attacks.hint"))}
 	formats := []string{"rsa", "envelope-unsigned", "envelope"}
 	for _, outcomes := range board {
-		if outcomes["jwe"].Outcome != "" && format != "jwe" && !slices.Contains(formats, "jwe") {
+		if outcomes["jwe"].Outcome != "" && !slices.Contains(formats, "jwe") {
 			formats = append(formats, "jwe")
 		}
 	}
@@ -74,9 +75,9 @@ func (c *Console) attacksView(l localizer) attacksView {
 			cell.Current = f == format
 			switch {
 			case cell.Current && row.Running:
-				cell = outcomeCell{Severity: "wait", Icon: "…", Words: l.T("outcome.running"), Current: true}
+				cell = outcomeCell{Severity: severity.Wait, Icon: "…", Words: l.T("outcome.running"), Current: true}
 			case cell.Current && (a.Name == started || a.Name == next):
-				cell = outcomeCell{Severity: "wait", Icon: "◔", Words: l.T("outcome.next"), Current: true}
+				cell = outcomeCell{Severity: severity.Wait, Icon: "◔", Words: l.T("outcome.next"), Current: true}
 			}
 			row.Cells = append(row.Cells, cell)
 		}
@@ -91,10 +92,10 @@ func (c *Console) attacksView(l localizer) attacksView {
 	switch {
 	case v.Last.Name == "":
 	case last.Running:
-		v.Last.Outcome = outcomeCell{Severity: "wait", Icon: "…", Words: l.T("attacks.waits")}
+		v.Last.Outcome = outcomeCell{Severity: severity.Wait, Icon: "…", Words: l.T("attacks.waits")}
 		v.Last.Detail, v.Last.DetailLang = l.T("attack."+last.Attack.Name+".waits"), l.Lang
 	case last.Err != nil:
-		v.Last.Outcome = outcomeCell{Severity: "bad", Icon: "⚠", Words: l.T("outcome.failed")}
+		v.Last.Outcome = outcomeCell{Severity: severity.Bad, Icon: "⚠", Words: l.T("outcome.failed")}
 		v.Last.Detail, v.Last.DetailLang = l.problem(last.Err)
 	default:
 		v.Last.Outcome, v.Last.Detail, v.Last.DetailLang = l.outcome(last.Seen), l.detail(last.Seen), l.Lang
@@ -170,14 +171,14 @@ func outcomeID(o Observation) string {
 // shown as it is.
 func (l localizer) outcome(o Observation) outcomeCell {
 	id := outcomeID(o)
-	cell := outcomeCell{Severity: "bad", Icon: "⚠", Words: cmp.Or(l.T("outcome."+id), id), Outcome: o.Outcome, Read: len(o.Read) > 0}
+	cell := outcomeCell{Severity: severity.Bad, Icon: "⚠", Words: cmp.Or(l.T("outcome."+id), id), Outcome: o.Outcome, Read: len(o.Read) > 0}
 	switch id {
 	case "":
-		cell.Severity, cell.Icon, cell.Words = "neutral", "–", l.T("outcome.none")
+		cell.Severity, cell.Icon, cell.Words = severity.Neutral, "–", l.T("outcome.none")
 	case "refused", "flagged": // it was noticed; how is in the word
-		cell.Severity, cell.Icon = "good", "✓"
+		cell.Severity, cell.Icon = severity.Good, "✓"
 	case "read_refused", "read_flagged": // and the operator has what they wanted
-		cell.Severity, cell.Icon = "wait", "⚠"
+		cell.Severity, cell.Icon = severity.Wait, "⚠"
 	}
 	return cell
 }

@@ -187,7 +187,7 @@ func TestOutcomeStays(t *testing.T) {
 		d.ordinary.shows(r, "no_key", "", nil)
 	}
 	shown := func(r *kgo.Record) columnView {
-		c.selection.selectRecord(position{r.Partition, r.Offset})
+		c.selection.selectRecord(Position{r.Partition, r.Offset})
 		return english(c).Record.Confidential
 	}
 	eventually(t, "the records are shown", func() bool { return shown(r).Label == "Decrypted" && shown(other).Label == "Decrypted" })

@@ -15,7 +15,7 @@ type selection struct {
 
 	mu     sync.Mutex
 	mode   mode
-	record position
+	record Position
 	seen   time.Time // of the newest moment that was shown
 	until  time.Time // if a moment is shown
 	shown  moment    // of modeTyped and modeAttacked
@@ -35,14 +35,14 @@ const (
 // moment is a record that everybody wants to see now: somebody typed it, or attacked it.
 type moment struct {
 	mode   mode
-	record position
+	record Position
 	at     time.Time
 	attack string // its name, if it was attacked
 }
 
 // show returns the record to show, given the newest one and the latest moments. A moment replaces all but a frozen record,
 // for a while, or until the next attack begins. One that was over before the console could show it is not shown.
-func (s *selection) show(newest position, moments ...moment) (position, mode) {
+func (s *selection) show(newest Position, moments ...moment) (Position, mode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range moments {
@@ -103,7 +103,7 @@ func (s *selection) freeze() {
 }
 
 // selectRecord shows a record until another command, or a later moment.
-func (s *selection) selectRecord(at position) {
+func (s *selection) selectRecord(at Position) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mode, s.record, s.seen = modeSelected, at, s.now()

@@ -13,18 +13,18 @@ func TestTypedLineStays(t *testing.T) {
 		t.Helper()
 		var moments []moment
 		if typed != nil {
-			moments = append(moments, moment{mode: modeTyped, record: position{0, typed.Offset}, at: typed.At})
+			moments = append(moments, moment{mode: modeTyped, record: Position{0, typed.Offset}, at: typed.At})
 		}
-		if at, mode := s.show(position{0, newest}, moments...); at.offset != want || mode != wantMode {
-			t.Errorf("%s: offset %d (%s), want %d (%s)", step, at.offset, mode, want, wantMode)
+		if at, mode := s.show(Position{0, newest}, moments...); at.Offset != want || mode != wantMode {
+			t.Errorf("%s: offset %d (%s), want %d (%s)", step, at.Offset, mode, want, wantMode)
 		}
 	}
 	shows("nobody has typed", 5, nil, 5, modeNewest)
-	first := &Typed{Offset: 6, Text: "one", At: now}
+	first := &Typed{Position: Position{0, 6}, Text: "one", At: now}
 	shows("a line was typed", 6, first, 6, modeTyped)
 	now = now.Add(9 * time.Second)
 	shows("nine seconds later", 15, first, 6, modeTyped)
-	second := &Typed{Offset: 16, Text: "two", At: now}
+	second := &Typed{Position: Position{0, 16}, Text: "two", At: now}
 	shows("another line", 16, second, 16, modeTyped)
 	now = now.Add(9 * time.Second)
 	shows("the second one has its own ten seconds", 25, second, 16, modeTyped)
@@ -37,28 +37,28 @@ func TestTypedLineStays(t *testing.T) {
 func TestAttackedRecordStays(t *testing.T) {
 	now := time.Now()
 	s := &selection{now: func() time.Time { return now }, mode: modeNewest}
-	typed := moment{mode: modeTyped, record: position{0, 5}, at: now.Add(-time.Second)}
-	s.show(position{0, 5}, typed)
-	attacked := moment{modeAttacked, position{1, 7}, now, "tamper"}
-	if at, mode := s.show(position{0, 8}, typed, attacked); at != attacked.record || mode != modeAttacked {
+	typed := moment{mode: modeTyped, record: Position{0, 5}, at: now.Add(-time.Second)}
+	s.show(Position{0, 5}, typed)
+	attacked := moment{modeAttacked, Position{1, 7}, now, "tamper"}
+	if at, mode := s.show(Position{0, 8}, typed, attacked); at != attacked.record || mode != modeAttacked {
 		t.Errorf("after the attack: %v (%s)", at, mode)
 	}
-	typed = moment{mode: modeTyped, record: position{0, 9}, at: now.Add(time.Second)}
-	if at, mode := s.show(position{0, 9}, typed, attacked); at != typed.record || mode != modeTyped {
+	typed = moment{mode: modeTyped, record: Position{0, 9}, at: now.Add(time.Second)}
+	if at, mode := s.show(Position{0, 9}, typed, attacked); at != typed.record || mode != modeTyped {
 		t.Errorf("after the next typed line: %v (%s)", at, mode)
 	}
 	now = now.Add(time.Minute)
-	if at, mode := s.show(position{0, 20}, typed, attacked); at.offset != 20 || mode != modeNewest {
+	if at, mode := s.show(Position{0, 20}, typed, attacked); at.Offset != 20 || mode != modeNewest {
 		t.Errorf("a minute later: %v (%s)", at, mode)
 	}
-	attacked = moment{modeAttacked, position{1, 30}, now, "replay"}
+	attacked = moment{modeAttacked, Position{1, 30}, now, "replay"}
 	now = now.Add(time.Second)
-	s.selectRecord(position{0, 3}) // before the attacked record can be shown
-	if at, mode := s.show(position{0, 31}, typed, attacked); at.offset != 3 || mode != modeSelected {
+	s.selectRecord(Position{0, 3}) // before the attacked record can be shown
+	if at, mode := s.show(Position{0, 31}, typed, attacked); at.Offset != 3 || mode != modeSelected {
 		t.Errorf("chosen after the attack: %v (%s)", at, mode)
 	}
-	typed = moment{mode: modeTyped, record: position{0, 32}, at: now.Add(time.Second)}
-	if at, mode := s.show(position{0, 32}, typed, attacked); at.offset != 32 || mode != modeTyped {
+	typed = moment{mode: modeTyped, record: Position{0, 32}, at: now.Add(time.Second)}
+	if at, mode := s.show(Position{0, 32}, typed, attacked); at.Offset != 32 || mode != modeTyped {
 		t.Errorf("typed after the choice: %v (%s)", at, mode)
 	}
 }
@@ -68,13 +68,13 @@ func TestRecordStaysWhenAsked(t *testing.T) {
 	now := time.Now()
 	s := &selection{now: func() time.Time { return now }, mode: modeNewest}
 	show := func(newest int64, typed Typed) (int64, mode) {
-		at, mode := s.show(position{0, newest}, moment{mode: modeTyped, record: position{0, typed.Offset}, at: typed.At})
-		return at.offset, mode
+		at, mode := s.show(Position{0, newest}, moment{mode: modeTyped, record: Position{0, typed.Offset}, at: typed.At})
+		return at.Offset, mode
 	}
 	show(1, Typed{})
 	s.freeze()
 	now = now.Add(time.Hour)
-	typed := Typed{Offset: 50, Text: "while frozen", At: now}
+	typed := Typed{Position: Position{0, 50}, Text: "while frozen", At: now}
 	if at, mode := show(60, typed); at != 1 || mode != modeFrozen {
 		t.Errorf("frozen: offset %d (%s)", at, mode)
 	}
@@ -82,7 +82,7 @@ func TestRecordStaysWhenAsked(t *testing.T) {
 	if at, mode := show(61, typed); at != 50 || mode != modeTyped {
 		t.Errorf("the line that was typed meanwhile is not shown: offset %d (%s)", at, mode)
 	}
-	s.selectRecord(position{0, 3})
+	s.selectRecord(Position{0, 3})
 	now = now.Add(time.Hour)
 	if at, mode := show(70, typed); at != 3 || mode != modeSelected {
 		t.Errorf("selected: offset %d (%s)", at, mode)
@@ -92,11 +92,11 @@ func TestRecordStaysWhenAsked(t *testing.T) {
 		t.Errorf("resumed: offset %d (%s)", at, mode)
 	}
 	s.freeze()
-	s.selectRecord(position{0, 4})
+	s.selectRecord(Position{0, 4})
 	if at, _ := show(72, typed); at != 4 {
 		t.Errorf("selected while frozen: offset %d", at)
 	}
-	before := Typed{Offset: 8, Text: "long ago", At: now.Add(-time.Minute)}
+	before := Typed{Position: Position{0, 8}, Text: "long ago", At: now.Add(-time.Minute)}
 	s = &selection{now: func() time.Time { return now }, mode: modeNewest}
 	if at, mode := show(80, before); at != 80 || mode != modeNewest {
 		t.Errorf("a console opened later holds an old line: offset %d (%s)", at, mode)
@@ -111,7 +111,7 @@ func TestRestartLetsGo(t *testing.T) {
 	if s.restarted(began) {
 		t.Error("nothing was chosen, and a restart is said to have let it go")
 	}
-	s.selectRecord(position{0, 3})
+	s.selectRecord(Position{0, 3})
 	if s.restarted(began); s.mode != modeSelected {
 		t.Errorf("a restart from before the choice: %s", s.mode)
 	}
@@ -121,7 +121,7 @@ func TestRestartLetsGo(t *testing.T) {
 		t.Errorf("chosen before the restart: %s, said %t", s.mode, said)
 	}
 	now = now.Add(time.Second)
-	s.selectRecord(position{0, 4})
+	s.selectRecord(Position{0, 4})
 	if said := s.restarted(began); said || s.mode != modeSelected {
 		t.Errorf("chosen after the restart: %s, said %t", s.mode, said)
 	}

@@ -16,7 +16,7 @@ func (c *Console) seen(l localizer, p *pod, r storedRecord) columnView {
 	shown, ok, answers := p.at(r)
 	switch {
 	case !answers:
-		return columnView{Severity: "wait", Icon: "◔", Label: l.T("pod.starting"), Text: l.T("pod.starting_more"), Size: "words"}
+		return columnView{Severity: severity.Wait, Icon: "◔", Label: l.T("pod.starting"), Text: l.T("pod.starting_more"), Size: "words"}
 	case !ok:
 		return c.notShown(l, p, r)
 	}
@@ -44,7 +44,7 @@ func (c *Console) seen(l localizer, p *pod, r storedRecord) columnView {
 // when it was observed: a pod that requires something else now may show the same record in another way.
 func (c *Console) seenSince(l localizer, r storedRecord) columnView {
 	v := c.seen(l, c.confidential, r)
-	at := Position{r.partition, r.offset}
+	at := r.Position
 	attack, ok := c.demo.AttackedAt(at)
 	if !ok {
 		return v

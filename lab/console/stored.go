@@ -20,15 +20,9 @@ const (
 	quietTime   = 2 * time.Second // without a record, after which Kafka is asked whether it is there
 )
 
-// position is where a record is in the topic.
-type position struct {
-	partition int32
-	offset    int64
-}
-
 // storedRecord is a record as Kafka stores it: what its operators see.
 type storedRecord struct {
-	position
+	Position
 	key, value []byte            // their starts, if they are long
 	null       bool              // there is no value
 	sum        [sha256.Size]byte // of the whole value
@@ -109,7 +103,7 @@ func answers(ctx context.Context, client *kgo.Client) bool {
 func newStoredRecord(r *kgo.Record) storedRecord {
 	start := func(b []byte) []byte { return bytes.Clone(b[:min(len(b), keptBytes)]) } // the batch's memory is not kept
 	return storedRecord{
-		position: position{r.Partition, r.Offset}, key: start(r.Key), value: start(r.Value), null: r.Value == nil, sum: sha256.Sum256(r.Value), size: len(r.Value), at: r.Timestamp, read: time.Now(),
+		Position: Position{r.Partition, r.Offset}, key: start(r.Key), value: start(r.Value), null: r.Value == nil, sum: sha256.Sum256(r.Value), size: len(r.Value), at: r.Timestamp, read: time.Now(),
 		header: readHeader(r.Value),
 	}
 }
@@ -119,7 +113,7 @@ func newStoredRecord(r *kgo.Record) storedRecord {
 func (l *storedLog) add(r storedRecord) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.records = slices.DeleteFunc(l.records, func(old storedRecord) bool { return old.partition == r.partition && old.offset >= r.offset })
+	l.records = slices.DeleteFunc(l.records, func(old storedRecord) bool { return old.Partition == r.Partition && old.Offset >= r.Offset })
 	r.repeated = r.header.size > 0 && slices.ContainsFunc(l.records, func(old storedRecord) bool { return old.header == r.header })
 	if len(l.records) == keptRecords {
 		l.records = slices.Delete(l.records, 0, 1)
@@ -135,7 +129,7 @@ func (l *storedLog) newest() (records []storedRecord, reachable bool) {
 	if l.snapshot == nil {
 		l.snapshot = slices.Clone(l.records)
 		for i, r := range l.snapshot {
-			l.snapshot[i].deleted = r.offset < l.starts[r.partition]
+			l.snapshot[i].deleted = r.Offset < l.starts[r.Partition]
 		}
 	}
 	return l.snapshot, !l.problem

@@ -43,7 +43,7 @@ func TestStoredIsWhatKafkaHolds(t *testing.T) {
 	if err := d.client.ProduceSync(ctx, r).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the record of the third partition is read", func() bool { return newest(&l).partition == 2 })
+	eventually(t, "the record of the third partition is read", func() bool { return newest(&l).Partition == 2 })
 	if got := newest(&l); !bytes.Equal(got.value, r.Value) || string(got.key) != "k" || got.size != 4 || got.at.UnixMilli() != 1_700_000_000_123 {
 		t.Errorf("got %+v", got)
 	}
@@ -67,8 +67,8 @@ func TestStoredIsWhatKafkaHolds(t *testing.T) {
 	eventually(t, "the recreated topic is read", func() bool { return string(newest(&l).value) == "of the recreated topic" })
 	records, _ := l.newest()
 	for _, r := range records {
-		if r.partition == 0 && r.offset > 0 || r.null {
-			t.Errorf("the record %v of the deleted topic is still there", r.position)
+		if r.Partition == 0 && r.Offset > 0 || r.null {
+			t.Errorf("the record %v of the deleted topic is still there", r.Position)
 		}
 	}
 }
@@ -79,8 +79,8 @@ func TestStoredIsBounded(t *testing.T) {
 	for i := range 3 * keptRecords {
 		l.add(newStoredRecord(&kgo.Record{Offset: int64(i), Value: fmt.Append(nil, i)}))
 	}
-	if records, _ := l.newest(); len(records) != keptRecords || records[keptRecords-1].offset != 3*keptRecords-1 {
-		t.Errorf("%d records are kept, the newest is %d", len(records), records[len(records)-1].offset)
+	if records, _ := l.newest(); len(records) != keptRecords || records[keptRecords-1].Offset != 3*keptRecords-1 {
+		t.Errorf("%d records are kept, the newest is %d", len(records), records[len(records)-1].Offset)
 	}
 }
 
@@ -104,11 +104,11 @@ func TestReadersShareTheRecords(t *testing.T) {
 		t.Error("nothing was added, and the records were copied")
 	}
 	l.add(newStoredRecord(&kgo.Record{Offset: 2}))
-	if second, _ := l.newest(); len(second) != 2 || len(first) != 1 || first[0].offset != 1 {
+	if second, _ := l.newest(); len(second) != 2 || len(first) != 1 || first[0].Offset != 1 {
 		t.Errorf("%d records before, %d now", len(first), len(second))
 	}
 	l.add(newStoredRecord(&kgo.Record{Offset: 1}))
-	if first[0].offset != 1 || len(first) != 1 {
+	if first[0].Offset != 1 || len(first) != 1 {
 		t.Error("the records that a reader has were changed")
 	}
 }

@@ -59,7 +59,7 @@ func (s *Stored) AddTyped(partition int32, offset int64, text, value []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.put(position{partition, offset}, text, value)
-	s.typed = console.Typed{Partition: partition, Offset: offset, Text: string(text), At: time.Now()}
+	s.typed = console.Typed{Position: console.Position{Partition: partition, Offset: offset}, Text: string(text), At: time.Now()}
 }
 
 // Forget forgets all positions: the topic was deleted, and the one that is created next uses them again. What was written
