@@ -89,10 +89,7 @@ func (s *sequences) isAssigned(partition int32) bool {
 
 // unseen returns what other members have read of the partitions, and this process has not.
 func (s *sequences) unseen() (all []podstatus.Unseen) {
-	s.mu.Lock()
-	sequences := slices.Collect(maps.Values(s.byPartition))
-	s.mu.Unlock()
-	for _, one := range sequences {
+	for _, one := range s.known() {
 		one.mu.Lock()
 		all = append(all, one.unseen...)
 		one.mu.Unlock()

@@ -4,20 +4,15 @@ import (
 	"strings"
 	"testing"
 
-	"kafka-e2ee/e2e/harness"
 	"kafka-e2ee/e2e/harness/chrome"
+	"kafka-e2ee/envelope"
 )
 
 // Without this an attack that got a message out, or that a later policy does not see, would look refused and forgotten; and
 // nobody would see which record is missing.
 func TestConsoleTellsWhatAttacksDid(t *testing.T) {
 	t.Parallel()
-	harness.Require(t, harness.Chromium)
-	lab := harness.StartLab(t, "", "envelope")
-	view := chrome.Open(chrome.Start(t), t, "about:blank")
-	emulate(view, look{1280, 720, "light", "en"})
-	openConsole(t, view, lab)
-	c := console{view, lab}
+	c := openConsole(t, envelope.FormatEnvelope)
 	attack := func(name, became string) {
 		t.Helper()
 		c.choose("attack-" + name)
@@ -30,7 +25,7 @@ func TestConsoleTellsWhatAttacksDid(t *testing.T) {
 	if got := c.column("stored"); !strings.HasSuffix(got, "Azure Confidential Computing") || got != c.column("plain") {
 		t.Errorf("the operator has read %q, the producer wrote %q", got, c.column("plain"))
 	}
-	if cell := chrome.Eval[string](view, `document.querySelector('[data-testid="outcome-reader-envelope"]').className`); !strings.HasPrefix(cell, "wait") {
+	if cell := chrome.Eval[string](c.Tab, `document.querySelector('[data-testid="outcome-reader-envelope"]').className`); !strings.HasPrefix(cell, "wait") {
 		t.Errorf("an attack by which a message got out is %q on the scoreboard", cell)
 	}
 
@@ -48,14 +43,14 @@ func TestConsoleTellsWhatAttacksDid(t *testing.T) {
 	attack("forge", "attack refused:")
 	forged := c.position()
 	for lang, says := range map[string]string{"ja": "今後は不要: envelope 形式、署名", "en": "The pods restart and accept any record. No longer required: envelope format, a signature"} {
-		c.Visit(inLanguage(lab.Console+"/", lang))
+		c.Visit(inLanguage(c.lab.Console+"/", lang))
 		c.wait("the console says what a switch changes", func() bool {
-			chrome.Eval[bool](view, `document.getElementById("format-envelope-unsigned").dispatchEvent(new MouseEvent("mouseover", { bubbles: true })), true`)
+			chrome.Eval[bool](c.Tab, `document.getElementById("format-envelope-unsigned").dispatchEvent(new MouseEvent("mouseover", { bubbles: true })), true`)
 			return strings.Contains(c.Text("#attack-line"), says)
 		})
 		c.fits(t, "before the switch, "+lang, 1280, 720)
 	}
-	c.Visit(inLanguage(lab.Console+"/", "en"))
+	c.Visit(inLanguage(c.lab.Console+"/", "en"))
 	c.choose("format-envelope-unsigned")
 	c.wait("the console says what is not required any more", func() bool {
 		return strings.HasPrefix(c.Text("#attack-line"), "The pods accept any record. No longer required:")
@@ -65,7 +60,7 @@ func TestConsoleTellsWhatAttacksDid(t *testing.T) {
 		seen := c.Text(chrome.TestID("column-confidential"))
 		return c.position() == forged && strings.Contains(seen, "Decrypted") && strings.Contains(seen, "forge with envelope, signed: refused")
 	})
-	if column := chrome.Eval[string](view, `document.querySelector('[data-testid="column-confidential"]').className`); strings.Contains(column, "good") {
+	if column := chrome.Eval[string](c.Tab, `document.querySelector('[data-testid="column-confidential"]').className`); strings.Contains(column, "good") {
 		t.Errorf("a forgery that was refused is %q now", column)
 	}
 	c.fits(t, "after the switch", 1280, 720)

@@ -7,22 +7,17 @@ import (
 
 	"github.com/chromedp/cdproto/input"
 
-	"kafka-e2ee/e2e/harness"
 	"kafka-e2ee/e2e/harness/chrome"
+	"kafka-e2ee/envelope"
 )
 
 // Without this who presses an attack would read what it does, and never what became of it: the pointer is still on the button.
 func TestOutcomeReachesWhoPressed(t *testing.T) {
 	t.Parallel()
-	harness.Require(t, harness.Chromium)
-	lab := harness.StartLab(t, "", "rsa")
-	view := chrome.Open(chrome.Start(t), t, "about:blank")
-	emulate(view, look{1280, 720, "light", "en"})
-	openConsole(t, view, lab)
-	c := console{view, lab}
+	c := openConsole(t, envelope.FormatRSA)
 	move := func(id string) (x, y float64) {
 		t.Helper()
-		at := chrome.Eval[[]float64](view, fmt.Sprintf(`(b => [b.x + b.width / 2, b.y + b.height / 2])(document.getElementById(%q).getBoundingClientRect())`, id))
+		at := chrome.Eval[[]float64](c.Tab, fmt.Sprintf(`(b => [b.x + b.width / 2, b.y + b.height / 2])(document.getElementById(%q).getBoundingClientRect())`, id))
 		c.mouse(input.DispatchMouseEventTypeMouseMoved, at[0], at[1])
 		return at[0], at[1]
 	}
@@ -33,7 +28,7 @@ func TestOutcomeReachesWhoPressed(t *testing.T) {
 	c.mouse(input.DispatchMouseEventTypeMouseReleased, x, y)
 	c.wait("what became of it is said", func() bool { return strings.Contains(line(), "attack NOT NOTICED:") })
 	c.wait("the next record is shown", func() bool {
-		return chrome.Eval[string](view, "document.getElementById('columns').dataset.mode") == "newest"
+		return chrome.Eval[string](c.Tab, "document.getElementById('columns').dataset.mode") == "newest"
 	})
 	if got := line(); !strings.Contains(got, "attack NOT NOTICED:") {
 		t.Errorf("a while later the line is %q", got)
@@ -50,7 +45,7 @@ func TestOutcomeReachesWhoPressed(t *testing.T) {
 	})
 	c.choose("scenario-tampered")
 	c.wait("the step that failed is shown", func() bool { return c.Text(chrome.TestID("expected")) != "" })
-	if !strings.Contains(c.Text("#verify-command"), "go run ./cmd/verify") || !chrome.Eval[bool](view, "document.getElementById('verify-command').checkVisibility()") {
+	if !strings.Contains(c.Text("#verify-command"), "go run ./cmd/verify") || !chrome.Eval[bool](c.Tab, "document.getElementById('verify-command').checkVisibility()") {
 		t.Error("beside the failure the command that verifies the pod is not to be seen")
 	}
 	c.fits(t, "tampered", 1280, 720)

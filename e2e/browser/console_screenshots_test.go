@@ -18,19 +18,15 @@ func TestConsoleScreenshots(t *testing.T) {
 	if *screenshots == "" {
 		harness.LeaveOut(t, "make screenshots")
 	}
-	harness.Require(t, harness.Chromium)
-	lab := harness.StartLab(t, "", envelope.FormatRSA)
-	view := chrome.Open(chrome.Start(t), t, "about:blank")
-	openConsole(t, view, lab)
-	c := console{view, lab}
+	c := openConsole(t, envelope.FormatRSA)
 	as := func(l look) {
-		emulate(view, l)
-		c.Visit(inLanguage(lab.Console+"/", l.lang))
-		c.wait("records are listed", func() bool { return chrome.Eval[int](view, "document.querySelectorAll('#log .cell').length") >= 14 })
+		emulate(c.Tab, l)
+		c.Visit(inLanguage(c.lab.Console+"/", l.lang))
+		c.wait("records are listed", func() bool { return chrome.Eval[int](c.Tab, "document.querySelectorAll('#log .cell').length") >= 14 })
 	}
 	take := func(name string) {
 		t.Helper()
-		picture, err := chromedp.Run(view.Ctx, chromedp.CaptureScreenshot())
+		picture, err := chromedp.Run(c.Ctx, chromedp.CaptureScreenshot())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,13 +38,13 @@ func TestConsoleScreenshots(t *testing.T) {
 		for _, name := range names {
 			c.choose("attack-" + name)
 			c.wait("the attack "+name+" has an outcome", func() bool {
-				return strings.Contains(c.Text(chrome.TestID("attack-line")), name+":") && chrome.Eval[string](view, "document.getElementById('scenario-good').getAttribute('aria-disabled')") == "false"
+				return strings.Contains(c.Text(chrome.TestID("attack-line")), name+":") && chrome.Eval[string](c.Tab, "document.getElementById('scenario-good').getAttribute('aria-disabled')") == "false"
 			})
 		}
 	}
 	attacked := func() {
 		c.wait("the attacked record is shown", func() bool {
-			return chrome.Eval[string](view, "document.getElementById('columns').dataset.mode") == "attacked"
+			return chrome.Eval[string](c.Tab, "document.getElementById('columns').dataset.mode") == "attacked"
 		})
 	}
 	five := []string{"tamper", "replay", "move", "plain", "forge"}
@@ -61,7 +57,7 @@ func TestConsoleScreenshots(t *testing.T) {
 	c.Do(chromedp.SendKeys(chromedp.ID("line"), "hello from the audience\r"))
 	c.wait("the line is shown", func() bool { return c.column("confidential") == "hello from the audience" })
 	take("console-typed")
-	chrome.Eval[bool](view, "document.activeElement.blur(), true")
+	chrome.Eval[bool](c.Tab, "document.activeElement.blur(), true")
 	attack(five...)
 	attacked()
 	take("console-rsa")

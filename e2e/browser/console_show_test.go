@@ -10,7 +10,6 @@ import (
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
-	"kafka-e2ee/e2e/harness"
 	"kafka-e2ee/e2e/harness/chrome"
 	"kafka-e2ee/envelope"
 )
@@ -18,14 +17,11 @@ import (
 // Without this the presenter could not show who reads a message, would have to scroll, or would show what is not true.
 func TestConsole(t *testing.T) {
 	t.Parallel()
-	harness.Require(t, harness.Chromium)
-	lab := harness.StartLab(t, "", envelope.FormatRSA)
-	view := chrome.Open(chrome.Start(t), t, "about:blank")
-	emulate(view, look{1280, 720, "light", "en"})
-	openConsole(t, view, lab)
+	opened := openConsole(t, envelope.FormatRSA)
+	lab := opened.lab
 
 	t.Run("a typed line is in all four columns, and stays", func(t *testing.T) {
-		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		c := opened.in(t)
 		start := time.Now()
 		c.Do(chromedp.SendKeys(chromedp.ID("line"), "hello from the audience\r"))
 		c.wait("the line is in all columns", func() bool {
@@ -55,7 +51,7 @@ func TestConsole(t *testing.T) {
 	})
 
 	t.Run("p freezes, and an earlier record is shown when chosen", func(t *testing.T) {
-		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		c := opened.in(t)
 		chrome.Eval[bool](c.Tab, "document.activeElement.blur(), true")
 		c.Press("p")
 		c.wait("the console is frozen", func() bool {
@@ -80,7 +76,7 @@ func TestConsole(t *testing.T) {
 	})
 
 	t.Run("a click is not lost while records come", func(t *testing.T) {
-		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		c := opened.in(t)
 		c.wait("three records are listed", func() bool { return chrome.Eval[int](c.Tab, "document.querySelectorAll('#log .cell').length") >= 3 })
 		at := chrome.Eval[[]float64](c.Tab, `(() => {
 			const cell = document.querySelectorAll("#log .cell button")[2], box = cell.getBoundingClientRect();
@@ -102,7 +98,7 @@ func TestConsole(t *testing.T) {
 	})
 
 	t.Run("p works in a column, and space scrolls it", func(t *testing.T) {
-		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		c := opened.in(t)
 		mode := func() string { return chrome.Eval[string](c.Tab, "document.getElementById('log').dataset.mode") }
 		for _, want := range []string{"frozen", "newest"} {
 			chrome.Eval[bool](c.Tab, `document.querySelector("[data-testid=text-plain]").focus(), true`)
@@ -113,7 +109,7 @@ func TestConsole(t *testing.T) {
 	})
 
 	t.Run("a command that fails says so where all see it", func(t *testing.T) {
-		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		c := opened.in(t)
 		chrome.Eval[bool](c.Tab, `document.getElementById("scenario-good").value = "of no lab", document.getElementById("scenario-good").click(), true`)
 		c.wait("the problem is shown", func() bool { return strings.Contains(c.Text(chrome.TestID("problem")), "is not known") })
 		if !chrome.Eval[bool](c.Tab, `(() => { const box = document.getElementById("problem").getBoundingClientRect(); return box.width > 100 && box.top >= 0 && box.bottom < 720; })()`) {
@@ -123,7 +119,7 @@ func TestConsole(t *testing.T) {
 	})
 
 	t.Run("who wants to join finds broker and folder", func(t *testing.T) {
-		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		c := opened.in(t)
 		c.fits(t, "sandbox-closed", 1280, 720)
 		c.Click("[popovertarget='sandbox']")
 		if open := chrome.Eval[bool](c.Tab, "document.getElementById('sandbox').matches(':popover-open')"); !open {
@@ -136,7 +132,7 @@ func TestConsole(t *testing.T) {
 		c.Click("[popovertarget='sandbox']")
 	})
 	t.Run("a line that is too long is refused at the field", func(t *testing.T) {
-		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		c := opened.in(t)
 		chrome.Eval[bool](c.Tab, "const l = document.getElementById('line'); l.value = 'x'.repeat(319); l.dispatchEvent(new Event('input')); true")
 		if got := c.Text("#length"); !strings.Contains(got, "Too long: 319 of at most 318 bytes (rsa)") {
 			t.Errorf("the field says %q", got)
@@ -145,7 +141,7 @@ func TestConsole(t *testing.T) {
 	})
 
 	t.Run("no change starts while an attack runs", func(t *testing.T) {
-		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		c := opened.in(t)
 		chrome.Eval[bool](c.Tab, `(() => {
 			window.disabled = new Set();
 			new MutationObserver(() => {
@@ -165,7 +161,7 @@ func TestConsole(t *testing.T) {
 	})
 
 	t.Run("an attack that is pressed while another runs is next", func(t *testing.T) {
-		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		c := opened.in(t)
 		outcome := func(attack string) string {
 			return chrome.Eval[string](c.Tab, fmt.Sprintf(`document.querySelector('[data-testid="outcome-%s-rsa"]').dataset.outcome`, attack))
 		}
@@ -176,7 +172,7 @@ func TestConsole(t *testing.T) {
 	})
 
 	t.Run("an attack's outcome is what the pod's API says", func(t *testing.T) {
-		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		c := opened.in(t)
 		c.choose("attack-replay")
 		c.wait("the outcome is shown", func() bool {
 			return chrome.Eval[string](c.Tab, `document.querySelector('[data-testid="outcome-replay-rsa"]').dataset.outcome`) != ""
@@ -199,7 +195,7 @@ func TestConsole(t *testing.T) {
 	})
 
 	t.Run("what is not noticed is said, whole, in both languages", func(t *testing.T) {
-		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		c := opened.in(t)
 		for attack, says := range map[string]string{"drop": "Nothing on the pod's page says so.", "reader": "Kafka's operator could read it; NOT NOTICED:"} {
 			c.choose("attack-" + attack)
 			c.wait("the outcome is shown", func() bool { return strings.Contains(c.Text("#attack-line"), says) })
@@ -219,7 +215,7 @@ func TestConsole(t *testing.T) {
 	})
 
 	t.Run("another scenario and another format, without a restart", func(t *testing.T) {
-		c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+		c := opened.in(t)
 		c.choose("scenario-tampered")
 		c.wait("the failing step is shown, with what differs", func() bool {
 			return strings.Contains(c.Text(chrome.TestID("diff")), "allow_exec := true") && c.Text(chrome.TestID("expected")) != "" && c.Text(chrome.TestID("measured")) != ""
@@ -246,7 +242,7 @@ func TestConsole(t *testing.T) {
 
 	t.Run("one screen", func(t *testing.T) {
 		for _, l := range []look{{1280, 720, "light", "en"}, {1280, 720, "light", "ja"}, {1920, 1080, "dark", "en"}} {
-			c := console{&chrome.Tab{T: t, Ctx: view.Ctx}, lab}
+			c := opened.in(t)
 			emulate(c.Tab, l)
 			c.Visit(inLanguage(lab.Console+"/", l.lang))
 			c.wait("a record is shown", func() bool { return c.column("stored") != "" })

@@ -20,9 +20,13 @@ type console struct {
 	lab *harness.Lab
 }
 
-func openConsole(t *testing.T, view *chrome.Tab, lab *harness.Lab) {
+// openConsole starts a lab and opens its console, 1280 by 720 and in English, once a pod has read a record.
+func openConsole(t *testing.T, format envelope.Format) console {
 	t.Helper()
-	c := console{view, lab}
+	harness.Require(t, harness.Chromium)
+	lab := harness.StartLab(t, "", format)
+	c := console{chrome.Open(chrome.Start(t), t, "about:blank"), lab}
+	emulate(c.Tab, look{1280, 720, "light", "en"})
 	c.wait("the console is served", func() bool {
 		answer, err := http.Get(lab.Console)
 		if err == nil {
@@ -32,7 +36,11 @@ func openConsole(t *testing.T, view *chrome.Tab, lab *harness.Lab) {
 	})
 	c.Visit(lab.Console)
 	c.wait("the confidential pod reads a record", func() bool { return strings.Contains(c.column("confidential"), "Msg") })
+	return c
 }
+
+// in returns the console for a subtest.
+func (c console) in(t *testing.T) console { return console{&chrome.Tab{T: t, Ctx: c.Ctx}, c.lab} }
 
 func (c console) wait(what string, done func() bool) {
 	c.T.Helper()
